@@ -1,0 +1,1 @@
+"""Certification authority: vetting, issuance, revocation and CRLs."""

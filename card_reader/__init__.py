@@ -1,0 +1,1 @@
+"""The component on the citizen's own computer: readers, cards and PINs."""

@@ -1,0 +1,1 @@
+"""A PIV card in software that answers APDUs behind a virtual reader."""

@@ -1,0 +1,1 @@
+"""Mobile signatures: the gateway, its client and the phone's side of it."""

@@ -1,0 +1,1 @@
+"""Online Certificate Status Protocol (RFC 6960): messages, client and responder."""

@@ -1,0 +1,1 @@
+"""Key stores: private keys that sign and are never given out."""

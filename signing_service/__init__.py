@@ -1,0 +1,1 @@
+"""Sign, augment and validate documents."""

@@ -1,0 +1,1 @@
+"""Validation of signatures (EN 319 102-1)."""

@@ -1,0 +1,1 @@
+"""Factories and assertions that several tests share."""
