@@ -59,7 +59,7 @@ class HashAlgorithm(enum.Enum):
         return hashlib.new(self.short_name, data).digest()
 
 
-_HASHERS = {
+_HASHERS: dict[HashAlgorithm, hashes.SHA256 | hashes.SHA384 | hashes.SHA512] = {
     HashAlgorithm.SHA256: hashes.SHA256(),
     HashAlgorithm.SHA384: hashes.SHA384(),
     HashAlgorithm.SHA512: hashes.SHA512(),
@@ -89,9 +89,7 @@ class KeyKind(enum.Enum):
     @property
     def signature_algorithm(self) -> SignatureAlgorithm:
         """The scheme that keys of this kind sign with by default."""
-        return (
-            SignatureAlgorithm.RSA_PKCS1 if self is KeyKind.RSA3072 else SignatureAlgorithm.ECDSA
-        )
+        return SignatureAlgorithm.RSA_PKCS1 if self is KeyKind.RSA3072 else SignatureAlgorithm.ECDSA
 
 
 def key_kind(public_key: object) -> KeyKind:
