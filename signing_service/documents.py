@@ -1,0 +1,75 @@
+"""The values that travel through the main job, from a document to a signed document."""
+
+import dataclasses
+import enum
+import pathlib
+
+from pki import algorithms, errors
+
+
+class DocumentRefusedError(errors.InputError):
+    """The document cannot be signed, for the reason its code names."""
+
+    code = "document-refused"
+
+
+class SignatureFormat(enum.Enum):
+    """A signature format, named as the API names it."""
+
+    PADES = "PAdES"
+    XADES = "XAdES"
+    ASIC_E = "ASiC-E"
+    CADES = "CAdES"
+
+
+class SignatureLevel(enum.IntEnum):
+    """A baseline level; a higher one contains the lower ones."""
+
+    B_B = 1
+    B_T = 2
+    B_LT = 3
+    B_LTA = 4
+
+    @property
+    def label(self) -> str:
+        """The level as the API names it: `B-B`, `B-T`, `B-LT` or `B-LTA`."""
+        return self.name.replace("_", "-")
+
+    @classmethod
+    def from_label(cls, label: str) -> "SignatureLevel":
+        """Return the level of a label such as `B-LT`."""
+        for level in cls:
+            if level.label == label:
+                return level
+        raise errors.InputError(f"expected a level from B-B to B-LTA, got {label!r}")
+
+
+@dataclasses.dataclass(frozen=True)
+class Document:
+    """A document on disk, and the name its owner gave it.
+
+    Documents are files rather than bytes in memory, since a portal may send a hundred megabytes.
+    """
+
+    name: str
+    path: pathlib.Path
+
+
+@dataclasses.dataclass(frozen=True)
+class PreparedSignature:
+    """A signature that waits for its value; it can be stored, and any worker can finish it.
+
+    The prepared document itself lies in a file beside this value.
+
+    Attributes:
+        format: Which module embeds the value.
+        data_to_be_signed: Exactly the bytes that are hashed: the DER signed attributes of a CMS
+            signature, or the canonical SignedInfo of an XML one.
+        hash_algorithm: The hash of the representation.
+        context: What `embed` needs besides, as JSON of the format's own module.
+    """
+
+    format: SignatureFormat
+    data_to_be_signed: bytes
+    hash_algorithm: algorithms.HashAlgorithm
+    context: bytes

@@ -1,0 +1,43 @@
+"""A real HTTP server on loopback around an ASGI application."""
+
+import contextlib
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import uvicorn
+
+START_LIMIT_S = 10.0
+
+
+@contextlib.contextmanager
+def serve(app: Any) -> Iterator[str]:
+    """Run `app` on a free port and give its base address, such as `http://127.0.0.1:40123`."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        server = uvicorn.Server(
+            uvicorn.Config(app, log_level="warning", lifespan="on", timeout_graceful_shutdown=1)
+        )
+        thread = threading.Thread(
+            target=server.run, kwargs={"sockets": [listener]}, name="test-server", daemon=True
+        )
+        thread.start()
+        deadline = time.monotonic() + START_LIMIT_S
+        while not server.started:
+            if time.monotonic() > deadline or not thread.is_alive():
+                raise RuntimeError("the test server did not start")
+            time.sleep(0.005)
+        try:
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            server.should_exit = True
+            thread.join(START_LIMIT_S)
+            assert not thread.is_alive(), "the test server did not stop"
+
+
+def free_port() -> int:
+    """A port that nothing listens on just now."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
