@@ -10,9 +10,14 @@ import re
 import secrets
 import threading
 
+from asn1crypto import algos as asn1_algos
+from asn1crypto import keys as asn1_keys
+from asn1crypto import pem as asn1_pem
 from cryptography import exceptions
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import ciphers, hashes, serialization
+from cryptography.hazmat.primitives import padding as block_padding
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, utils
+from cryptography.hazmat.primitives.kdf import pbkdf2
 
 from pki import algorithms, errors, signature
 from pki.keystore import passphrase as passphrases
@@ -32,12 +37,6 @@ class KeyFileError(errors.DeviceError):
     """A key file is damaged, or the passphrase does not open it."""
 
     code = "key-file-unusable"
-
-
-class StoreClosedError(errors.StateError):
-    """The store was closed; its handles are dead."""
-
-    code = "key-store-closed"
 
 
 class FileKeyHandle:
@@ -73,7 +72,7 @@ class FileKeyHandle:
         """
         key = self._key
         if key is None:
-            raise StoreClosedError(f"the store of the key {self._label!r} is closed")
+            raise store.StoreClosedError(f"the store of the key {self._label!r} is closed")
         prehashed = utils.Prehashed(representation.hash_algorithm.hasher)
         if isinstance(key, ec.EllipticCurvePrivateKey):
             der = key.sign(representation.hash, ec.ECDSA(prehashed))
@@ -137,14 +136,7 @@ class FileKeyStore:
         if path.exists():
             raise store.KeyExistsError(f"a key named {label!r} exists already")
         key = _new_key(kind)
-        pem = key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.PrivateFormat.PKCS8.encryption_builder()
-            .kdf_rounds(self._kdf_rounds)
-            .hmac_hash(hashes.SHA256())
-            .build(self._secret()),
-        )
+        pem = _encrypt(key, self._secret(), self._kdf_rounds)
         with self._lock:
             try:
                 _write_new(path, pem)
@@ -189,7 +181,7 @@ class FileKeyStore:
 
     def _secret(self) -> bytes:
         if self._passphrase is None:
-            raise StoreClosedError("this key store is closed")
+            raise store.StoreClosedError("this key store is closed")
         return self._passphrase.reveal().encode()
 
     def _path(self, label: str) -> pathlib.Path:
@@ -208,6 +200,45 @@ def _new_key(kind: algorithms.KeyKind) -> algorithms.PrivateKey:
     if kind is algorithms.KeyKind.P384:
         return ec.generate_private_key(ec.SECP384R1())
     return rsa.generate_private_key(public_exponent=65537, key_size=algorithms.MIN_RSA_BITS)
+
+
+def _encrypt(key: algorithms.PrivateKey, secret: bytes, kdf_rounds: int) -> bytes:
+    """Encrypt a key with PBES2: PBKDF2-HMAC-SHA256 and AES-256-CBC (RFC 8018 6.2).
+
+    `cryptography` writes this form too, but with its own, lower number of rounds.
+    """
+    salt, vector = secrets.token_bytes(16), secrets.token_bytes(16)
+    plain = key.private_bytes(
+        serialization.Encoding.DER,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    padder = block_padding.PKCS7(128).padder()
+    kdf = pbkdf2.PBKDF2HMAC(hashes.SHA256(), 32, salt, kdf_rounds)
+    encryptor = ciphers.Cipher(
+        ciphers.algorithms.AES(kdf.derive(secret)), ciphers.modes.CBC(vector)
+    ).encryptor()
+    encrypted = encryptor.update(padder.update(plain) + padder.finalize()) + encryptor.finalize()
+    info = asn1_keys.EncryptedPrivateKeyInfo(
+        {
+            "encryption_algorithm": {
+                "algorithm": "pbes2",
+                "parameters": {
+                    "key_derivation_func": {
+                        "algorithm": "pbkdf2",
+                        "parameters": {
+                            "salt": asn1_algos.Pbkdf2Salt("specified", salt),
+                            "iteration_count": kdf_rounds,
+                            "prf": {"algorithm": "sha256"},
+                        },
+                    },
+                    "encryption_scheme": {"algorithm": "aes256_cbc", "parameters": vector},
+                },
+            },
+            "encrypted_data": encrypted,
+        }
+    )
+    return bytes(asn1_pem.armor("ENCRYPTED PRIVATE KEY", info.dump()))
 
 
 def _read_key(path: pathlib.Path, label: str, secret: bytes) -> algorithms.PrivateKey:

@@ -17,6 +17,12 @@ class KeyExistsError(errors.StateError):
     code = "key-exists"
 
 
+class StoreClosedError(errors.StateError):
+    """The store was closed; its handles are dead."""
+
+    code = "key-store-closed"
+
+
 class KeyHandle(Protocol):
     """A private key that signs and is never given out. Safe to use from several threads."""
 
