@@ -1,0 +1,135 @@
+"""Strict DER: a small reader for what strangers send, and an encoder for the few forms we build.
+
+The reader takes definite, shortest lengths only (X.690 10.1) and never looks further than one
+level at a time, so its cost is bounded by the input's length.
+"""
+
+import dataclasses
+import re
+
+from pki import errors
+
+BOOLEAN = 0x01
+INTEGER = 0x02
+BIT_STRING = 0x03
+OCTET_STRING = 0x04
+OBJECT_IDENTIFIER = 0x06
+UTF8_STRING = 0x0C
+PRINTABLE_STRING = 0x13
+IA5_STRING = 0x16
+GENERALIZED_TIME = 0x18
+SEQUENCE = 0x30
+SET = 0x31
+
+
+class DERError(errors.InputError):
+    """The bytes are not DER, or not the DER that was expected."""
+
+    code = "der-malformed"
+
+
+@dataclasses.dataclass(frozen=True)
+class Element:
+    """One tag, length and value; `tag` is the identifier octet."""
+
+    tag: int
+    content: bytes
+
+    def expect(self, tag: int) -> "Element":
+        """Return this element where it has the tag, or raise `DERError`."""
+        if self.tag != tag:
+            raise DERError(f"expected the DER tag {tag:#04x}, got {self.tag:#04x}")
+        return self
+
+    def children(self) -> tuple["Element", ...]:
+        """The elements inside a constructed one."""
+        elements = []
+        offset = 0
+        while offset < len(self.content):
+            element, offset = _read_at(self.content, offset)
+            elements.append(element)
+        return tuple(elements)
+
+
+def read(data: bytes) -> Element:
+    """Read exactly one element; bytes after it are an error."""
+    element, end = _read_at(data, 0)
+    if end != len(data):
+        raise DERError(f"expected one DER element, got {len(data) - end} bytes after it")
+    return element
+
+
+def _read_at(data: bytes, offset: int) -> tuple[Element, int]:
+    try:
+        tag, first = data[offset], data[offset + 1]
+    except IndexError as error:
+        raise DERError("expected a DER element, got the end of the input") from error
+    if tag & 0x1F == 0x1F:
+        raise DERError("expected a DER tag of one octet, got a longer one")
+    offset += 2
+    length = first
+    if first & 0x80:
+        octets = first & 0x7F
+        if not 1 <= octets <= 4 or offset + octets > len(data):
+            raise DERError("expected a definite DER length of at most four octets")
+        length = int.from_bytes(data[offset : offset + octets], "big")
+        if length < 0x80 or data[offset] == 0:
+            raise DERError("expected the shortest form of a DER length")
+        offset += octets
+    end = offset + length
+    if end > len(data):
+        raise DERError(f"expected {length} bytes of content, got {len(data) - offset}")
+    return Element(tag, data[offset:end]), end
+
+
+def encode(tag: int, *contents: bytes) -> bytes:
+    """Return one element holding the contents, one after another."""
+    content = b"".join(contents)
+    if len(content) < 0x80:
+        return bytes((tag, len(content))) + content
+    length = len(content).to_bytes((len(content).bit_length() + 7) // 8, "big")
+    return bytes((tag, 0x80 | len(length))) + length + content
+
+
+def encode_oid(dotted: str) -> bytes:
+    """Return the element of a dotted identifier."""
+    if not re.fullmatch(r"[0-2](\.(0|[1-9][0-9]*))+", dotted):
+        raise DERError(f"expected a dotted object identifier, got {dotted!r}")
+    first, second, *rest = (int(arc) for arc in dotted.split("."))
+    if first < 2 and second > 39:
+        raise DERError(f"expected a second arc below 40, got {second}")
+    octets = bytearray()
+    for arc in (40 * first + second, *rest):
+        chunk = [arc & 0x7F]
+        while arc := arc >> 7:
+            chunk.append(0x80 | arc & 0x7F)
+        octets.extend(reversed(chunk))
+    return encode(OBJECT_IDENTIFIER, bytes(octets))
+
+
+def decode_oid(element: Element) -> str:
+    """Return the dotted form of an OBJECT IDENTIFIER."""
+    content = element.expect(OBJECT_IDENTIFIER).content
+    if not content or content[-1] & 0x80 or len(content) > 64:
+        raise DERError("expected an object identifier of 1 to 64 octets")
+    arcs = []
+    value = 0
+    starting = True
+    for octet in content:
+        if starting and octet == 0x80:
+            raise DERError("expected the shortest form of each arc")
+        value = value << 7 | octet & 0x7F
+        starting = not octet & 0x80
+        if starting:
+            arcs.append(value)
+            value = 0
+    first = min(arcs[0] // 40, 2)
+    return ".".join(str(arc) for arc in (first, arcs[0] - 40 * first, *arcs[1:]))
+
+
+def decode_text(element: Element, tag: int) -> str:
+    """Return the text of a string type whose characters are UTF-8 or a part of ASCII."""
+    try:
+        return element.expect(tag).content.decode("utf-8" if tag == UTF8_STRING else "ascii")
+    except UnicodeDecodeError as error:
+        raise DERError("expected text in the encoding of its DER type") from error
