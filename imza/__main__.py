@@ -1,0 +1,5 @@
+"""`python -m imza` is `imza`."""
+
+from imza import cli
+
+cli.main()

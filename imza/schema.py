@@ -1,0 +1,81 @@
+"""The tables of every package: bring a database to the newest revision, or say that it is not.
+
+One history serves SQLite and PostgreSQL; each zone's database holds all tables and uses its own.
+"""
+
+import importlib
+import pathlib
+
+import sqlalchemy
+from alembic import command, config, script
+from alembic.runtime import migration
+
+from pki import errors
+
+TABLE_MODULES = (
+    "pki.access",
+    "pki.audit",
+    "pki.registry",
+    "ca.tables",
+    "tsa.tables",
+    "mobile_id.subscribers",
+    "mobile_id.transactions",
+    "signing_service.sessions",
+)
+"""Every module that declares tables."""
+
+FOLDER = pathlib.Path(__file__).parent / "migrations"
+
+
+class OutdatedSchemaError(errors.StateError):
+    """The database's tables are not those of this version."""
+
+    code = "database-schema-outdated"
+
+
+def import_tables() -> None:
+    """Import every module that declares tables."""
+    for name in TABLE_MODULES:
+        importlib.import_module(name)
+
+
+def upgrade(engine: sqlalchemy.Engine) -> None:
+    """Bring a database, empty or older, to the newest revision."""
+    with engine.begin() as connection:
+        command.upgrade(_configure(connection), "head")
+
+
+def check(engine: sqlalchemy.Engine) -> None:
+    """Check that a database is at the newest revision.
+
+    Raises:
+        OutdatedSchemaError: It is not; a server then refuses to start.
+    """
+    with engine.connect() as connection:
+        current = migration.MigrationContext.configure(connection).get_current_revision()
+        newest = script.ScriptDirectory.from_config(_configure(connection)).get_current_head()
+    if current != newest:
+        raise OutdatedSchemaError(
+            f"expected the database at revision {newest}, found {current or 'no tables'}:"
+            " run `imza ca init` or `imza serve ZONE --upgrade-database`"
+        )
+
+
+def differences(engine: sqlalchemy.Engine) -> list[object]:
+    """What the tables in code have that the migrated database has not, and the other way."""
+    from alembic import autogenerate
+
+    from pki import database
+
+    import_tables()
+    with engine.connect() as connection:
+        context = migration.MigrationContext.configure(connection, opts={"compare_type": True})
+        return list(autogenerate.compare_metadata(context, database.Base.metadata))
+
+
+def _configure(connection: sqlalchemy.Connection) -> config.Config:
+    settings = config.Config()
+    settings.set_main_option("script_location", str(FOLDER))
+    settings.set_main_option("path_separator", "os")
+    settings.attributes["connection"] = connection
+    return settings
