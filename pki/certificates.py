@@ -16,7 +16,7 @@ from cryptography import exceptions, x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 
-from pki import algorithms, errors, oids, person_codes, qc_statements
+from pki import algorithms, der, errors, oids, person_codes, qc_statements
 
 MAX_CERTIFICATE_BYTES = 64 * 2**10
 """Certificates have one to three kilobytes; more is no certificate of a person or an authority."""
@@ -300,9 +300,9 @@ def _attribute(name: x509.Name, dotted: str) -> str | None:
     found = name.get_attributes_for_oid(x509.ObjectIdentifier(dotted))
     if not found:
         return None
-    # A name that says one thing twice would mean whatever each reader picks.
-    if len(found) > 1:
-        raise ValueError("expected each attribute of a name once")
+    # A name with two numbers would be whichever person a reader picks.
+    if len(found) > 1 and dotted == oids.SERIAL_NUMBER:
+        raise ValueError("expected one serialNumber in a name")
     return str(found[0].value)
 
 
@@ -330,7 +330,11 @@ def _qualified(extensions: x509.Extensions) -> qc_statements.QcStatements:
         return qc_statements.QcStatements()
     if not isinstance(value, x509.UnrecognizedExtension):
         raise TypeError("expected the raw value of the QCStatements extension")
-    return qc_statements.parse(value.value)
+    try:
+        return qc_statements.parse(value.value)
+    except der.DERError:
+        # Others' certificates have malformed statements; such a one states nothing that counts.
+        return qc_statements.QcStatements(readable=False)
 
 
 def _access_urls(access: x509.AuthorityInformationAccess | tuple[()], method: str) -> Iterator[str]:

@@ -25,6 +25,7 @@ class QcStatements:
         pds: Disclosure statements (4.3.4).
         semantics: What the subject's identifiers mean (EN 319 412-1 5.1).
         others: Statements that are not known here.
+        readable: False for an extension that is there and cannot be read: it states nothing.
     """
 
     compliance: bool = False
@@ -34,6 +35,7 @@ class QcStatements:
     pds: tuple[PdsLocation, ...] = ()
     semantics: str | None = None
     others: tuple[str, ...] = ()
+    readable: bool = True
 
 
 def encode(statements: QcStatements) -> bytes:

@@ -1,0 +1,184 @@
+"""The append-only audit log: what an auditor must be able to prove.
+
+Each entry carries the hash of the one before, and the head is kept apart, so that an edited,
+removed, reordered or cut entry is found by anyone who recomputes the chain. An entry is appended
+in the transaction of the change that it tells of: neither exists without the other.
+"""
+
+import dataclasses
+import datetime
+import enum
+import hashlib
+import json
+from collections.abc import Mapping
+
+import sqlalchemy
+from sqlalchemy import orm
+
+from pki import clock, database, errors
+
+GENESIS = "0" * 64
+"""The hash before the first entry."""
+
+MAX_DETAILS_BYTES = 4096
+"""Entries hold serials, digests and codes, never documents."""
+
+_HEAD_ID = 1
+
+
+class AuditTamperedError(errors.TamperedError):
+    """The log is not what was written."""
+
+    code = "audit-tampered"
+
+
+class AuditEvent(enum.Enum):
+    """What happened: a noun and what was done to it."""
+
+    KEY_GENERATED = "key.generated"
+    AUTHORITY_CERTIFIED = "authority.certified"
+    APPLICATION_RECORDED = "application.recorded"
+    APPLICATION_APPROVED = "application.approved"
+    CERTIFICATE_INTENDED = "certificate.intended"
+    CERTIFICATE_ISSUED = "certificate.issued"
+    CERTIFICATE_ABANDONED = "certificate.abandoned"
+    CERTIFICATE_REVOKED = "certificate.revoked"
+    CERTIFICATE_HELD = "certificate.held"
+    CERTIFICATE_RELEASED = "certificate.released"
+    CRL_INTENDED = "crl.intended"
+    CRL_PUBLISHED = "crl.published"
+    SESSION_CONFIRMED = "session.confirmed"
+    SESSION_COMPLETED = "session.completed"
+
+
+class EntryRow(database.Base):
+    """One entry of the log."""
+
+    __tablename__ = "audit_entries"
+
+    number: orm.Mapped[int] = orm.mapped_column(primary_key=True, autoincrement=False)
+    at: orm.Mapped[datetime.datetime] = orm.mapped_column(database.UtcDateTime)
+    event: orm.Mapped[str] = orm.mapped_column(sqlalchemy.String(64))
+    actor: orm.Mapped[str] = orm.mapped_column(sqlalchemy.String(128))
+    details: orm.Mapped[str] = orm.mapped_column(sqlalchemy.Text)
+    previous_hash: orm.Mapped[str] = orm.mapped_column(sqlalchemy.String(64))
+    hash: orm.Mapped[str] = orm.mapped_column(sqlalchemy.String(64))
+
+
+class HeadRow(database.Base):
+    """The newest entry's number and hash; locking this row puts appends into one order."""
+
+    __tablename__ = "audit_head"
+
+    id: orm.Mapped[int] = orm.mapped_column(primary_key=True, autoincrement=False)
+    number: orm.Mapped[int] = orm.mapped_column()
+    hash: orm.Mapped[str] = orm.mapped_column(sqlalchemy.String(64))
+
+
+@dataclasses.dataclass(frozen=True)
+class AuditHead:
+    """How long the log is and the hash that stands for all of it: what a time stamp anchors."""
+
+    number: int
+    hash: str
+
+
+def append(
+    session: orm.Session,
+    event: AuditEvent,
+    at: datetime.datetime,
+    *,
+    actor: str,
+    details: Mapping[str, str | int | None],
+) -> AuditHead:
+    """Append an entry to the transaction that is open in `session`.
+
+    Args:
+        session: The transaction of the change.
+        event: What happened.
+        at: When.
+        actor: Which client, officer or part of the system did it.
+        details: Serials, digests and codes; never names, identity numbers or secrets.
+    """
+    text = json.dumps(details, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    if len(text) > MAX_DETAILS_BYTES:
+        raise errors.LimitError(f"expected details of at most {MAX_DETAILS_BYTES} bytes")
+    head = _lock_head(session)
+    number = head.number + 1
+    at = clock.require_utc(at)
+    value = _hash(number, at, event.value, actor, text, head.hash)
+    session.add(
+        EntryRow(
+            number=number,
+            at=at,
+            event=event.value,
+            actor=actor,
+            details=text,
+            previous_hash=head.hash,
+            hash=value,
+        )
+    )
+    head.number = number
+    head.hash = value
+    session.flush()
+    return AuditHead(number, value)
+
+
+def head(session: orm.Session) -> AuditHead:
+    """Return the head of the log."""
+    row = session.get(HeadRow, _HEAD_ID)
+    return AuditHead(0, GENESIS) if row is None else AuditHead(row.number, row.hash)
+
+
+def verify(session: orm.Session, *, anchored: AuditHead | None = None) -> AuditHead:
+    """Recompute the whole chain and return its head.
+
+    Args:
+        session: The database.
+        anchored: A head that was noted earlier elsewhere; it must be in the chain still. Without
+            one, somebody who can write all tables could rewrite the whole log.
+
+    Raises:
+        AuditTamperedError: An entry was edited, removed, added, reordered or cut off.
+    """
+    number, previous = 0, GENESIS
+    rows = session.scalars(sqlalchemy.select(EntryRow).order_by(EntryRow.number))
+    for row in rows.yield_per(1000):
+        number += 1
+        if row.number != number:
+            raise AuditTamperedError(f"expected entry {number} of the audit log, got {row.number}")
+        expected = _hash(number, row.at, row.event, row.actor, row.details, previous)
+        if row.previous_hash != previous or row.hash != expected:
+            raise AuditTamperedError(f"entry {number} of the audit log is not what was written")
+        if anchored is not None and anchored.number == number and anchored.hash != row.hash:
+            raise AuditTamperedError(f"entry {number} of the audit log is not the anchored one")
+        previous = row.hash
+    present = head(session)
+    if present != AuditHead(number, previous):
+        raise AuditTamperedError(
+            f"expected an audit log of {present.number} entries that ends in its head,"
+            f" got one of {number}"
+        )
+    if anchored is not None and anchored.number > number:
+        raise AuditTamperedError(
+            f"expected at least the {anchored.number} anchored entries, got {number}"
+        )
+    return present
+
+
+def _lock_head(session: orm.Session) -> HeadRow:
+    query = sqlalchemy.select(HeadRow).where(HeadRow.id == _HEAD_ID).with_for_update()
+    row = session.scalars(query.execution_options(populate_existing=True)).first()
+    if row is None:
+        row = HeadRow(id=_HEAD_ID, number=0, hash=GENESIS)
+        session.add(row)
+        session.flush()
+    return row
+
+
+def _hash(
+    number: int, at: datetime.datetime, event: str, actor: str, details: str, previous: str
+) -> str:
+    # A JSON list keeps the fields apart: no two entries have the same text.
+    text = json.dumps([number, at.isoformat(), event, actor, details, previous], ensure_ascii=True)
+    return hashlib.sha256(text.encode("ascii")).hexdigest()

@@ -1,0 +1,194 @@
+"""What a certificate of each kind must contain; `ca` builds and lints by these values.
+
+The table is that of EN 319 412-2 (people), RFC 3161 2.3 (time-stamping units), RFC 6960 4.2.2.2
+(OCSP responders) and RFC 5280 4.2 (authorities).
+"""
+
+import dataclasses
+import datetime
+import enum
+
+from pki import algorithms, errors, oids
+from pki.certificates import KeyUsage
+
+SUBSCRIBER_VALIDITY = datetime.timedelta(days=3 * 365)
+RESPONDER_VALIDITY = datetime.timedelta(days=30)
+TIME_STAMPING_UNIT_VALIDITY = datetime.timedelta(days=5 * 365)
+TIME_STAMPING_KEY_USE = datetime.timedelta(days=2 * 365)
+"""A unit's key signs for a part of its certificate's life only, so that its tokens stay
+verifiable for years after the last one (EN 319 421 7.7.2)."""
+AUTHORITY_VALIDITY = datetime.timedelta(days=10 * 365)
+ROOT_VALIDITY = datetime.timedelta(days=20 * 365)
+
+
+class UnknownProfileError(errors.InputError):
+    """No profile has this name."""
+
+    code = "unknown-profile"
+
+
+class SubjectKind(enum.Enum):
+    """Who a certificate names."""
+
+    PERSON = "person"
+    ORGANISATION = "organisation"
+
+
+class StatusService(enum.Enum):
+    """How a relying party learns whether the certificate was revoked."""
+
+    OCSP_AND_CRL = "ocsp-and-crl"
+    CRL = "crl"
+    NONE = "none"
+
+
+@dataclasses.dataclass(frozen=True)
+class CertificateProfile:
+    """What a certificate of one kind must contain.
+
+    Attributes:
+        name: How the API and the registry name it.
+        subject: Who it names.
+        key_kinds: What keys it certifies.
+        key_usage: Exactly these bits; the extension is always critical.
+        validity: How long, unless the issuer ends earlier.
+        extended_key_usage: Exactly these purposes, or none and no extension.
+        extended_key_usage_critical: Only where RFC 3161 2.3 demands it.
+        status: Where its addresses point.
+        policy: The last arc of our own policy, under the arc in the settings; None for no policy.
+        standard_policies: The policies of the standards that it claims besides.
+        qualified: Whether it carries the qualified statements (EN 319 412-5).
+        semantics: What its identifiers mean, or None for no such statement.
+        ocsp_no_check: Its own status is not asked (RFC 6960 4.2.2.2.1).
+        key_use: How long the private key signs, where that is shorter than the validity.
+        authority: Whether it may certify others.
+        path_length: How many authorities may stand below one.
+        peer_lint: What pkilint calls certificates of this kind; "" is plain RFC 5280.
+    """
+
+    name: str
+    subject: SubjectKind
+    key_kinds: frozenset[algorithms.KeyKind]
+    key_usage: frozenset[KeyUsage]
+    validity: datetime.timedelta
+    extended_key_usage: tuple[str, ...] = ()
+    extended_key_usage_critical: bool = False
+    status: StatusService = StatusService.OCSP_AND_CRL
+    policy: int | None = None
+    standard_policies: tuple[str, ...] = ()
+    qualified: bool = False
+    semantics: str | None = None
+    ocsp_no_check: bool = False
+    key_use: datetime.timedelta | None = None
+    authority: bool = False
+    path_length: int | None = None
+    peer_lint: str = ""
+
+
+_ANY_KEY = frozenset(algorithms.KeyKind)
+_P384 = frozenset({algorithms.KeyKind.P384})
+_AUTHORITY_USAGE = frozenset({KeyUsage.keyCertSign, KeyUsage.cRLSign})
+
+SIGN = CertificateProfile(
+    name="sign",
+    subject=SubjectKind.PERSON,
+    key_kinds=_ANY_KEY,
+    # A key that binds its owner does nothing else (EN 319 412-2 4.3.2, type A).
+    key_usage=frozenset({KeyUsage.nonRepudiation}),
+    validity=SUBSCRIBER_VALIDITY,
+    policy=1,
+    standard_policies=(oids.QCP_N_QSCD,),
+    qualified=True,
+    semantics=oids.SEMANTICS_NATURAL,
+    peer_lint="QCP-N-QSCD-NON-EIDAS-FINAL-CERTIFICATE",
+)
+
+SIGN_WITHOUT_DEVICE = dataclasses.replace(
+    SIGN,
+    # The key is not known to reside in a qualified device: neither QcSSCD nor the QSCD policy.
+    standard_policies=(oids.QCP_N,),
+    peer_lint="NCP-NATURAL-PERSON-CERTIFICATE",
+)
+
+AUTHENTICATE = CertificateProfile(
+    name="authenticate",
+    subject=SubjectKind.PERSON,
+    key_kinds=_ANY_KEY,
+    key_usage=frozenset({KeyUsage.digitalSignature}),
+    validity=SUBSCRIBER_VALIDITY,
+    extended_key_usage=(oids.CLIENT_AUTH,),
+    policy=2,
+    standard_policies=(oids.NCP_PLUS,),
+    semantics=oids.SEMANTICS_NATURAL,
+    peer_lint="NCP-NATURAL-PERSON-CERTIFICATE",
+)
+
+TIME_STAMPING_UNIT = CertificateProfile(
+    name="time-stamping-unit",
+    subject=SubjectKind.ORGANISATION,
+    key_kinds=_P384,
+    key_usage=frozenset({KeyUsage.digitalSignature}),
+    validity=TIME_STAMPING_UNIT_VALIDITY,
+    # RFC 3161 2.3: this purpose alone, and critical.
+    extended_key_usage=(oids.TIME_STAMPING,),
+    extended_key_usage_critical=True,
+    status=StatusService.CRL,
+    policy=3,
+    key_use=TIME_STAMPING_KEY_USE,
+)
+
+OCSP_RESPONDER = CertificateProfile(
+    name="ocsp-responder",
+    subject=SubjectKind.ORGANISATION,
+    key_kinds=frozenset({algorithms.KeyKind.P256, algorithms.KeyKind.P384}),
+    key_usage=frozenset({KeyUsage.digitalSignature}),
+    validity=RESPONDER_VALIDITY,
+    extended_key_usage=(oids.OCSP_SIGNING,),
+    status=StatusService.NONE,
+    ocsp_no_check=True,
+)
+
+AUTHORITY = CertificateProfile(
+    name="authority",
+    subject=SubjectKind.ORGANISATION,
+    key_kinds=_P384,
+    key_usage=_AUTHORITY_USAGE,
+    validity=AUTHORITY_VALIDITY,
+    status=StatusService.CRL,
+    policy=5,
+    standard_policies=(oids.ANY_POLICY,),
+    authority=True,
+    path_length=0,
+)
+
+ROOT = CertificateProfile(
+    name="root",
+    subject=SubjectKind.ORGANISATION,
+    key_kinds=_P384,
+    key_usage=_AUTHORITY_USAGE,
+    validity=ROOT_VALIDITY,
+    status=StatusService.NONE,
+    authority=True,
+)
+
+ALL = (SIGN, SIGN_WITHOUT_DEVICE, AUTHENTICATE, TIME_STAMPING_UNIT, OCSP_RESPONDER, AUTHORITY, ROOT)
+
+SUBSCRIBER_NAMES = (SIGN.name, AUTHENTICATE.name)
+"""The profiles that a registration may ask for."""
+
+
+def subscriber_profile(name: str, *, secure_device: bool) -> CertificateProfile:
+    """Return the profile that a registration asked for.
+
+    Args:
+        name: `sign` or `authenticate`.
+        secure_device: Whether the keys are known to reside in qualified devices.
+
+    Raises:
+        UnknownProfileError: Any other name.
+    """
+    if name == SIGN.name:
+        return SIGN if secure_device else SIGN_WITHOUT_DEVICE
+    if name == AUTHENTICATE.name:
+        return AUTHENTICATE
+    raise UnknownProfileError(f"expected a profile of {', '.join(SUBSCRIBER_NAMES)}, got another")

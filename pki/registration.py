@@ -1,0 +1,314 @@
+"""The registration API of the CA zone from its clients' side: stations, gateways, commands."""
+
+import base64
+import binascii
+import dataclasses
+import datetime
+import enum
+import urllib.parse
+from collections.abc import Callable, Mapping
+
+from pki import errors, outbound, status
+
+
+class RegistrationAnswerError(outbound.PeerAnswerError):
+    """The CA answered with something that is not what its API says."""
+
+    code = "registration-answer"
+
+
+class RegistrationRefusedError(errors.PolicyError):
+    """The CA refused; the message is its own.
+
+    Attributes:
+        problem_code: The stable code of the CA's problem document.
+    """
+
+    code = "registration-refused"
+
+    def __init__(self, message: str, *, problem_code: str) -> None:
+        """Keep the sentence and the code that the CA gave."""
+        super().__init__(message)
+        self.problem_code = problem_code
+
+
+class Category(enum.Enum):
+    """In what role a person signs; each has an issuing CA of its own."""
+
+    CITIZEN = "citizen"
+    BUSINESS = "business"
+    OFFICIAL = "official"
+
+
+class ApplicationState(enum.Enum):
+    """How far an application came."""
+
+    AWAITING_APPROVAL = "awaiting_approval"
+    APPROVED = "approved"
+
+
+@dataclasses.dataclass(frozen=True)
+class Person:
+    """A person as the identity document names them."""
+
+    country: str
+    person_code: str = dataclasses.field(repr=False)
+    surname: str = dataclasses.field(repr=False)
+    given_name: str = dataclasses.field(repr=False)
+
+
+@dataclasses.dataclass(frozen=True)
+class Organisation:
+    """The organisation that a business person or an official signs for."""
+
+    country: str
+    code: str
+    name: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Vetting:
+    """How the person's identity was checked, by whom, with which document."""
+
+    officer: str
+    document: str = dataclasses.field(repr=False)
+    method: str = "in_person"
+
+
+@dataclasses.dataclass(frozen=True)
+class Application:
+    """An application as the CA keeps it."""
+
+    id: str
+    state: ApplicationState
+    request_hash: str
+
+
+@dataclasses.dataclass(frozen=True)
+class IssuedCertificate:
+    """A certificate and the certificates above it: issuing CA first, root last."""
+
+    serial_number: int
+    certificate_der: bytes
+    chain_der: tuple[bytes, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class ListedCertificate:
+    """One line of the list of certificates."""
+
+    serial_number: int
+    issuer: str
+    profile: str
+    subject: str
+    not_before: str
+    not_after: str
+    status: str
+    reason: str | None
+
+
+@dataclasses.dataclass(frozen=True)
+class ListPage:
+    """A part of the list and the cursor of the next (None: this was the last)."""
+
+    certificates: tuple[ListedCertificate, ...]
+    next_cursor: str | None
+
+
+class RegistrationClient:
+    """Calls `/ra/v1` with a bearer token of scope `register`."""
+
+    def __init__(self, client: outbound.Client, base_url: str, token: Callable[[], str]) -> None:
+        """Keep the connection, the CA zone's address and what gives a valid token."""
+        self._client = client
+        self._base_url = f"{base_url.rstrip('/')}/ra/v1"
+        self._token = token
+
+    def apply(
+        self,
+        category: Category,
+        person: Person,
+        vetting: Vetting,
+        *,
+        organisation: Organisation | None = None,
+        title: str | None = None,
+    ) -> Application:
+        """Hand in an application for a person whose identity was checked.
+
+        Raises:
+            RegistrationRefusedError: The CA's rules forbid it, or an entry is wrong.
+            PeerError: The CA did not answer, or not as its API says.
+        """
+        answer = self._call(
+            "POST",
+            "applications",
+            {
+                "category": category.value,
+                "person": dataclasses.asdict(person),
+                "organisation": None if organisation is None else dataclasses.asdict(organisation),
+                "title": title,
+                "vetting": dataclasses.asdict(vetting),
+            },
+            expect=(201,),
+        )
+        return _application(answer)
+
+    def approve(self, application_id: str, officer: str) -> Application:
+        """Approve an application; approving it again changes nothing. Raises as `apply`."""
+        path = f"applications/{_segment(application_id)}/approval"
+        return _application(self._call("POST", path, {"officer": officer}))
+
+    def certify(self, application_id: str, profile: str, csr_der: bytes) -> IssuedCertificate:
+        """Ask for a certificate; the same request again gives the same one. Raises as `apply`.
+
+        Args:
+            application_id: An approved application.
+            profile: `sign` or `authenticate`.
+            csr_der: A PKCS#10 request; only its key and its proof of possession count.
+        """
+        answer = self._call(
+            "POST",
+            f"applications/{_segment(application_id)}/certificates",
+            {"profile": profile, "csr": base64.b64encode(csr_der).decode("ascii")},
+            expect=(200, 201),
+        )
+        chain = answer.get("chain")
+        if not isinstance(chain, list):
+            raise _unexpected("chain")
+        return IssuedCertificate(
+            _serial(answer),
+            _binary(answer.get("certificate")),
+            tuple(_binary(one) for one in chain),
+        )
+
+    def revoke(
+        self,
+        serial_number: int,
+        reason: status.RevocationReason,
+        *,
+        invalidity_date: datetime.datetime | None = None,
+    ) -> None:
+        """Revoke a certificate for good. Raises as `apply`."""
+        body: dict[str, object] = {"reason": reason.name}
+        if invalidity_date is not None:
+            body["invalidity_date"] = invalidity_date.isoformat()
+        self._call("POST", f"certificates/{serial_number:x}/revoke", body)
+
+    def hold(self, serial_number: int) -> None:
+        """Suspend a certificate. Raises as `apply`."""
+        self._call("POST", f"certificates/{serial_number:x}/hold", {})
+
+    def release(self, serial_number: int) -> None:
+        """End a suspension. Raises as `apply`."""
+        self._call("POST", f"certificates/{serial_number:x}/release", {})
+
+    def list(self, *, person_code: str | None = None, cursor: str | None = None) -> ListPage:
+        """Return a page of the certificates that were issued. Raises as `apply`."""
+        query = {"person_code": person_code, "cursor": cursor}
+        text = urllib.parse.urlencode({k: v for k, v in query.items() if v is not None})
+        answer = self._call("GET", f"certificates?{text}" if text else "certificates", None)
+        entries = answer.get("certificates")
+        if not isinstance(entries, list):
+            raise _unexpected("certificates")
+        cursor_after = answer.get("next_cursor")
+        return ListPage(
+            tuple(_listed(one) for one in entries),
+            None if cursor_after is None else str(cursor_after),
+        )
+
+    def show(self, serial_number: int) -> Mapping[str, object]:
+        """Return all that the CA tells of one certificate, as its API writes it."""
+        return self._call("GET", f"certificates/{serial_number:x}", None)
+
+    def publish_crl(self, issuer: str) -> Mapping[str, object]:
+        """Make the CA sign a fresh CRL. Raises as `apply`."""
+        return self._call("POST", f"crls/{_segment(issuer)}", {})
+
+    def verify_audit(self) -> Mapping[str, object]:
+        """Make the CA recompute its audit log. Raises as `apply`."""
+        return self._call("GET", "audit", None)
+
+    def _call(
+        self, method: str, path: str, body: object | None, *, expect: tuple[int, ...] = (200,)
+    ) -> Mapping[str, object]:
+        url = f"{self._base_url}/{path}"
+        headers = {"Authorization": f"Bearer {self._token()}"}
+        try:
+            if body is None:
+                reply = self._client.send(
+                    method, url, accept="application/json", headers=headers, expect=expect
+                )
+            else:
+                reply = self._client.send_json(method, url, body, headers=headers, expect=expect)
+        except outbound.PeerAnswerError as error:
+            raise _refusal(error) from error
+        answer = reply.json()
+        if not isinstance(answer, dict):
+            raise RegistrationAnswerError("expected a JSON object from the CA", reply=reply)
+        return answer
+
+
+def _refusal(error: outbound.PeerAnswerError) -> errors.ImzaError:
+    """Turn a problem document into the CA's own sentence; a failure of the CA stays one."""
+    reply = error.reply
+    if reply is None or not 400 <= reply.status < 500:
+        return error
+    try:
+        problem = reply.json()
+    except outbound.PeerAnswerError:
+        return error
+    if not isinstance(problem, dict):
+        return error
+    return RegistrationRefusedError(
+        str(problem.get("detail") or problem.get("title") or "the CA refused"),
+        problem_code=str(problem.get("code", "")),
+    )
+
+
+def _application(answer: Mapping[str, object]) -> Application:
+    try:
+        return Application(
+            str(answer["id"]), ApplicationState(answer["state"]), str(answer["request_hash"])
+        )
+    except (KeyError, ValueError) as error:
+        raise _unexpected("id, state and request_hash") from error
+
+
+def _listed(entry: object) -> ListedCertificate:
+    if not isinstance(entry, dict):
+        raise _unexpected("certificates[]")
+    try:
+        return ListedCertificate(
+            serial_number=_serial(entry),
+            issuer=str(entry["issuer"]),
+            profile=str(entry["profile"]),
+            subject=str(entry["subject"]),
+            not_before=str(entry["not_before"]),
+            not_after=str(entry["not_after"]),
+            status=str(entry["status"]),
+            reason=None if entry["reason"] is None else str(entry["reason"]),
+        )
+    except KeyError as error:
+        raise _unexpected(str(error)) from error
+
+
+def _serial(answer: Mapping[str, object]) -> int:
+    try:
+        return int(str(answer.get("serial_number")), 16)
+    except ValueError as error:
+        raise _unexpected("serial_number") from error
+
+
+def _binary(value: object) -> bytes:
+    try:
+        return base64.b64decode(str(value), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise _unexpected("base64") from error
+
+
+def _segment(text: str) -> str:
+    return urllib.parse.quote(text, safe="")
+
+
+def _unexpected(what: str) -> RegistrationAnswerError:
+    return RegistrationAnswerError(f"expected {what} in the CA's answer")
