@@ -1,0 +1,337 @@
+"""CMS signatures as PAdES carries them, built byte by byte (RFC 5652, EN 319 122-1).
+
+A general ASN.1 library spends most of a signature's time here and turns quadratic on some
+lengths, so the few structures that are needed are written out. Reading is strict DER with
+bounded sizes, since a signature to augment may come from a stranger.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+
+from cryptography import x509
+
+from pki import algorithms, certificates, der, errors, signature
+
+MAX_CMS_BYTES = 2**20
+"""Largest signature that is read; one with long-term material inside stays far below."""
+
+MAX_CERTIFICATES = 100
+"""Most certificates read from one signature."""
+
+
+class CmsError(errors.InputError):
+    """The bytes are no CMS signature of the kind that is read here."""
+
+    code = "cms-malformed"
+
+
+_CONTEXT_0, _CONTEXT_1, _CONTEXT_2 = 0xA0, 0xA1, 0xA2
+_DIRECTORY_NAME = 0xA4
+_SUBJECT_KEY_IDENTIFIER = 0x80
+_NULL = b"\x05\x00"
+_VERSION_1 = b"\x02\x01\x01"
+
+_ID_DATA = der.encode_oid("1.2.840.113549.1.7.1")
+_ID_SIGNED_DATA = der.encode_oid("1.2.840.113549.1.7.2")
+_ID_CONTENT_TYPE = der.encode_oid("1.2.840.113549.1.9.3")
+_ID_MESSAGE_DIGEST = der.encode_oid("1.2.840.113549.1.9.4")
+_ID_COMMITMENT_TYPE = der.encode_oid("1.2.840.113549.1.9.16.2.16")
+_ID_TIME_STAMP_TOKEN = der.encode_oid("1.2.840.113549.1.9.16.2.14")
+_ID_SIGNING_CERTIFICATE_V2 = der.encode_oid("1.2.840.113549.1.9.16.2.47")
+
+_HASHES = {
+    algorithms.HashAlgorithm.SHA256: der.encode_oid("2.16.840.1.101.3.4.2.1"),
+    algorithms.HashAlgorithm.SHA384: der.encode_oid("2.16.840.1.101.3.4.2.2"),
+    algorithms.HashAlgorithm.SHA512: der.encode_oid("2.16.840.1.101.3.4.2.3"),
+}
+_ECDSA = {
+    algorithms.HashAlgorithm.SHA256: der.encode_oid("1.2.840.10045.4.3.2"),
+    algorithms.HashAlgorithm.SHA384: der.encode_oid("1.2.840.10045.4.3.3"),
+    algorithms.HashAlgorithm.SHA512: der.encode_oid("1.2.840.10045.4.3.4"),
+}
+_RSA_PKCS1 = {
+    algorithms.HashAlgorithm.SHA256: der.encode_oid("1.2.840.113549.1.1.11"),
+    algorithms.HashAlgorithm.SHA384: der.encode_oid("1.2.840.113549.1.1.12"),
+    algorithms.HashAlgorithm.SHA512: der.encode_oid("1.2.840.113549.1.1.13"),
+}
+_RSA_PSS = der.encode_oid("1.2.840.113549.1.1.10")
+_MGF1 = der.encode_oid("1.2.840.113549.1.1.8")
+
+
+def signed_attributes(
+    *,
+    content_digest: bytes,
+    hash_algorithm: algorithms.HashAlgorithm,
+    certificate: x509.Certificate,
+    commitment_oid: str | None = None,
+) -> bytes:
+    """Build the signed attributes as the DER SET that is hashed (RFC 5652 5.4).
+
+    A PDF says the claimed signing time in its own dictionary, so there is no signing-time
+    attribute (EN 319 142-1 6.3).
+
+    Args:
+        content_digest: The hash of what the signature covers.
+        hash_algorithm: The function of `content_digest`, used for the certificate too.
+        certificate: The signing certificate, bound by ESS signing-certificate-v2.
+        commitment_oid: What signing means, or None for no such attribute.
+    """
+    attributes = [
+        _attribute(_ID_CONTENT_TYPE, _ID_DATA),
+        _attribute(_ID_MESSAGE_DIGEST, der.encode(der.OCTET_STRING, content_digest)),
+        _attribute(
+            _ID_SIGNING_CERTIFICATE_V2, _signing_certificate_v2(certificate, hash_algorithm)
+        ),
+    ]
+    if commitment_oid is not None:
+        attributes.append(
+            _attribute(
+                _ID_COMMITMENT_TYPE, der.encode(der.SEQUENCE, der.encode_oid(commitment_oid))
+            )
+        )
+    # DER orders the members of a SET OF by their encodings (X.690 11.6).
+    return der.encode(der.SET, *sorted(attributes))
+
+
+def signed_data(
+    *,
+    attributes: bytes,
+    value: signature.SignatureValue,
+    chain: Sequence[x509.Certificate],
+) -> bytes:
+    """Build the ContentInfo of a detached signature with one signer (RFC 5652 5.1).
+
+    Args:
+        attributes: What `signed_attributes` gave.
+        value: The signer's signature over them.
+        chain: The signing certificate first, without the root.
+    """
+    digest_algorithm = der.encode(der.SEQUENCE, _HASHES[value.hash_algorithm])
+    signer_info = der.encode(
+        der.SEQUENCE,
+        _VERSION_1,
+        issuer_and_serial(chain[0]),
+        digest_algorithm,
+        # Inside the structure the SET becomes [0] IMPLICIT; the signature is over the SET.
+        bytes((_CONTEXT_0,)) + attributes[1:],
+        _signature_algorithm(value),
+        der.encode(der.OCTET_STRING, value.encoded_for_cms()),
+    )
+    return der.encode(
+        der.SEQUENCE,
+        _ID_SIGNED_DATA,
+        der.encode(
+            _CONTEXT_0,
+            der.encode(
+                der.SEQUENCE,
+                _VERSION_1,
+                der.encode(der.SET, digest_algorithm),
+                der.encode(der.SEQUENCE, _ID_DATA),
+                der.encode(_CONTEXT_0, *sorted(map(certificates.to_der, chain))),
+                der.encode(der.SET, signer_info),
+            ),
+        ),
+    )
+
+
+def issuer_and_serial(certificate: x509.Certificate) -> bytes:
+    """Name a certificate by its issuer's name, byte for byte, and its serial number."""
+    return der.encode(
+        der.SEQUENCE,
+        certificate.issuer.public_bytes(),
+        der.encode(der.INTEGER, _integer(certificate)),
+    )
+
+
+def _integer(certificate: x509.Certificate) -> bytes:
+    serial = certificate.serial_number
+    return serial.to_bytes(serial.bit_length() // 8 + 1, "big", signed=True)
+
+
+def _attribute(identifier: bytes, value: bytes) -> bytes:
+    return der.encode(der.SEQUENCE, identifier, der.encode(der.SET, value))
+
+
+def _signing_certificate_v2(
+    certificate: x509.Certificate, hash_algorithm: algorithms.HashAlgorithm
+) -> bytes:
+    digest = hash_algorithm.digest(certificates.to_der(certificate))
+    # RFC 5035 4: SHA-256 is the DEFAULT, which DER leaves out.
+    named = (
+        b""
+        if hash_algorithm is algorithms.HashAlgorithm.SHA256
+        else der.encode(der.SEQUENCE, _HASHES[hash_algorithm])
+    )
+    directory_name = der.encode(_DIRECTORY_NAME, certificate.issuer.public_bytes())
+    issuer_serial = der.encode(
+        der.SEQUENCE,
+        der.encode(der.SEQUENCE, directory_name),
+        der.encode(der.INTEGER, _integer(certificate)),
+    )
+    cert_id = der.encode(der.SEQUENCE, named, der.encode(der.OCTET_STRING, digest), issuer_serial)
+    return der.encode(der.SEQUENCE, der.encode(der.SEQUENCE, cert_id))
+
+
+def _signature_algorithm(value: signature.SignatureValue) -> bytes:
+    if value.algorithm is algorithms.SignatureAlgorithm.ECDSA:
+        return der.encode(der.SEQUENCE, _ECDSA[value.hash_algorithm])
+    if value.algorithm is algorithms.SignatureAlgorithm.RSA_PKCS1:
+        return der.encode(der.SEQUENCE, _RSA_PKCS1[value.hash_algorithm], _NULL)
+    hashed = der.encode(der.SEQUENCE, _HASHES[value.hash_algorithm], _NULL)
+    salt = der.encode(der.INTEGER, bytes((value.hash_algorithm.size,)))
+    return der.encode(
+        der.SEQUENCE,
+        _RSA_PSS,
+        der.encode(
+            der.SEQUENCE,
+            der.encode(_CONTEXT_0, hashed),
+            der.encode(_CONTEXT_1, der.encode(der.SEQUENCE, _MGF1, hashed)),
+            der.encode(_CONTEXT_2, salt),
+        ),
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class SignedData:
+    """The parts of a CMS signature that augmentation needs; every `bytes` is a whole DER element.
+
+    Attributes:
+        certificates: The X.509 certificates inside.
+        signer: How the signer is named: issuer and serial number, or a key identifier.
+        hash_algorithm: The hash function of the signer.
+        signed_attributes: As the SET that was hashed.
+        signature_value: The content of the value, without tag and length.
+        unsigned_attributes: Each one.
+        before_signers: The members of SignedData up to the signers.
+        signed_part: The members of the signer up to the value.
+    """
+
+    certificates: tuple[bytes, ...]
+    signer: bytes
+    hash_algorithm: algorithms.HashAlgorithm
+    signed_attributes: bytes
+    signature_value: bytes
+    unsigned_attributes: tuple[bytes, ...]
+    before_signers: bytes
+    signed_part: bytes
+
+    def with_time_stamp(self, token: bytes) -> bytes:
+        """Return the ContentInfo with one more signature time stamp (EN 319 122-1 5.3).
+
+        It is an unsigned attribute: not a byte of what was signed changes.
+        """
+        unsigned = sorted((*self.unsigned_attributes, _attribute(_ID_TIME_STAMP_TOKEN, token)))
+        signer_info = der.encode(der.SEQUENCE, self.signed_part, der.encode(_CONTEXT_1, *unsigned))
+        content = der.encode(der.SEQUENCE, self.before_signers, der.encode(der.SET, signer_info))
+        return der.encode(der.SEQUENCE, _ID_SIGNED_DATA, der.encode(_CONTEXT_0, content))
+
+    def time_stamp_tokens(self) -> tuple[bytes, ...]:
+        """Return the signature time-stamp tokens, each a ContentInfo."""
+        tokens: list[bytes] = []
+        for attribute in self.unsigned_attributes:
+            identifier, values = _members(der.read(attribute), 2)
+            if _whole(identifier) == _ID_TIME_STAMP_TOKEN:
+                tokens += map(_whole, values.expect(der.SET).children())
+        return tuple(tokens)
+
+    def signing_certificate(self) -> x509.Certificate:
+        """Return the certificate inside that the signer is named by.
+
+        Raises:
+            CmsError: It is not inside.
+        """
+        for one in self.certificates:
+            try:
+                certificate = certificates.parse(one)
+            except certificates.CertificateError:
+                continue  # A certificate that cannot be read is not the one asked for.
+            if issuer_and_serial(certificate) == self.signer:
+                return certificate
+        raise CmsError("expected the signing certificate inside the signature, found none")
+
+
+def parse(data: bytes) -> SignedData:
+    """Read a CMS signature with one signer; zero bytes after it (a PDF's padding) are allowed.
+
+    Raises:
+        CmsError: Not SignedData, several signers, or over a limit.
+        DERError: Not DER.
+    """
+    if len(data) > MAX_CMS_BYTES:
+        raise CmsError(f"expected a signature of at most {MAX_CMS_BYTES} bytes, got {len(data)}")
+    identifier, wrapped = _members(der.read(_without_padding(data)), 2)
+    if _whole(identifier) != _ID_SIGNED_DATA:
+        raise CmsError("expected CMS SignedData, got another content type")
+    (body,) = wrapped.expect(_CONTEXT_0).children()[:1] or (der.Element(0, b""),)
+    *before, signers = body.expect(der.SEQUENCE).children() or (der.Element(0, b""),)
+    infos = signers.expect(der.SET).children()
+    if len(before) < 3 or len(infos) != 1:
+        raise CmsError(f"expected SignedData with one signer, got {len(infos)}")
+    inside = [
+        _whole(one)
+        for member in before[3:]
+        if member.tag == _CONTEXT_0
+        for one in member.children()
+        if one.tag == der.SEQUENCE
+    ]
+    if len(inside) > MAX_CERTIFICATES:
+        raise CmsError(f"expected at most {MAX_CERTIFICATES} certificates in a signature")
+    members = list(infos[0].expect(der.SEQUENCE).children())
+    unsigned: tuple[der.Element, ...] = ()
+    if members and members[-1].tag == _CONTEXT_1:
+        unsigned = members.pop().children()
+    if [one.tag for one in members] not in _SIGNER_SHAPES:
+        raise CmsError("expected a signer with signed attributes (RFC 5652 5.3)")
+    return SignedData(
+        certificates=tuple(inside),
+        signer=_whole(members[1]),
+        hash_algorithm=_hash_algorithm(members[2]),
+        signed_attributes=der.encode(der.SET, members[3].content),
+        signature_value=members[5].content,
+        unsigned_attributes=tuple(map(_whole, unsigned)),
+        before_signers=b"".join(map(_whole, before)),
+        signed_part=b"".join(map(_whole, members)),
+    )
+
+
+_SIGNER_SHAPES = tuple(
+    [
+        der.INTEGER,
+        signer,
+        der.SEQUENCE,
+        _CONTEXT_0,
+        der.SEQUENCE,
+        der.OCTET_STRING,
+    ]
+    for signer in (der.SEQUENCE, _SUBJECT_KEY_IDENTIFIER)
+)
+
+
+def _hash_algorithm(identifier: der.Element) -> algorithms.HashAlgorithm:
+    named = [_whole(one) for one in identifier.children()[:1]]
+    for algorithm, encoded in _HASHES.items():
+        if named == [encoded]:
+            return algorithm
+    raise algorithms.UnsupportedAlgorithmError("expected a signature with SHA-256, -384 or -512")
+
+
+def _without_padding(data: bytes) -> bytes:
+    size, start = data[1] if len(data) > 1 else 0, 2
+    if size >= 0x80:
+        start = 2 + (size & 0x7F)
+        size = int.from_bytes(data[2:start], "big")
+    if data[start + size :].strip(b"\0"):
+        raise CmsError("expected nothing but zero bytes after the signature")
+    return data[: start + size]
+
+
+def _whole(element: der.Element) -> bytes:
+    # Only shortest lengths are read, so that this gives the very bytes that were there.
+    return der.encode(element.tag, element.content)
+
+
+def _members(element: der.Element, count: int) -> tuple[der.Element, ...]:
+    members = element.expect(der.SEQUENCE).children()
+    if len(members) != count:
+        raise CmsError(f"expected {count} members, got {len(members)}")
+    return members

@@ -1,0 +1,341 @@
+"""PDF signatures: prepare, embed, and raise from B-B to B-LTA (EN 319 142-1).
+
+The file is only ever appended to, so earlier signatures keep what they cover. The one exception
+is a time stamp on the newest signature: it goes into room that its own placeholder kept free.
+Documents are copied from file to file and hashed in pieces: memory does not grow with them.
+"""
+
+import base64
+import dataclasses
+import datetime
+import json
+import pathlib
+import shutil
+from collections.abc import Callable, Iterable, Sequence
+from typing import BinaryIO
+
+from cryptography import x509
+from pyhanko.pdf_utils import generic, incremental_writer
+from pyhanko.sign import fields
+from pyhanko.sign.signers import cms_embedder, constants, pdf_byterange
+
+from pki import algorithms, certificates, errors, signature
+from signing_service import (
+    appearance,
+    cms,
+    documents,
+    fonts,
+    parameters,
+    pdf_structure,
+    revocation_data,
+)
+
+TIME_STAMP_BYTES = 12 * 2**10
+"""Room for a time-stamp token with the certificates of its authority."""
+
+SIGNATURE_BYTES = 4 * 2**10
+"""Room for a signature's attributes, names and value, besides its certificates."""
+
+CHUNK = 2**20
+"""Bytes hashed at a time."""
+
+RequestToken = Callable[[signature.DataToBeSignedRepresentation], bytes]
+
+
+class SignatureRoomError(documents.DocumentRefusedError):
+    """What should go into the signature does not fit into the room kept for it."""
+
+    code = "signature-room"
+
+
+class SignatureNotNewestError(errors.StateError):
+    """A later signature covers the one that should change."""
+
+    code = "signature-not-newest"
+
+
+def check_document(source: pathlib.Path, chosen: parameters.SignatureParameters) -> None:
+    """Refuse a document that cannot be signed, before a person is asked.
+
+    Raises:
+        PdfRefusedError: Not a PDF, empty, truncated, unreadable, encrypted, with a form or a
+            script that changes what is shown, closed by an earlier signature, or without the
+            page of the appearance; each its own code.
+    """
+    pdf_structure.check_envelope(source)
+    page = chosen.appearance.page if chosen.appearance is not None else None
+    with source.open("rb") as file, pdf_structure.reading():
+        pdf_structure.check_content(pdf_structure.open_reader(file), page=page)
+
+
+def prepare(
+    source: pathlib.Path,
+    target: pathlib.Path,
+    *,
+    certificate: x509.Certificate,
+    chain: Sequence[x509.Certificate],
+    parameters: parameters.SignatureParameters,
+    at: datetime.datetime,
+    font: pathlib.Path = fonts.DEFAULT_FONT,
+) -> documents.PreparedSignature:
+    """Append an empty signature to a copy of the document and say what is to be signed.
+
+    Args:
+        source: The document.
+        target: Becomes the document with a placeholder.
+        certificate: The signing certificate.
+        chain: Its issuers, nearest first; a root among them is left out of the signature.
+        parameters: What the caller chose.
+        at: The claimed signing time: the M entry (EN 319 142-1 6.3).
+        font: For a visible signature.
+
+    Raises:
+        PdfRefusedError: The file's structure cannot be extended.
+        MissingGlyphError: The font lacks a letter of the signer's name.
+    """
+    hash_algorithm = algorithms.key_kind(certificate.public_key()).hash_algorithm
+    inside = [certificate, *(one for one in chain if one.issuer != one.subject)]
+    reserved = SIGNATURE_BYTES + TIME_STAMP_BYTES
+    reserved += sum(len(certificates.to_der(one)) for one in inside)
+    shown = parameters.appearance
+    look = None
+    if shown is not None:
+        look = appearance.setup(appearance.describe(certificate, parameters, at), font, at)
+    shutil.copyfile(source, target)
+    with target.open("r+b") as file, pdf_structure.reading():
+        writer = pdf_structure.open_writer(file)
+        # Named in the catalog as EN 319 142-1 5.5 wants it for signatures of this kind.
+        writer.register_extension(constants.ESIC_EXTENSION_1)
+        placeholder = pdf_byterange.SignatureObject(
+            timestamp=at,
+            subfilter=fields.SigSeedSubFilter.PADES,
+            location=parameters.place,
+            reason=parameters.reason,
+            bytes_reserved=2 * reserved,
+        )
+        name = pdf_structure.free_field_name(writer, "Signature")
+        # pyHanko counts pages from 0, and backwards from -1 as we do.
+        page = 0 if shown is None else shown.page - (shown.page > 0)
+        field = fields.SigFieldSpec(name, on_page=page, box=shown.box if shown else None)
+        prepared = _append(writer, name, field, placeholder, look, hash_algorithm)
+    commitment = parameters.commitment
+    context = {
+        "region": [prepared.reserved_region_start, prepared.reserved_region_end],
+        "chain": [base64.b64encode(certificates.to_der(one)).decode() for one in inside],
+    }
+    return documents.PreparedSignature(
+        format=documents.SignatureFormat.PADES,
+        data_to_be_signed=cms.signed_attributes(
+            content_digest=prepared.document_digest,
+            hash_algorithm=hash_algorithm,
+            certificate=certificate,
+            commitment_oid=commitment.oid if commitment is not None else None,
+        ),
+        hash_algorithm=hash_algorithm,
+        context=json.dumps(context).encode(),
+    )
+
+
+def embed(
+    prepared: documents.PreparedSignature,
+    source: pathlib.Path,
+    target: pathlib.Path,
+    value: signature.SignatureValue,
+) -> None:
+    """Put a checked signature value into a copy of the prepared document: level B-B.
+
+    Args:
+        prepared: What `prepare` gave.
+        source: The prepared document.
+        target: Becomes the signed document.
+        value: Already checked against the certificate.
+    """
+    context = json.loads(prepared.context)
+    start, end = context["region"]
+    chain = [certificates.parse(base64.b64decode(one)) for one in context["chain"]]
+    content = cms.signed_data(attributes=prepared.data_to_be_signed, value=value, chain=chain)
+    shutil.copyfile(source, target)
+    with target.open("r+b") as file:
+        _fill(file, start, end, content)
+
+
+def add_signature_time_stamp(
+    source: pathlib.Path, target: pathlib.Path, request_token: RequestToken
+) -> None:
+    """Put a time stamp on the newest signature: level B-T (EN 319 142-1 5.3).
+
+    Raises:
+        SignatureNotNewestError: A later signature or time stamp covers it.
+        PdfUnsignedError: There is no signature.
+        SignatureRoomError: The placeholder is too small for the token.
+    """
+    with source.open("rb") as file:
+        newest = _signatures(file)[-1]
+        if newest.is_time_stamp:
+            raise SignatureNotNewestError(
+                "expected a document whose newest signature is a person's, got one whose document"
+                " time stamp came later"
+            )
+        signed = cms.parse(newest.contents)
+    token = request_token(signature.represent(signed.signature_value, signed.hash_algorithm))
+    content = signed.with_time_stamp(token)
+    shutil.copyfile(source, target)
+    with target.open("r+b") as file:
+        _fill(file, newest.start, newest.end, content)
+
+
+def add_validation_data(
+    source: pathlib.Path, target: pathlib.Path, data: revocation_data.ValidationData
+) -> None:
+    """Append certificates and revocation data in the document security store: level B-LT.
+
+    What an earlier signature stored stays; equal objects are stored once. There is no VRI
+    dictionary: it only repeats which of the objects belong to which signature, and EN 319 142-1
+    5.4.2.3 makes it optional.
+    """
+    shutil.copyfile(source, target)
+    with target.open("r+b") as file, pdf_structure.reading():
+        writer = pdf_structure.open_writer(file)
+        writer.register_extension(constants.ESIC_EXTENSION_1)
+        store = writer.root.get("/DSS")
+        if not isinstance(store, generic.DictionaryObject):
+            store = generic.DictionaryObject()
+            writer.root["/DSS"] = writer.add_object(store)
+            writer.update_root()
+        _extend(writer, store, "/Certs", map(certificates.to_der, data.certificates))
+        _extend(writer, store, "/OCSPs", data.ocsp_responses)
+        _extend(writer, store, "/CRLs", data.crls)
+        writer.update_container(store)
+        writer.write_in_place()
+
+
+def add_document_time_stamp(
+    source: pathlib.Path, target: pathlib.Path, request_token: RequestToken
+) -> None:
+    """Append a time stamp over the whole document: level B-LTA (EN 319 142-1 5.4.3)."""
+    shutil.copyfile(source, target)
+    with target.open("r+b") as file:
+        with pdf_structure.reading():
+            writer = pdf_structure.open_writer(file)
+            name = pdf_structure.free_field_name(writer, "Timestamp")
+            placeholder = pdf_byterange.DocumentTimestamp(bytes_reserved=2 * TIME_STAMP_BYTES)
+            hash_algorithm = algorithms.HashAlgorithm.SHA256
+            prepared = _append(
+                writer, name, fields.SigFieldSpec(name), placeholder, None, hash_algorithm
+            )
+        representation = signature.DataToBeSignedRepresentation(
+            hash_algorithm, prepared.document_digest
+        )
+        token = request_token(representation)
+        _fill(file, prepared.reserved_region_start, prepared.reserved_region_end, token)
+
+
+def time_stamp_tokens(source: pathlib.Path) -> tuple[bytes, ...]:
+    """Return the tokens on the newest person's signature and all document time stamps after it.
+
+    Raises:
+        PdfUnsignedError: There is no signature.
+    """
+    with source.open("rb") as file:
+        found = _signatures(file)
+    tokens: list[bytes] = []
+    for one in reversed(found):
+        if not one.is_time_stamp:
+            return (*cms.parse(one.contents).time_stamp_tokens(), *reversed(tokens))
+        tokens.append(one.contents)
+    raise pdf_structure.PdfUnsignedError("expected a signed PDF, got one with time stamps only")
+
+
+@dataclasses.dataclass(frozen=True)
+class _Signature:
+    """A signature in the file: the placeholder's ends, and the bytes in it with padding."""
+
+    start: int
+    end: int
+    covered_to: int
+    is_time_stamp: bool
+    contents: bytes
+
+
+def _append(
+    writer: incremental_writer.IncrementalPdfFileWriter,
+    name: str,
+    field: fields.SigFieldSpec,
+    placeholder: pdf_byterange.PdfSignedData,
+    look: cms_embedder.SigAppearanceSetup | None,
+    hash_algorithm: algorithms.HashAlgorithm,
+) -> pdf_byterange.PreparedByteRangeDigest:
+    """Write an empty signature field at the end of the writer's own file and hash the rest."""
+    steps = cms_embedder.PdfCMSEmbedder(new_field_spec=field).write_cms(name, writer)
+    next(steps)
+    steps.send(cms_embedder.SigObjSetup(placeholder, appearance_setup=look))
+    prepared, _ = steps.send(
+        cms_embedder.SigIOSetup(hash_algorithm.short_name, in_place=True, chunk_size=CHUNK)
+    )
+    if not isinstance(prepared, pdf_byterange.PreparedByteRangeDigest):
+        raise TypeError("pyHanko gave no digest")
+    return prepared
+
+
+def _fill(file: BinaryIO, start: int, end: int, content: bytes) -> None:
+    """Write into a placeholder that stands from its `<` to after its `>`."""
+    room = end - start - 2
+    digits = content.hex().encode("ascii")
+    if len(digits) > room:
+        raise SignatureRoomError(
+            f"expected at most {room // 2} bytes for the signature's place, got {len(content)}"
+        )
+    file.seek(start + 1)
+    file.write(digits.ljust(room, b"0"))
+
+
+def _signatures(file: BinaryIO) -> list[_Signature]:
+    """Return all signatures, in the order of what they cover."""
+    with pdf_structure.reading():
+        opened = pdf_structure.open_reader(file)
+        size = file.seek(0, 2)
+        found = [
+            _locate(file, size, value)
+            for _, value in pdf_structure.signature_fields(opened)
+            if value is not None
+        ]
+    if not found:
+        raise pdf_structure.PdfUnsignedError("expected a signed PDF, got one without a signature")
+    return sorted(found, key=lambda one: one.covered_to)
+
+
+def _locate(file: BinaryIO, size: int, value: generic.DictionaryObject) -> _Signature:
+    first, start, end, rest = (int(number) for number in value["/ByteRange"])
+    if not 0 == first < start < end < end + rest <= size or end - start > 4 * cms.MAX_CMS_BYTES:
+        raise ValueError("a byte range that does not fit the file")
+    file.seek(start)
+    placeholder = file.read(end - start)
+    if placeholder[:1] != b"<" or placeholder[-1:] != b">":
+        raise ValueError("a byte range that does not end at the signature")
+    return _Signature(
+        start=start,
+        end=end,
+        covered_to=end + rest,
+        is_time_stamp=value.get("/SubFilter") == fields.SigSeedSubFilter.ETSI_RFC3161.value,
+        contents=bytes.fromhex(placeholder[1:-1].decode("ascii")),
+    )
+
+
+def _extend(
+    writer: incremental_writer.IncrementalPdfFileWriter,
+    store: generic.DictionaryObject,
+    key: str,
+    objects: Iterable[bytes],
+) -> None:
+    """Add streams to one array of the document security store, each content once."""
+    array = store.get(key)
+    if not isinstance(array, generic.ArrayObject):
+        array = generic.ArrayObject()
+    stored = {one.get_object().data for one in array}
+    for content in objects:
+        if content not in stored:
+            stored.add(content)
+            array.append(writer.add_object(generic.StreamObject(stream_data=content)))
+    if array:
+        store[generic.pdf_name(key)] = array
+        writer.update_container(array)

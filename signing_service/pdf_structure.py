@@ -1,0 +1,336 @@
+"""Opening a stranger's PDF, and refusing what must not be signed.
+
+pyHanko reads and extends the file's structure. On hostile files it raises whatever Python raises
+there, so every use of it lies inside `reading()`, the one boundary that makes it an `InputError`.
+"""
+
+import contextlib
+import errno
+import pathlib
+import struct
+import zlib
+from collections.abc import Iterator
+from typing import BinaryIO
+
+from pyhanko.pdf_utils import generic, incremental_writer, misc, reader
+from pyhanko.sign import fields
+from pyhanko.sign import general as pyhanko_general
+
+from signing_service import documents
+
+HEADER_WINDOW = 1024
+"""Readers look for `%PDF-` in the first kilobyte (ISO 32000-1 annex H.3.4.1)."""
+
+TRAILER_WINDOW = 2048
+"""And for `%%EOF` near the end (annex H.3.4.4 says one kilobyte; some writers pad further)."""
+
+MAX_ACTION_PLACES = 200_000
+"""Most dictionaries looked through for scripts; a form of this size takes seconds."""
+
+MAX_DEPTH = 64
+"""Deepest nesting of form fields, outlines and chained actions."""
+
+
+class PdfRefusedError(documents.DocumentRefusedError):
+    """The PDF cannot be signed."""
+
+    code = "pdf-refused"
+
+
+class PdfEmptyError(PdfRefusedError):
+    """The file has no bytes."""
+
+    code = "document-empty"
+
+
+class NotAPdfError(PdfRefusedError):
+    """The file does not begin as a PDF does."""
+
+    code = "document-not-pdf"
+
+
+class PdfTruncatedError(PdfRefusedError):
+    """The end of the file is missing."""
+
+    code = "document-truncated"
+
+
+class PdfMalformedError(PdfRefusedError):
+    """The file's structure cannot be read."""
+
+    code = "document-malformed"
+
+
+class PdfEncryptedError(PdfRefusedError):
+    """The file needs a password: a signature over it shows nothing that a person can check."""
+
+    code = "document-encrypted"
+
+
+class PdfXfaError(PdfRefusedError):
+    """The file holds an XFA form, whose look is made by a program at the reader's."""
+
+    code = "document-xfa"
+
+
+class PdfScriptError(PdfRefusedError):
+    """The file holds JavaScript, which can change what a person sees."""
+
+    code = "document-javascript"
+
+
+class PdfCertifiedError(PdfRefusedError):
+    """An earlier signature allows no changes, and another signature is one."""
+
+    code = "document-certified"
+
+
+class PdfPageError(PdfRefusedError):
+    """The page for the visible signature does not exist."""
+
+    code = "appearance-page"
+
+
+class PdfUnsignedError(PdfRefusedError):
+    """There is no signature that could be augmented."""
+
+    code = "document-unsigned"
+
+
+class PdfTooComplexError(PdfRefusedError):
+    """The file has more parts than are looked through."""
+
+    code = "document-too-complex"
+
+
+@contextlib.contextmanager
+def reading() -> Iterator[None]:
+    """Turn whatever pyHanko raises on a bad file into `PdfMalformedError`."""
+    try:
+        yield
+    except (
+        misc.PdfError,
+        pyhanko_general.SigningError,
+        LookupError,
+        ValueError,
+        TypeError,
+        AttributeError,
+        ArithmeticError,
+        AssertionError,
+        NotImplementedError,
+        RecursionError,
+        StopIteration,
+        EOFError,
+        struct.error,
+        zlib.error,
+    ) as error:
+        raise PdfMalformedError(
+            f"the PDF's structure cannot be read ({type(error).__name__}): save it again with"
+            " another program and try once more"
+        ) from error
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise  # The disk, not the document.
+        raise PdfMalformedError(
+            "the PDF's structure cannot be read: it points before its own beginning"
+        ) from error
+
+
+def check_envelope(path: pathlib.Path) -> None:
+    """Check the two ends of the file, which tell most accidents apart.
+
+    Raises:
+        PdfEmptyError: No bytes.
+        NotAPdfError: No `%PDF-` at the beginning.
+        PdfTruncatedError: No `%%EOF` at the end.
+    """
+    size = path.stat().st_size
+    if size == 0:
+        raise PdfEmptyError("expected a PDF, got an empty file")
+    with path.open("rb") as file:
+        if b"%PDF-" not in file.read(HEADER_WINDOW):
+            raise NotAPdfError("expected a PDF, got a file that does not begin with %PDF-")
+        file.seek(max(0, size - TRAILER_WINDOW))
+        if b"%%EOF" not in file.read():
+            raise PdfTruncatedError(
+                "expected a whole PDF, got one without its end (%%EOF): it was cut off on its way"
+            )
+
+
+def open_reader(file: BinaryIO) -> reader.PdfFileReader:
+    """Open a PDF for reading, tolerating what common programs get wrong. Call in `reading()`."""
+    return reader.PdfFileReader(file, strict=False)
+
+
+def open_writer(file: BinaryIO) -> incremental_writer.IncrementalPdfFileWriter:
+    """Open a PDF for an incremental update. Call in `reading()`.
+
+    Raises:
+        PdfEncryptedError: It is encrypted.
+    """
+    opened = open_reader(file)
+    if opened.encrypted:
+        raise PdfEncryptedError("expected a PDF without encryption: save it without a password")
+    return incremental_writer.IncrementalPdfFileWriter.from_reader(opened)
+
+
+def check_content(opened: reader.PdfFileReader, *, page: int | None) -> None:
+    """Refuse what a signature could not stand for. Call in `reading()`.
+
+    Args:
+        opened: The document.
+        page: Where a visible signature goes, counted from 1 (-1: the last), or None.
+    """
+    if opened.encrypted:
+        raise PdfEncryptedError("expected a PDF without encryption: save it without a password")
+    root = opened.root
+    form = root.get("/AcroForm")
+    if isinstance(form, generic.DictionaryObject) and "/XFA" in form:
+        raise PdfXfaError("expected a PDF without an XFA form: print it to a plain PDF first")
+    _check_certification(opened)
+    count = int(root["/Pages"]["/Count"])
+    if count < 1:
+        raise PdfMalformedError("expected a PDF with at least one page")
+    if page is not None and page > count:
+        raise PdfPageError(f"expected a page from 1 to {count} for the appearance, got {page}")
+    _Scripts(opened).check()
+
+
+def signature_fields(
+    opened: reader.PdfFileReader | incremental_writer.IncrementalPdfFileWriter,
+) -> list[tuple[str, generic.DictionaryObject | None]]:
+    """List the signature fields with their names and values. Call in `reading()`."""
+    found = []
+    for name, value, _ in fields.enumerate_sig_fields(opened):
+        if isinstance(value, generic.IndirectObject):
+            value = value.get_object()
+        found.append((str(name), value if isinstance(value, generic.DictionaryObject) else None))
+    return found
+
+
+def free_field_name(opened: incremental_writer.IncrementalPdfFileWriter, stem: str) -> str:
+    """Return a field name that no field has: `stem` and a number. Call in `reading()`."""
+    form = opened.root.get("/AcroForm") or {}
+    taken = {str(one.get_object().get("/T")) for one in form.get("/Fields", ())}
+    number = 1
+    while f"{stem}{number}" in taken:
+        number += 1
+    return f"{stem}{number}"
+
+
+def _check_certification(opened: reader.PdfFileReader) -> None:
+    for _, value in signature_fields(opened):
+        if value is None:
+            continue
+        for reference in value.get("/Reference", ()):
+            limits = reference.get_object().get("/TransformParams")
+            # ISO 32000-1 table 254: 1 allows no changes at all; FieldMDP carries the same in 2.0.
+            if isinstance(limits, generic.DictionaryObject) and limits.get("/P") == 1:
+                raise PdfCertifiedError(
+                    "expected a PDF that allows further signatures, got one that an earlier"
+                    " signature closed for any change"
+                )
+
+
+class _Scripts:
+    """Looks through every place that ISO 32000-1 12.6 lets an action stand in."""
+
+    def __init__(self, opened: reader.PdfFileReader) -> None:
+        self._root = opened.root
+        self._places = 0
+
+    def check(self) -> None:
+        names = self._dictionary(self._root, "/Names")
+        if names is not None and "/JavaScript" in names:
+            raise _script()
+        self._action(self._root, "/OpenAction", 0)
+        self._additional(self._root)
+        self._pages(self._root["/Pages"], 0)
+        form = self._dictionary(self._root, "/AcroForm")
+        if form is not None:
+            self._fields(form.get("/Fields"), 0)
+        outlines = self._dictionary(self._root, "/Outlines")
+        if outlines is not None:
+            self._outline(outlines.get("/First"))
+
+    def _visit(self, item: object) -> generic.DictionaryObject | None:
+        """Count a place; circles end at the limits, since marks on places could be forged."""
+        if not isinstance(item, generic.DictionaryObject):
+            return None
+        self._places += 1
+        if self._places > MAX_ACTION_PLACES:
+            raise PdfTooComplexError(
+                f"expected a PDF of at most {MAX_ACTION_PLACES} pages, fields and annotations"
+            )
+        return item
+
+    def _dictionary(
+        self, parent: generic.DictionaryObject, key: str
+    ) -> generic.DictionaryObject | None:
+        return self._visit(parent.get(key))
+
+    def _action(self, parent: generic.DictionaryObject, key: str, depth: int) -> None:
+        if depth > MAX_DEPTH:
+            raise PdfTooComplexError(f"expected at most {MAX_DEPTH} chained actions")
+        value = parent.get(key)
+        for one in value if isinstance(value, generic.ArrayObject) else (value,):
+            action = self._visit(
+                one.get_object() if isinstance(one, generic.IndirectObject) else one
+            )
+            if action is None:
+                continue
+            if action.get("/S") == "/JavaScript" or "/JS" in action:
+                raise _script()
+            self._action(action, "/Next", depth + 1)
+
+    def _additional(self, parent: generic.DictionaryObject) -> None:
+        triggers = self._dictionary(parent, "/AA")
+        if triggers is not None:
+            for key in triggers:
+                self._action(triggers, key, 0)
+
+    def _pages(self, node: object, depth: int) -> None:
+        if depth > MAX_DEPTH:
+            raise PdfTooComplexError(f"expected at most {MAX_DEPTH} levels of pages")
+        page = self._visit(node)
+        if page is None:
+            return
+        self._additional(page)
+        for annotation in self._array(page.get("/Annots")):
+            found = self._visit(annotation)
+            if found is not None:
+                self._action(found, "/A", 0)
+                self._action(found, "/PA", 0)
+                self._additional(found)
+        for kid in self._array(page.get("/Kids")):
+            self._pages(kid, depth + 1)
+
+    def _fields(self, value: object, depth: int) -> None:
+        if depth > MAX_DEPTH:
+            raise PdfTooComplexError(f"expected at most {MAX_DEPTH} levels of form fields")
+        for item in self._array(value):
+            field = self._visit(item)
+            if field is not None:
+                self._action(field, "/A", 0)
+                self._additional(field)
+                self._fields(field.get("/Kids"), depth + 1)
+
+    def _outline(self, first: object) -> None:
+        waiting = [first]
+        while waiting:
+            item = self._visit(waiting.pop())
+            if item is not None:
+                self._action(item, "/A", 0)
+                waiting += [item.get("/First"), item.get("/Next")]
+
+    def _array(self, value: object) -> Iterator[object]:
+        if isinstance(value, generic.ArrayObject):
+            for one in value:
+                yield one.get_object() if isinstance(one, generic.IndirectObject) else one
+
+
+def _script() -> PdfScriptError:
+    return PdfScriptError(
+        "expected a PDF without JavaScript, which could change what is shown after signing:"
+        " print it to a plain PDF first"
+    )

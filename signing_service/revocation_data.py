@@ -1,0 +1,118 @@
+"""Status information for every certificate of a path, fetched now and checked before it is used.
+
+A certificate that names an OCSP responder is asked for there, with a nonce; one that does not,
+as a time-stamping unit's, is looked up in its issuer's CRL. Nothing is cached: a status from
+before the best signature time does not show that the certificate was still good at that time
+(EN 319 102-1 5.2.5).
+"""
+
+import dataclasses
+import datetime
+
+from cryptography import exceptions, x509
+
+from pki import algorithms, certificates, errors, outbound
+
+MAX_CRL_BYTES = 64 * 2**20
+"""A CRL of a million entries has 49 MB."""
+
+CLOCK_SKEW = datetime.timedelta(seconds=60)
+"""How far in the future a `thisUpdate` may lie: two servers' clocks differ."""
+
+
+class CertificateRevokedError(errors.PolicyError):
+    """The certificate is revoked or on hold."""
+
+    code = "certificate-revoked"
+
+
+class StatusUnknownError(errors.PolicyError):
+    """The issuer's responder does not know the certificate."""
+
+    code = "certificate-status-unknown"
+
+
+class NoStatusSourceError(errors.PolicyError):
+    """The certificate names neither a responder nor a CRL."""
+
+    code = "certificate-status-source"
+
+
+class CRLError(errors.PeerError):
+    """What came from a CRL's address is not a current CRL of the issuer."""
+
+    code = "crl-unusable"
+
+
+@dataclasses.dataclass(frozen=True)
+class ValidationData:
+    """What a validator needs, years later, to judge paths as they were (EN 319 142-1 5.4).
+
+    Attributes:
+        certificates: Of all paths and of the OCSP responders.
+        ocsp_responses: DER of whole responses.
+        crls: DER.
+    """
+
+    certificates: tuple[x509.Certificate, ...]
+    ocsp_responses: tuple[bytes, ...]
+    crls: tuple[bytes, ...]
+
+
+def check_crl(
+    crl_der: bytes, issuer: x509.Certificate, at: datetime.datetime
+) -> x509.CertificateRevocationList:
+    """Check that bytes are a complete CRL of this issuer, current at a time (RFC 5280 6.3.3).
+
+    Raises:
+        CRLError: Another issuer or key, out of date, or of a kind that is not read here.
+    """
+    try:
+        crl = x509.load_der_x509_crl(crl_der)
+        public_key = issuer.public_key()
+        algorithms.key_kind(public_key)
+        usage = issuer.extensions.get_extension_for_class(x509.KeyUsage).value
+        genuine = crl.issuer == issuer.subject and crl.is_signature_valid(public_key)  # type: ignore[arg-type]
+        next_update = crl.next_update_utc
+        # Indirect, partitioned and delta CRLs carry a critical extension; none is read here.
+        critical = [one.oid.dotted_string for one in crl.extensions if one.critical]
+    except (ValueError, TypeError, x509.ExtensionNotFound, exceptions.UnsupportedAlgorithm,
+            algorithms.UnsupportedAlgorithmError) as error:  # fmt: skip
+        raise CRLError(f"expected a CRL, got something else ({type(error).__name__})") from error
+    if not genuine or not usage.crl_sign:
+        raise CRLError("expected a CRL signed by the certificate's issuer, got another one")
+    if critical:
+        raise CRLError(f"expected a complete CRL, got one with the extension {critical[0]}")
+    if next_update is None or not crl.last_update_utc - CLOCK_SKEW <= at < next_update:
+        raise CRLError("expected a current CRL, got one whose time has passed or not come")
+    return crl
+
+
+def fetch_crl(
+    certificate: x509.Certificate,
+    issuer: x509.Certificate,
+    *,
+    client: outbound.Client,
+    at: datetime.datetime,
+) -> bytes:
+    """Fetch the CRL that a certificate names, and check that it does not list the certificate.
+
+    Raises:
+        CertificateRevokedError: It does.
+        CRLError: No address gave a usable CRL.
+        PeerError: No address answered.
+    """
+    failure: errors.PeerError | None = None
+    for url in certificates.read(certificate).crl_urls:
+        try:
+            reply = client.send("GET", url, accept="application/pkix-crl")
+            crl = check_crl(reply.body, issuer, at)
+        except errors.PeerError as error:
+            failure = error
+            continue
+        if crl.get_revoked_certificate_by_serial_number(certificate.serial_number) is not None:
+            raise CertificateRevokedError(
+                f"the certificate {certificates.serial_text(certificate.serial_number)} is revoked"
+            )
+        return reply.body
+    raise failure or NoStatusSourceError("expected a certificate that names a CRL, got none")
