@@ -1,0 +1,255 @@
+"""XML that is signed: parsed without surprises, canonicalised, and looked into without doubt.
+
+Canonicalisation is lxml's. lxml leaves out the `xml:` attributes that a part of a document inherits
+from above it, which inclusive canonicalisation must render: they are added here.
+"""
+
+import base64
+import binascii
+import contextlib
+import re
+from collections.abc import Collection, Iterator, Sequence
+
+from lxml import etree
+
+from pki import errors
+
+C14N_11 = "http://www.w3.org/2006/12/xml-c14n11"
+C14N_10 = "http://www.w3.org/TR/2001/REC-xml-c14n-20010315"
+C14N_EXCLUSIVE = "http://www.w3.org/2001/10/xml-exc-c14n#"
+
+MAX_BYTES = 50 * 2**20
+"""Largest XML document read: a parsed tree takes about ten times its file."""
+
+METHODS = {
+    method + suffix: (method, bool(suffix))
+    for method, mark in (
+        (C14N_11, "#WithComments"),
+        (C14N_10, "#WithComments"),
+        (C14N_EXCLUSIVE, "WithComments"),
+    )
+    for suffix in ("", mark)
+}
+_XML = "{http://www.w3.org/XML/1998/namespace}"
+ID_NAMES = ("Id", "ID", "id", _XML + "id")
+
+
+class XMLUnreadableError(errors.InputError):
+    """Not well-formed XML, or XML with a document type declaration."""
+
+    code = "xml-unreadable"
+
+
+class XMLSignatureError(errors.InputError):
+    """The signature does not have the form that XML Signature prescribes."""
+
+    code = "xml-signature-format"
+
+
+class UnsupportedXMLSignatureError(XMLSignatureError):
+    """A transform or algorithm that is not carried out here."""
+
+    code = "xml-signature-unsupported"
+
+
+class AmbiguousIdError(XMLSignatureError):
+    """More than one element answers to the identifier that a reference names."""
+
+    code = "xml-ambiguous-id"
+
+
+class ReferenceNotFoundError(XMLSignatureError):
+    """A reference names something that is neither in the document nor handed in with it."""
+
+    code = "xml-reference-not-found"
+
+
+def parse(data: bytes) -> etree._ElementTree:
+    """Parse XML without entities, document types, networks or unlimited sizes.
+
+    Raises:
+        XMLUnreadableError: Not well-formed, nested too deeply, or with a document type declaration.
+        LimitError: Larger than `MAX_BYTES`.
+    """
+    if len(data) > MAX_BYTES:
+        raise errors.LimitError(f"expected XML of at most {MAX_BYTES} bytes, got {len(data)} bytes")
+    # huge_tree=False keeps libxml2's own limits: 256 levels, 10 MB of text in one node.
+    parser = etree.XMLParser(
+        resolve_entities=False,
+        no_network=True,
+        load_dtd=False,
+        dtd_validation=False,
+        attribute_defaults=False,
+        huge_tree=False,
+        strip_cdata=False,
+    )
+    try:
+        root = etree.fromstring(data, parser)
+    except (etree.XMLSyntaxError, ValueError) as error:
+        raise XMLUnreadableError(f"expected well-formed XML: {error}") from error
+    tree = root.getroottree()
+    if tree.docinfo.internalDTD is not None or tree.docinfo.doctype:
+        # Entities and attribute defaults would make the signed text differ from the text shown.
+        raise XMLUnreadableError("expected XML without a document type declaration, got one")
+    return tree
+
+
+def canonicalise(
+    node: etree._Element | etree._ElementTree,
+    method: str = C14N_11,
+    *,
+    keep_comments: bool = False,
+    prefixes: Sequence[str] = (),
+) -> bytes:
+    """Canonicalise an element, or a document with its outer processing instructions.
+
+    Raises:
+        UnsupportedXMLSignatureError: Another method, or `xml:base` above an element.
+    """
+    try:
+        base, with_comments = METHODS[method]
+    except KeyError as error:
+        raise UnsupportedXMLSignatureError(
+            f"expected Canonical XML 1.0, 1.1 or exclusive, got {method[:200]!r}"
+        ) from error
+    exclusive = base == C14N_EXCLUSIVE
+    inherited = contextlib.nullcontext()
+    if isinstance(node, etree._Element) and not exclusive:
+        inherited = _with_inherited_attributes(node, base)  # type: ignore[assignment]
+    with inherited:
+        # lxml takes prefixes for the exclusive method alone.
+        return etree.tostring(
+            node,
+            method="c14n",
+            exclusive=exclusive,
+            with_comments=with_comments and keep_comments,
+            inclusive_ns_prefixes=list(prefixes) if exclusive and prefixes else None,
+        )
+
+
+def find_by_id(root: etree._Element, identifier: str) -> etree._Element:
+    """Return the one element with an identifier.
+
+    Raises:
+        AmbiguousIdError: Several elements have it, by whatever spelling of the attribute.
+        ReferenceNotFoundError: None has it.
+    """
+    found = [
+        element
+        for element in root.iter(etree.Element)
+        if any(element.get(attribute) == identifier for attribute in ID_NAMES)
+    ]
+    return only(found, identifier)
+
+
+def only(found: Sequence[etree._Element], identifier: str) -> etree._Element:
+    """Return the one element that was found; raises as `find_by_id` does."""
+    if len(found) > 1:
+        raise AmbiguousIdError(
+            f"{len(found)} elements answer to the identifier {identifier[:200]!r}: which one was"
+            " signed cannot be said"
+        )
+    if not found:
+        raise ReferenceNotFoundError(f"no element has the identifier {identifier[:200]!r}")
+    return found[0]
+
+
+def read_text(element: etree._Element) -> str:
+    """Return the text of an element that has nothing but text.
+
+    A comment inside would split the text in two, and readers disagree on which part counts.
+    """
+    if len(element):
+        raise XMLSignatureError(f"expected only text in {_local(element)}, got other nodes in it")
+    return (element.text or "").strip()
+
+
+def read_base64(element: etree._Element) -> bytes:
+    """Return the bytes of an element whose text is base64."""
+    text = re.sub(r"[ \t\r\n]+", "", read_text(element))
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise XMLSignatureError(f"expected base64 in {_local(element)}") from error
+
+
+def child(parent: etree._Element, qualified_name: str) -> etree._Element:
+    """Return the one child with a name.
+
+    Raises:
+        XMLSignatureError: It is missing or there are several.
+    """
+    found = parent.findall(qualified_name)
+    if len(found) != 1:
+        raise XMLSignatureError(
+            f"expected one {etree.QName(qualified_name).localname} in {_local(parent)},"
+            f" got {len(found)}"
+        )
+    return found[0]
+
+
+def algorithm_of(element: etree._Element) -> str:
+    """Return the `Algorithm` of a method or transform."""
+    algorithm = element.get("Algorithm")
+    if not algorithm:
+        raise XMLSignatureError(f"expected an Algorithm on {_local(element)}")
+    return algorithm
+
+
+@contextlib.contextmanager
+def without(elements: Collection[etree._Element]) -> Iterator[None]:
+    """Take elements out of their tree, text around them kept, and put them back at the end."""
+    undo = []
+    for element in elements:
+        parent = element.getparent()
+        if parent is None:
+            raise XMLSignatureError("expected a signature inside the document it leaves out")
+        previous, tail = element.getprevious(), element.tail
+        at = parent.index(element)
+        before = parent.text if previous is None else previous.tail
+        element.tail = None
+        parent.remove(element)
+        _set_text_before(parent, previous, (before or "") + (tail or "") or None)
+        undo.append((parent, at, element, tail, previous, before))
+    try:
+        yield
+    finally:
+        for parent, at, element, tail, previous, before in reversed(undo):
+            _set_text_before(parent, previous, before)
+            parent.insert(at, element)
+            element.tail = tail
+
+
+@contextlib.contextmanager
+def _with_inherited_attributes(element: etree._Element, method: str) -> Iterator[None]:
+    """Give an element the `xml:` attributes it inherits, which lxml leaves out (C14N 1.1 2.4)."""
+    added = []
+    for ancestor in element.iterancestors():
+        for attribute, value in ancestor.attrib.items():
+            key = str(attribute)
+            if not key.startswith(_XML) or key in element.attrib:
+                continue
+            if key == _XML + "id" and method == C14N_11:
+                continue
+            if key == _XML + "base":
+                raise UnsupportedXMLSignatureError("xml:base above a signed element")
+            element.set(key, str(value))
+            added.append(key)
+    try:
+        yield
+    finally:
+        for key in added:
+            del element.attrib[key]
+
+
+def _set_text_before(
+    parent: etree._Element, previous: etree._Element | None, text: str | None
+) -> None:
+    if previous is None:
+        parent.text = text
+    else:
+        previous.tail = text
+
+
+def _local(element: etree._Element) -> str:
+    return etree.QName(element).localname
