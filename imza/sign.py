@@ -1,0 +1,259 @@
+"""`imza sign`: sign documents through the REST API with a card or a phone.
+
+A client like any other: it imports the card component and the HTTP client, nothing of the server.
+"""
+
+import base64
+import dataclasses
+import json
+import os
+import pathlib
+import tempfile
+from typing import Any
+
+import click
+
+from card_reader import pin as pins
+from card_reader import signing_card
+from imza import api_client
+from pki import algorithms, errors, signature
+
+FORMATS = {"pades": "PAdES", "xades": "XAdES", "asice": "ASiC-E", "cades": "CAdES"}
+PACKAGING = {"pades": "enveloped", "xades": "enveloped", "asice": "detached", "cades": "detached"}
+LEVELS = ("B-B", "B-T", "B-LT", "B-LTA")
+
+FINISHED = frozenset({"completed", "refused", "expired", "failed"})
+
+
+class SessionEndedError(errors.StateError):
+    """The session ended without a signature; the code is the service's own."""
+
+    def __init__(self, code: str, message: str) -> None:
+        """Take the code that the session ended with."""
+        super().__init__(message)
+        self.code = code  # type: ignore[misc]
+
+
+@dataclasses.dataclass(frozen=True)
+class Wish:
+    """What the person asked for on the command line."""
+
+    format: str
+    level: str
+    reason: str | None
+    place: str | None
+    visible: bool
+
+
+@click.command(
+    "sign",
+    epilog="""Examples:
+
+    \b
+    imza sign contract.pdf --format pades --level B-LTA --card \\
+        --server http://127.0.0.1:8080 --credentials w/sandbox.json -o signed.pdf
+    imza sign form.xml --format xades --level B-T --phone +994500000004 --person 3KL78RS \\
+        --server http://127.0.0.1:8080 --credentials w/sandbox.json -o signed.xml
+    """,
+)
+@click.argument(
+    "files",
+    nargs=-1,
+    required=True,
+    metavar="FILE...",
+    type=click.Path(path_type=pathlib.Path, exists=True, dir_okay=False),
+)
+@click.option("--format", "name", type=click.Choice(list(FORMATS)), default="pades")
+@click.option("--level", type=click.Choice(LEVELS), default="B-LTA", show_default=True)
+@click.option("--card", is_flag=True, help="Sign with the card in the reader.")
+@click.option("--reader", metavar="NAME", help="Which reader, when there are several.")
+@click.option("--pin-fd", type=int, metavar="N", help="Read the PIN from this file descriptor.")
+@click.option("--phone", metavar="NUMBER", help="Sign with the phone of this number, with its +.")
+@click.option("--person", metavar="CODE", help="The phone owner's person code.")
+@click.option("--seal", metavar="NAME", help="Seal with an organisation's key.")
+@click.option("--reason", help="Why the document is signed; stands in the signature.")
+@click.option("--place", help="Where it is signed.")
+@click.option("--visible/--invisible", default=True, help="Draw the signature on the last page.")
+@click.option("--server", required=True, metavar="URL", help="Base address of the service.")
+@click.option(
+    "--credentials",
+    required=True,
+    type=click.Path(path_type=pathlib.Path, dir_okay=False),
+    help="A file with client_id and client_secret, or a sandbox.json.",
+)
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=click.Path(path_type=pathlib.Path),
+    help="The signed document; a folder when there are several.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def command(
+    files: tuple[pathlib.Path, ...],
+    name: str,
+    level: str,
+    card: bool,
+    reader: str | None,
+    pin_fd: int | None,
+    phone: str | None,
+    person: str | None,
+    seal: str | None,
+    reason: str | None,
+    place: str | None,
+    visible: bool,
+    server: str,
+    credentials: pathlib.Path,
+    output: pathlib.Path,
+    as_json: bool,
+) -> int:
+    """Sign one or more documents with a card, a phone or a seal."""
+    if sum((card, phone is not None, seal is not None)) != 1:
+        raise click.UsageError("choose one of --card, --phone and --seal")
+    if (phone is None) != (person is None):
+        raise click.UsageError("--phone and --person belong together")
+    if len(files) > 1 and not output.is_dir():
+        raise click.UsageError("with several files -o names an existing folder")
+    wish = Wish(FORMATS[name], level, reason, place, visible and name == "pades")
+    api = api_client.SigningApi(server, api_client.read_credentials(credentials))
+    results = []
+    try:
+        for file in files:
+            target = output / file.name if output.is_dir() else output
+            parameters = _parameters(wish, PACKAGING[name])
+            if card:
+                result = _by_card(api, file, parameters, reader, pin_fd)
+            elif phone is not None:
+                signer = {"phone_number": phone, "person_code": person}
+                result = _by_phone(api, file, {**parameters, "signer": signer})
+            else:
+                result = _opened(api, file, {**parameters, "signer": {"seal": seal}})
+            result = _finished(api, result)
+            _write(target, api.document(result["id"]))
+            results.append({**result, "file": str(file), "output": str(target)})
+            _say(f"{file.name}: signed at level {result['level_reached']}, written to {target}")
+    finally:
+        api.close()
+    if as_json:
+        click.echo(json.dumps({"sessions": results}, ensure_ascii=False))
+    return 0
+
+
+def _parameters(wish: Wish, packaging: str) -> dict[str, Any]:
+    parameters: dict[str, Any] = {
+        "format": wish.format,
+        "level": wish.level,
+        "packaging": packaging,
+    }
+    if wish.reason:
+        parameters["reason"] = wish.reason
+    if wish.place:
+        parameters["place"] = wish.place
+    if wish.visible:
+        parameters["appearance"] = {}
+    return parameters
+
+
+def _by_card(
+    api: api_client.SigningApi,
+    file: pathlib.Path,
+    parameters: dict[str, Any],
+    reader: str | None,
+    pin_fd: int | None,
+) -> dict[str, Any]:
+    with signing_card.open_card(reader) as card:
+        certificate = card.certificate(signing_card.Purpose.SIGN)
+        session = _opened(
+            api,
+            file,
+            {**parameters, "signer": {"certificate": base64.b64encode(certificate).decode()}},
+        )
+        representation = signature.DataToBeSignedRepresentation(
+            algorithms.HashAlgorithm(session["representation"]["hash_algorithm"]),
+            base64.b64decode(session["representation"]["hash"]),
+        )
+        _require_same_hash(session, representation)
+        _say(f"{file.name}: session {session['id']} waits for the card in {card.reader}")
+        value = _sign_with_tries(card, representation, pin_fd)
+    return api.deliver_value(
+        session["id"],
+        {
+            "signature_value": base64.b64encode(value.value).decode(),
+            "signature_algorithm": value.algorithm.value,
+            "hash_algorithm": value.hash_algorithm.value,
+        },
+    )
+
+
+def _require_same_hash(
+    session: dict[str, Any], representation: signature.DataToBeSignedRepresentation
+) -> None:
+    """Check that the hash is that of the data to be signed which the service shows."""
+    data = base64.b64decode(session["data_to_be_signed"])
+    if signature.represent(data, representation.hash_algorithm) != representation:
+        raise errors.TamperedError("the service's hash is not that of its data to be signed")
+
+
+def _sign_with_tries(
+    card: signing_card.SigningCard,
+    representation: signature.DataToBeSignedRepresentation,
+    pin_fd: int | None,
+) -> signature.SignatureValue:
+    while True:
+        with pins.read_pin("PIN for signing", pin_fd) as pin:
+            try:
+                return card.sign(signing_card.Purpose.SIGN, representation, pin)
+            except signing_card.WrongPinError as error:
+                if pin_fd is not None:
+                    raise
+                _say(error.message)
+
+
+def _by_phone(
+    api: api_client.SigningApi, file: pathlib.Path, parameters: dict[str, Any]
+) -> dict[str, Any]:
+    session = _opened(api, file, parameters)
+    _say(f"{file.name}: control code {session['control_code']}")
+    _say("Confirm on the phone only if it shows the same code.")
+    return session
+
+
+def _opened(
+    api: api_client.SigningApi, file: pathlib.Path, parameters: dict[str, Any]
+) -> dict[str, Any]:
+    return api.open_session(file, parameters)
+
+
+def _finished(api: api_client.SigningApi, session: dict[str, Any]) -> dict[str, Any]:
+    """Wait for the end of a session; one that stays at a lower level says so."""
+    told = None
+    while session["state"] not in FINISHED:
+        if session["state"] != told:
+            told = session["state"]
+            _say(f"  {told.replace('_', ' ')} …")
+        session = api.state(session["id"])
+        if session["state"] == "augmenting" and session.get("error"):
+            # A peer is down: what there is is a good signature of a lower level.
+            _say(
+                f"  the level reached is {session['level_reached']};"
+                f" the service raises it later: {session['error']['message']}"
+            )
+            return session
+    if session["state"] != "completed":
+        error = session.get("error") or {}
+        raise SessionEndedError(
+            str(error.get("code") or session["state"]),
+            str(error.get("message") or f"the session ended as {session['state']}"),
+        )
+    return session
+
+
+def _write(target: pathlib.Path, content: bytes) -> None:
+    descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    with os.fdopen(descriptor, "wb") as out:
+        out.write(content)
+    os.replace(name, target)
+
+
+def _say(sentence: str) -> None:
+    click.echo(sentence, err=True)
