@@ -37,8 +37,8 @@ def make_folder(folder: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def make_token(label: str, pin: str = PIN) -> None:
     """Initialise a token in the SoftHSM that the environment names."""
     names = ["--label", label, "--pin", pin, "--so-pin", "12345678"]
-    subprocess.run(  # noqa: S603 - the test's own values
-        ["softhsm2-util", "--init-token", "--free", *names],  # noqa: S607
+    subprocess.run(
+        ["softhsm2-util", "--init-token", "--free", *names],
         check=True,
         capture_output=True,
     )
