@@ -1,0 +1,208 @@
+"""Virtual cards for tests: personalised by a small CA in memory, behind APDUs or behind pcscd."""
+
+import contextlib
+import dataclasses
+import datetime
+import os
+import pathlib
+import shutil
+from collections.abc import Iterator
+
+import fastapi
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.x509.oid import NameOID
+
+from card_reader import personalise, piv_session, readers
+from card_reader import pin as card_pin
+from card_reader.virtual_card import applet, card_file, reader_station
+from pki import errors, outbound, registration
+from tests.support import hierarchy as hierarchy_support
+from tests.support import servers
+
+PERSON = registration.Person("AZ", "5AB12CD", "Əliyeva TEST", "Günay TEST")
+VETTING = registration.Vetting("TEST officer", "TEST passport")
+
+
+def require(reason: str) -> None:
+    """Skip on a laptop, fail in CI: a missing peer must not hide there."""
+    if os.environ.get("CI"):
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+def require_programs() -> None:
+    """Go on only where pcscd, OpenSC and openssl are installed."""
+    path = f"{os.environ.get('PATH', '')}:/usr/sbin"
+    for program, package in (
+        ("pcscd", "pcscd"),
+        ("pkcs11-tool", "opensc"),
+        ("openssl", "openssl"),
+    ):
+        if shutil.which(program, path=path) is None:
+            require(f"{program} is not installed: apt install {package}")
+
+
+@dataclasses.dataclass
+class SmallCA:
+    """Answers the three calls of `/ra/v1` that personalisation makes."""
+
+    hierarchy: hierarchy_support.Hierarchy
+    certify_other_key: bool = False
+    approve_at_once: bool = False
+
+    def application(self) -> fastapi.FastAPI:
+        app = fastapi.FastAPI()
+
+        @app.post("/ra/v1/applications", status_code=201)
+        def apply(body: dict[str, object]) -> dict[str, str]:
+            state = "approved" if self.approve_at_once else "awaiting_approval"
+            return {"id": "a1", "state": state, "request_hash": "00"}
+
+        @app.post("/ra/v1/applications/a1/approval")
+        def approve(body: dict[str, object]) -> dict[str, str]:
+            return {"id": "a1", "state": "approved", "request_hash": "00"}
+
+        @app.post("/ra/v1/applications/a1/certificates", status_code=201)
+        def certify(body: dict[str, str]) -> dict[str, object]:
+            return self._certify(body)
+
+        return app
+
+    def _certify(self, body: dict[str, str]) -> dict[str, object]:
+        import base64
+
+        request = x509.load_der_x509_csr(base64.b64decode(body["csr"], validate=True))
+        assert request.is_signature_valid
+        key = request.public_key()
+        if self.certify_other_key:
+            key = hierarchy_support.make_key(hierarchy_support.algorithms.KeyKind.P256).public_key()
+        issuing, at = self.hierarchy.issuing, self.hierarchy.at
+        signs = body["profile"] == "sign"
+        name = x509.Name(
+            [
+                x509.NameAttribute(NameOID.COUNTRY_NAME, PERSON.country),
+                x509.NameAttribute(NameOID.SURNAME, PERSON.surname),
+                x509.NameAttribute(NameOID.GIVEN_NAME, PERSON.given_name),
+                x509.NameAttribute(NameOID.SERIAL_NUMBER, f"PNOAZ-{PERSON.person_code}"),
+                x509.NameAttribute(NameOID.COMMON_NAME, "Əliyeva TEST Günay TEST"),
+            ]
+        )
+        usage = dict.fromkeys(
+            (
+                "key_encipherment",
+                "data_encipherment",
+                "key_agreement",
+                "key_cert_sign",
+                "crl_sign",
+                "encipher_only",
+                "decipher_only",
+            ),
+            False,
+        )
+        certificate = (
+            x509.CertificateBuilder()
+            .subject_name(name)
+            .issuer_name(issuing.certificate.subject)
+            .public_key(key)  # type: ignore[arg-type]
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(at - datetime.timedelta(hours=1))
+            .not_valid_after(at + datetime.timedelta(days=3 * 365))
+            .add_extension(
+                x509.KeyUsage(digital_signature=not signs, content_commitment=signs, **usage),
+                critical=True,
+            )
+            .add_extension(
+                x509.AuthorityKeyIdentifier.from_issuer_public_key(
+                    issuing.certificate.public_key()  # type: ignore[arg-type]
+                ),
+                critical=False,
+            )
+            .sign(issuing.key, hashes.SHA384())
+        )
+        encoded = [
+            base64.b64encode(one.public_bytes(hierarchy_support.serialization.Encoding.DER))
+            for one in (certificate, issuing.certificate, self.hierarchy.root.certificate)
+        ]
+        return {
+            "serial_number": f"{certificate.serial_number:x}",
+            "certificate": encoded[0].decode(),
+            "chain": [one.decode() for one in encoded[1:]],
+        }
+
+
+@contextlib.contextmanager
+def registration_client(ca: SmallCA) -> Iterator[registration.RegistrationClient]:
+    """A client of a small CA that really listens on loopback."""
+    with servers.serve(ca.application()) as base_url:
+        client = outbound.Client()
+        try:
+            yield registration.RegistrationClient(client, base_url, lambda: "TEST-token")
+        finally:
+            client.close()
+
+
+@dataclasses.dataclass(frozen=True)
+class TestCard:
+    """A personalised card's file and the secrets that its holder was told."""
+
+    __test__ = False
+
+    path: pathlib.Path
+    pin: str
+    puk: str
+    sign: x509.Certificate
+    authenticate: x509.Certificate
+
+    def new_pin(self) -> card_pin.Pin:
+        return card_pin.Pin(self.pin)
+
+
+def make_card(path: pathlib.Path, ca: SmallCA) -> TestCard:
+    """Personalise a card by APDUs straight into the applet, without pcscd."""
+    card = card_file.CardFile.create(path)
+    session = piv_session.PivSession(applet.PivApplet(card).answer)
+    with registration_client(ca) as client:
+        done = personalise.personalise(
+            session,
+            client,
+            personalise.apply_for_card(
+                client, registration.Category.CITIZEN, PERSON, VETTING, approver="TEST approver"
+            ),
+            ca.hierarchy.at,
+            person_code=PERSON.person_code,
+        )
+    pin, puk = done.pin.reveal().decode(), done.puk.reveal().decode()
+    return TestCard(path, pin, puk, done.sign, done.authenticate)
+
+
+def copy_card(card: TestCard, path: pathlib.Path) -> TestCard:
+    """The same card again, so that one test's wrong PINs do not count in another."""
+    shutil.copyfile(card.path, path)
+    return dataclasses.replace(card, path=path)
+
+
+@contextlib.contextmanager
+def running_station(folder: pathlib.Path) -> Iterator[reader_station.ReaderStation]:
+    """Two virtual readers; PCSCLITE_CSOCK_NAME names them while this runs.
+
+    libpcsclite reads the variable once in a process: one folder for the whole test run.
+    """
+    require_programs()
+    station = reader_station.ReaderStation(folder)
+    try:
+        station.start()
+    except errors.DeviceError as error:
+        require(error.message)
+    os.environ["PCSCLITE_CSOCK_NAME"] = str(station.socket_path)
+    try:
+        yield station
+    finally:
+        station.stop()
+        del os.environ["PCSCLITE_CSOCK_NAME"]
+
+
+def present(reader: str) -> bool:
+    """Whether a card is in a reader, as PC/SC tells it."""
+    return any(one.card_present for one in readers.list_readers() if one.name == reader)
