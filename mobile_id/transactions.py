@@ -1,0 +1,221 @@
+"""A request to one person, from the moment a relying party asks until it ends.
+
+    requested ──> delivered ──> confirmed
+        │             ├───────> refused
+        ├─────────────┼───────> expired
+        └───────────────────-─> refused
+
+The three on the right are final: no call leads out of them.
+"""
+
+import datetime
+import enum
+import uuid
+from collections.abc import Mapping
+
+import sqlalchemy
+from sqlalchemy import orm
+
+from mobile_id import results
+from pki import algorithms, database, errors, signature
+
+
+class TransactionStateError(errors.StateError):
+    """The transaction is not in a state that allows this."""
+
+    code = "mobile-transaction-state"
+
+
+class TransactionNotFoundError(errors.NotFoundError):
+    """There is no such transaction, or it is somebody else's."""
+
+    code = "mobile-transaction-not-found"
+
+
+class TransactionState(enum.Enum):
+    """Where a transaction stands."""
+
+    REQUESTED = "requested"
+    DELIVERED = "delivered"
+    CONFIRMED = "confirmed"
+    REFUSED = "refused"
+    EXPIRED = "expired"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing can follow."""
+        return not TRANSITIONS[self]
+
+    def check_transition(self, to: "TransactionState") -> None:
+        """Check that `to` may follow.
+
+        Raises:
+            TransactionStateError: It may not.
+        """
+        if to not in TRANSITIONS[self]:
+            raise TransactionStateError(f"a {self.value} transaction cannot become {to.value}")
+
+
+TRANSITIONS: Mapping[TransactionState, frozenset[TransactionState]] = {
+    TransactionState.REQUESTED: frozenset(
+        {TransactionState.DELIVERED, TransactionState.REFUSED, TransactionState.EXPIRED}
+    ),
+    TransactionState.DELIVERED: frozenset(
+        {TransactionState.CONFIRMED, TransactionState.REFUSED, TransactionState.EXPIRED}
+    ),
+    TransactionState.CONFIRMED: frozenset(),
+    TransactionState.REFUSED: frozenset(),
+    TransactionState.EXPIRED: frozenset(),
+}
+
+OPEN_STATES = (TransactionState.REQUESTED.value, TransactionState.DELIVERED.value)
+
+
+class TransactionRow(database.Base):
+    """A transaction. No PIN and no control code is kept: neither ever comes here."""
+
+    __tablename__ = "mobile_transactions"
+    __table_args__ = (
+        # One open transaction on a SIM: the database itself refuses a second one.
+        sqlalchemy.Index(
+            "uq_mobile_transactions_on_sim",
+            "subscriber_id",
+            unique=True,
+            sqlite_where=sqlalchemy.text("state = 'delivered'"),
+            postgresql_where=sqlalchemy.text("state = 'delivered'"),
+        ),
+        sqlalchemy.Index("ix_mobile_transactions_waiting", "subscriber_id", "state"),
+        sqlalchemy.Index("ix_mobile_transactions_due", "state", "answer_by"),
+        sqlalchemy.Index("ix_mobile_transactions_changed", "changed_at"),
+    )
+
+    id: orm.Mapped[str] = orm.mapped_column(sqlalchemy.String(36), primary_key=True)
+    operation: orm.Mapped[str] = orm.mapped_column(sqlalchemy.String(16))
+    relying_party_key: orm.Mapped[str] = orm.mapped_column(sqlalchemy.String(32))
+    relying_party_name: orm.Mapped[str] = orm.mapped_column(sqlalchemy.String(200))
+    subscriber_id: orm.Mapped[str | None] = orm.mapped_column(
+        sqlalchemy.ForeignKey("mobile_subscribers.id")
+    )
+    hash_algorithm: orm.Mapped[str] = orm.mapped_column(sqlalchemy.String(8))
+    hash: orm.Mapped[bytes] = orm.mapped_column(sqlalchemy.LargeBinary)
+    language: orm.Mapped[str] = orm.mapped_column(sqlalchemy.String(3))
+    display_text: orm.Mapped[str] = orm.mapped_column(sqlalchemy.String(100))
+    certificate: orm.Mapped[bytes | None] = orm.mapped_column(sqlalchemy.LargeBinary)
+    state: orm.Mapped[str] = orm.mapped_column(sqlalchemy.String(16))
+    result: orm.Mapped[str | None] = orm.mapped_column(sqlalchemy.String(32))
+    signature_value: orm.Mapped[bytes | None] = orm.mapped_column(sqlalchemy.LargeBinary)
+    created_at: orm.Mapped[datetime.datetime] = orm.mapped_column(database.UtcDateTime)
+    answer_by: orm.Mapped[datetime.datetime] = orm.mapped_column(database.UtcDateTime)
+    gone_at: orm.Mapped[datetime.datetime] = orm.mapped_column(database.UtcDateTime)
+    changed_at: orm.Mapped[datetime.datetime] = orm.mapped_column(database.UtcDateTime)
+
+    @property
+    def representation(self) -> signature.DataToBeSignedRepresentation:
+        """What the SIM signs."""
+        return signature.DataToBeSignedRepresentation(
+            algorithms.HashAlgorithm(self.hash_algorithm), self.hash
+        )
+
+    def move(self, to: TransactionState, at: datetime.datetime) -> None:
+        """Go to another state.
+
+        Raises:
+            TransactionStateError: The present state does not allow it.
+        """
+        TransactionState(self.state).check_transition(to)
+        self.state = to.value
+        self.changed_at = at
+
+    def deliver(self, at: datetime.datetime) -> None:
+        """The phone has it."""
+        self.move(TransactionState.DELIVERED, at)
+
+    def confirm(self, value: bytes, at: datetime.datetime) -> None:
+        """The person confirmed; `value` was checked with the certificate."""
+        self.move(TransactionState.CONFIRMED, at)
+        self.result = results.Result.OK.value
+        self.signature_value = value
+
+    def refuse(self, result: results.Result, at: datetime.datetime) -> None:
+        """It ends without a signature."""
+        if result in (results.Result.OK, results.Result.TIMEOUT):
+            raise TransactionStateError(f"{result.value} is no reason to refuse")
+        self.move(TransactionState.REFUSED, at)
+        self.result = result.value
+
+    def expire(self, at: datetime.datetime) -> None:
+        """Nobody answered in time."""
+        self.move(TransactionState.EXPIRED, at)
+        self.result = results.Result.TIMEOUT.value
+
+    def expire_if_due(self, at: datetime.datetime) -> bool:
+        """End it if its time is over; whether that was so."""
+        if self.state in OPEN_STATES and at >= self.answer_by:
+            self.expire(at)
+            return True
+        return False
+
+
+def new_id() -> str:
+    """An unpredictable identifier in the 8-4-4-4-12 form."""
+    return str(uuid.uuid4())
+
+
+def load(session: orm.Session, transaction_id: str) -> TransactionRow:
+    """Load a transaction and keep others from changing it until the commit.
+
+    Raises:
+        TransactionNotFoundError: There is none.
+    """
+    row = session.get(TransactionRow, transaction_id, with_for_update=True)
+    if row is None:
+        raise TransactionNotFoundError("there is no such transaction")
+    return row
+
+
+def waiting_for(session: orm.Session, subscriber_id: str) -> int:
+    """How many transactions are open for a SIM, delivered or not."""
+    return (
+        session.scalar(
+            sqlalchemy.select(sqlalchemy.func.count())
+            .select_from(TransactionRow)
+            .where(
+                TransactionRow.subscriber_id == subscriber_id, TransactionRow.state.in_(OPEN_STATES)
+            )
+        )
+        or 0
+    )
+
+
+def open_for(session: orm.Session, subscriber_id: str) -> list[TransactionRow]:
+    """The open transactions of a SIM, the delivered one first, then the oldest."""
+    rows = session.scalars(
+        sqlalchemy.select(TransactionRow)
+        .where(TransactionRow.subscriber_id == subscriber_id, TransactionRow.state.in_(OPEN_STATES))
+        .order_by(TransactionRow.created_at, TransactionRow.id)
+        .with_for_update()
+    )
+    return sorted(rows, key=lambda row: row.state != TransactionState.DELIVERED.value)
+
+
+def due(session: orm.Session, at: datetime.datetime) -> list[TransactionRow]:
+    """The open transactions whose time is over."""
+    return list(
+        session.scalars(
+            sqlalchemy.select(TransactionRow)
+            .where(TransactionRow.state.in_(OPEN_STATES), TransactionRow.answer_by <= at)
+            .with_for_update(skip_locked=True)
+        )
+    )
+
+
+def changed_since(
+    session: orm.Session, since: datetime.datetime
+) -> list[tuple[str, str | None, str]]:
+    """Id, subscriber and state of the transactions that changed since a time."""
+    found = session.execute(
+        sqlalchemy.select(
+            TransactionRow.id, TransactionRow.subscriber_id, TransactionRow.state
+        ).where(TransactionRow.changed_at >= since)
+    )
+    return [(row[0], row[1], row[2]) for row in found]
