@@ -237,7 +237,12 @@ async def _on_imza_error(request: fastapi.Request, error: Exception) -> fastapi.
     status = _status_of(error)
     if status >= 500:
         log.warning("request_refused code=%s status=%d", error.code, status)
-    response = _problem(request, status, error.code, error.message, retriable=error.retriable)
+    # An error about one field of a request names it.
+    field = getattr(error, "field", None)
+    named = [{"field": str(field), "message": error.message}] if field is not None else []
+    response = _problem(
+        request, status, error.code, error.message, retriable=error.retriable, problems=named
+    )
     if status == 401:
         response.headers["WWW-Authenticate"] = f'Bearer error="{error.code.replace("-", "_")}"'
     return response

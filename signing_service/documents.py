@@ -73,3 +73,12 @@ class PreparedSignature:
     data_to_be_signed: bytes
     hash_algorithm: algorithms.HashAlgorithm
     context: bytes
+
+
+@dataclasses.dataclass(frozen=True)
+class SignedDocument:
+    """A document with a signature, and the level that its newest signature has reached."""
+
+    document: Document
+    format: SignatureFormat
+    level: SignatureLevel

@@ -8,9 +8,12 @@ before the best signature time does not show that the certificate was still good
 
 import dataclasses
 import datetime
+import itertools
+from collections.abc import Sequence
 
 from cryptography import exceptions, x509
 
+from ocsp import client as ocsp_client
 from pki import algorithms, certificates, errors, outbound
 
 MAX_CRL_BYTES = 64 * 2**20
@@ -24,12 +27,6 @@ class CertificateRevokedError(errors.PolicyError):
     """The certificate is revoked or on hold."""
 
     code = "certificate-revoked"
-
-
-class StatusUnknownError(errors.PolicyError):
-    """The issuer's responder does not know the certificate."""
-
-    code = "certificate-status-unknown"
 
 
 class NoStatusSourceError(errors.PolicyError):
@@ -111,8 +108,55 @@ def fetch_crl(
             failure = error
             continue
         if crl.get_revoked_certificate_by_serial_number(certificate.serial_number) is not None:
-            raise CertificateRevokedError(
-                f"the certificate {certificates.serial_text(certificate.serial_number)} is revoked"
-            )
+            raise _revoked(certificate)
         return reply.body
     raise failure or NoStatusSourceError("expected a certificate that names a CRL, got none")
+
+
+def fetch(
+    paths: Sequence[Sequence[x509.Certificate]],
+    *,
+    client: outbound.Client,
+    at: datetime.datetime,
+    not_before: datetime.datetime | None = None,
+) -> ValidationData:
+    """Fetch and check the status of every certificate of some paths, the last of each excepted.
+
+    Args:
+        paths: Each begins with the certificate that is judged and ends with one that is trusted.
+        client: Asks responders and fetches CRLs.
+        at: The present.
+        not_before: The best signature time, before which an OCSP response proves nothing.
+
+    Raises:
+        CertificateRevokedError: A certificate is revoked or on hold.
+        NoStatusSourceError: It does not say where its status is told.
+        PeerError: A source did not answer, or not usefully.
+    """
+    found: dict[bytes, x509.Certificate] = {}
+    responses: dict[bytes, None] = {}
+    crls: dict[bytes, None] = {}
+    done: set[bytes] = set()
+    for path in paths:
+        found |= {certificates.to_der(one): one for one in path}
+        for certificate, issuer in itertools.pairwise(path):
+            key = certificates.to_der(certificate)
+            if key in done:
+                continue
+            done.add(key)
+            if certificates.read(certificate).ocsp_urls:
+                checked = ocsp_client.fetch_status(
+                    client, certificate, issuer, at, not_before=not_before
+                )
+                if checked.status.revoked_at is not None:
+                    raise _revoked(certificate)
+                responses[checked.response_der] = None
+                found[certificates.to_der(checked.responder)] = checked.responder
+            else:
+                crls[fetch_crl(certificate, issuer, client=client, at=at)] = None
+    return ValidationData(tuple(found.values()), tuple(responses), tuple(crls))
+
+
+def _revoked(certificate: x509.Certificate) -> CertificateRevokedError:
+    serial = certificates.serial_text(certificate.serial_number)
+    return CertificateRevokedError(f"the certificate {serial} is revoked or on hold")

@@ -1,0 +1,279 @@
+"""The signing and validation API: `/api/v1`.
+
+A route reads a request, calls one function of the main job and shows the result. Long polls wait
+without a thread and without a connection to the database.
+"""
+
+import functools
+import hashlib
+import os
+import urllib.parse
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Annotated, Any, BinaryIO, TypeVar
+
+import anyio
+import anyio.to_thread
+import fastapi
+import pydantic
+from fastapi import responses
+
+from pki import access, certificates, errors, web
+from signing_service import (
+    documents,
+    flow,
+    parameters,
+    phone_signing,
+    schemas,
+    sessions,
+    signers,
+    uploads,
+)
+
+MAX_WAIT_S = 60.0
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 0.5
+"""A long poll looks often at first, as most answers come soon, and then twice a second."""
+
+MAX_KEY = 200
+CHUNK = 2**18
+
+MEDIA_TYPES = {
+    documents.SignatureFormat.PADES: "application/pdf",
+    documents.SignatureFormat.XADES: "application/xml",
+}
+
+Validate = Callable[
+    [documents.Document, Sequence[documents.Document], "schemas.ValidationRequest"],
+    Mapping[str, object],
+]
+
+Result = TypeVar("Result")
+
+
+class NotAcceptableError(errors.InputError):
+    """The answer was asked for in a form that does not exist."""
+
+    code = "report-form-unknown"
+
+
+class PhonesUnavailableError(errors.PolicyError):
+    """This installation has no mobile operator's gateway."""
+
+    code = "phones-unavailable"
+
+
+def routes(
+    service: flow.SigningService,
+    phones: phone_signing.PhoneSigning | None,
+    validate: Validate,
+    tokens: access.AccessTokens,
+) -> fastapi.APIRouter:
+    """Return the routes of signing and validation.
+
+    Args:
+        service: The signing service.
+        phones: Signing with phones, where there is a gateway.
+        validate: Judges a document; gives the report as JSON values.
+        tokens: Who calls.
+    """
+    router = fastapi.APIRouter(prefix="/api/v1")
+    _add_signing(router, service, phones, web.require_scope(tokens, service.clock, "sign"))
+    _add_validation(router, service, validate, web.require_scope(tokens, service.clock, "validate"))
+    return router
+
+
+Caller = Callable[[fastapi.Request], access.Caller]
+
+
+def _add_signing(
+    router: fastapi.APIRouter,
+    service: flow.SigningService,
+    phones: phone_signing.PhoneSigning | None,
+    require_sign: Caller,
+) -> None:
+    caller_type = Annotated[access.Caller, fastapi.Depends(require_sign)]
+    now = service.clock.now
+
+    @router.post(
+        "/signing-sessions",
+        status_code=201,
+        openapi_extra=_multipart(schemas.SigningShape, detached=False),
+    )
+    async def open_session(
+        request: fastapi.Request, response: fastapi.Response, caller: caller_type
+    ) -> dict[str, object]:
+        key = _idempotency_key(request)
+        async with uploads.read_upload(
+            request, max_bytes=service.settings.max_document_bytes, takes_detached=False
+        ) as upload:
+            row = await _in_thread(_open, service, phones, upload, caller.client_id, key)
+        response.headers["Location"] = f"/api/v1/signing-sessions/{row.id}"
+        return schemas.show_opened(row)
+
+    @router.get("/signing-sessions/{session_id}")
+    async def read_session(
+        session_id: str,
+        caller: caller_type,
+        wait: Annotated[float, fastapi.Query(ge=0, le=MAX_WAIT_S)] = 0,
+    ) -> dict[str, object]:
+        read = functools.partial(flow.read_session, service, session_id, caller.client_id)
+        row = first = await _in_thread(lambda: read(now()))
+        pause = FIRST_PAUSE_S
+        with anyio.move_on_after(wait):
+            while not row.state.is_final and row.state is first.state:
+                await anyio.sleep(pause)
+                pause = min(pause * 1.5, LONGEST_PAUSE_S)
+                row = await _in_thread(lambda: read(now()))
+        return schemas.show_session(row)
+
+    @router.post(
+        "/signing-sessions/{session_id}/signature-value",
+        openapi_extra=_json(schemas.SignatureValueShape),
+    )
+    async def complete_session(
+        session_id: str, request: fastapi.Request, caller: caller_type
+    ) -> dict[str, object]:
+        body = await web.read_body(
+            request, limit=schemas.MAX_PARAMETERS_BYTES, content_type="application/json"
+        )
+        value = schemas.read_signature_value(body)
+        row = await _in_thread(
+            lambda: flow.complete_session(service, session_id, caller.client_id, value, now())
+        )
+        return schemas.show_session(row)
+
+    @router.get("/signing-sessions/{session_id}/document")
+    def signed_document(session_id: str, caller: caller_type) -> fastapi.Response:
+        return _document(service, session_id, caller.client_id)
+
+    @router.post("/signing-sessions/{session_id}/cancel")
+    def cancel_session(session_id: str, caller: caller_type) -> dict[str, object]:
+        return schemas.show_session(
+            flow.cancel_session(service, session_id, caller.client_id, now())
+        )
+
+
+def _add_validation(
+    router: fastapi.APIRouter,
+    service: flow.SigningService,
+    validate: Validate,
+    require_validate: Caller,
+) -> None:
+    @router.post("/validations", openapi_extra=_multipart(schemas.ValidationShape, detached=True))
+    async def validate_document(
+        request: fastapi.Request,
+        caller: Annotated[access.Caller, fastapi.Depends(require_validate)],
+    ) -> responses.JSONResponse:
+        accepted = request.headers.get("accept", "*/*").lower()
+        if not any(one in accepted for one in ("application/json", "application/*", "*/*")):
+            raise NotAcceptableError("expected Accept: application/json, the form that exists")
+        async with uploads.read_upload(
+            request, max_bytes=service.settings.max_validation_bytes, takes_detached=True
+        ) as upload:
+            wanted = schemas.read_validation(upload.parameters, service.clock.now())
+            report = await _in_thread(validate, upload.document, upload.detached, wanted)
+        return responses.JSONResponse(report)
+
+
+def _open(
+    service: flow.SigningService,
+    phones: phone_signing.PhoneSigning | None,
+    upload: uploads.Upload,
+    client_id: str,
+    key: str | None,
+) -> sessions.SigningSession:
+    if not upload.parameters:
+        raise parameters.ParametersError(
+            "parameters: expected a JSON object, got no such part", field="parameters"
+        )
+    chosen, signer = schemas.read_signing(upload.parameters)
+    opening = flow.Opening(
+        client_id, upload.document, chosen, key, _digest(upload) if key is not None else b""
+    )
+    at = service.clock.now()
+    if isinstance(signer, signers.PhoneSigner):
+        if phones is None:
+            raise PhonesUnavailableError("this installation cannot sign with phones")
+        return phone_signing.open_phone_session(phones, opening, signer, at)
+    certificate = certificates.parse(signer.certificate_der)
+    return flow.open_session(service, opening, certificate, at)
+
+
+def _digest(upload: uploads.Upload) -> bytes:
+    """What makes two requests the same one."""
+    with upload.document.path.open("rb") as file:
+        content = hashlib.file_digest(file, "sha256").digest()
+    name = upload.document.name.encode("utf-8", "surrogatepass")
+    return hashlib.sha256(content + hashlib.sha256(upload.parameters).digest() + name).digest()
+
+
+def _idempotency_key(request: fastapi.Request) -> str | None:
+    key = request.headers.get("idempotency-key")
+    if key is not None and not (0 < len(key) <= MAX_KEY and key.isascii() and key.isprintable()):
+        raise parameters.ParametersError(
+            f"Idempotency-Key: expected 1 to {MAX_KEY} printable ASCII characters",
+            field="Idempotency-Key",
+        )
+    return key
+
+
+def _document(
+    service: flow.SigningService, session_id: str, client_id: str
+) -> responses.StreamingResponse:
+    file, document, level, format_ = _open_document(service, session_id, client_id)
+    quoted = urllib.parse.quote(document.name.encode("utf-8", "replace"))
+    return responses.StreamingResponse(
+        _chunks(file),
+        media_type=MEDIA_TYPES[format_],
+        headers={
+            "Content-Length": str(os.fstat(file.fileno()).st_size),
+            # RFC 6266 4.3: the name in UTF-8, whatever the letters.
+            "Content-Disposition": f"attachment; filename*=UTF-8''{quoted}",
+            "Imza-Level": level.label,
+            "X-Content-Type-Options": "nosniff",
+        },
+    )
+
+
+def _open_document(
+    service: flow.SigningService, session_id: str, client_id: str
+) -> tuple[BinaryIO, documents.Document, documents.SignatureLevel, documents.SignatureFormat]:
+    while True:
+        signed = flow.signed_document(service, session_id, client_id, service.clock.now())
+        try:
+            return signed.document.path.open("rb"), signed.document, signed.level, signed.format
+        except FileNotFoundError:
+            # Raised to the next level in this moment; that one is there now.
+            continue
+
+
+def _chunks(file: BinaryIO) -> Iterator[bytes]:
+    with file:
+        while chunk := file.read(CHUNK):
+            yield chunk
+
+
+async def _in_thread(function: Callable[..., Result], *arguments: Any) -> Result:
+    return await anyio.to_thread.run_sync(functools.partial(function, *arguments))
+
+
+def _multipart(shape: type[pydantic.BaseModel], *, detached: bool) -> dict[str, Any]:
+    """Describe an upload for OpenAPI; FastAPI does not see it, as it is read in pieces."""
+    file = {"type": "string", "format": "binary"}
+    properties: dict[str, Any] = {
+        "document": file,
+        "parameters": {
+            "type": "string",
+            "contentMediaType": "application/json",
+            "contentSchema": shape.model_json_schema(),
+        },
+    }
+    if detached:
+        properties["detached"] = {"type": "array", "items": file}
+    required = ["document"] if detached else ["document", "parameters"]
+    body = {"type": "object", "properties": properties, "required": required}
+    return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": body}}}}
+
+
+def _json(shape: type[pydantic.BaseModel]) -> dict[str, Any]:
+    schema = shape.model_json_schema()
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}

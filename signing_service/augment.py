@@ -1,0 +1,140 @@
+"""Raising a signature's level: each step is a function from a signed file to a signed file.
+
+Time stamp first, revocation data after: a status from before the best signature time does not
+show that the certificate was still good at that time (EN 319 102-1 5.2.5).
+"""
+
+import datetime
+import pathlib
+import tempfile
+from collections.abc import Callable, Sequence
+
+from cryptography import x509
+
+from pki import certificates, outbound, signature
+from signing_service import (
+    certification_paths,
+    cms,
+    documents,
+    pades,
+    parameters,
+    revocation_data,
+    xades,
+)
+
+RequestToken = Callable[[signature.DataToBeSignedRepresentation], bytes]
+
+HIGHEST = {
+    documents.SignatureFormat.PADES: documents.SignatureLevel.B_LTA,
+    documents.SignatureFormat.XADES: documents.SignatureLevel.B_T,
+}
+"""The highest level that is made in each format."""
+
+
+def require_level(format: documents.SignatureFormat, level: documents.SignatureLevel) -> None:
+    """Check that this level is made in this format.
+
+    Raises:
+        UnsupportedFormatError: The format, or the level in it, is not made here.
+    """
+    if format not in HIGHEST:
+        raise parameters.UnsupportedFormatError(
+            f"expected a format of {', '.join(one.value for one in HIGHEST)}, got {format.value}",
+            field="format",
+        )
+    if level > HIGHEST[format]:
+        raise parameters.UnsupportedFormatError(
+            f"expected a level up to {HIGHEST[format].label} for {format.value}, got {level.label}",
+            field="level",
+        )
+
+
+def add_signature_time_stamp(
+    format: documents.SignatureFormat,
+    source: pathlib.Path,
+    target: pathlib.Path,
+    request_token: RequestToken,
+) -> None:
+    """Raise the newest signature from B-B to B-T."""
+    if format is documents.SignatureFormat.XADES:
+        xades.add_signature_time_stamp(source, target, request_token)
+    else:
+        pades.add_signature_time_stamp(source, target, request_token)
+
+
+def add_validation_data(
+    source: pathlib.Path,
+    target: pathlib.Path,
+    path: Sequence[x509.Certificate],
+    authorities: certification_paths.Authorities,
+    *,
+    client: outbound.Client,
+    at: datetime.datetime,
+) -> None:
+    """Raise the newest signature of a PDF from B-T to B-LT.
+
+    Args:
+        source: The document.
+        target: Becomes the document with certificates and revocation data inside.
+        path: The signer's certification path.
+        authorities: To find the paths of time-stamping units.
+        client: Fetches what is missing.
+        at: The present; the time stamp was taken before.
+
+    Raises:
+        CertificateRevokedError: A certificate of a path has been revoked meanwhile.
+        PeerError: A source of revocation data did not answer, or not usefully.
+    """
+    units = [unit_path(token, authorities, at) for token in pades.time_stamp_tokens(source)]
+    data = revocation_data.fetch([path, *units], client=client, at=at)
+    pades.add_validation_data(source, target, data)
+
+
+def add_archive_time_stamp(
+    source: pathlib.Path,
+    target: pathlib.Path,
+    authorities: certification_paths.Authorities,
+    request_token: RequestToken,
+    *,
+    client: outbound.Client,
+    at: datetime.datetime,
+) -> None:
+    """Raise the newest signature of a PDF from B-LT to B-LTA.
+
+    Revocation data for the unit that stamps is in the document already where the same unit made
+    the signature's time stamp; where it is another one (its key has been changed in between), its
+    data is appended after the time stamp.
+
+    Raises:
+        PeerError: The time-stamping authority or a source of revocation data failed.
+    """
+    known = {
+        certificates.sha256(cms.parse(token).signing_certificate())
+        for token in pades.time_stamp_tokens(source)
+    }
+    with tempfile.TemporaryDirectory(dir=target.parent) as folder:
+        stamped = pathlib.Path(folder) / "stamped"
+        pades.add_document_time_stamp(source, stamped, request_token)
+        newest = pades.time_stamp_tokens(stamped)[-1]
+        path = unit_path(newest, authorities, at)
+        if certificates.sha256(path[0]) in known:
+            stamped.replace(target)
+            return
+        data = revocation_data.fetch([path], client=client, at=at)
+        pades.add_validation_data(stamped, target, data)
+
+
+def unit_path(
+    token: bytes, authorities: certification_paths.Authorities, at: datetime.datetime
+) -> tuple[x509.Certificate, ...]:
+    """Return the certification path of the unit that made a time-stamp token.
+
+    Raises:
+        CmsError: The token carries no certificate of its unit.
+        UntrustedCertificateError: The unit has no path to a trusted root.
+    """
+    signed = cms.parse(token)
+    inside = []
+    for one in signed.certificates:
+        inside.append(certificates.parse(one))
+    return authorities.path(signed.signing_certificate(), at, besides=inside)

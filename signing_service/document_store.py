@@ -1,0 +1,99 @@
+"""The files of signing sessions: one folder for each, written whole or not at all.
+
+A document is written beside its place, forced to the disk, and then renamed: after a crash a file
+is either the old one or the new one, and what the database says exists does exist.
+"""
+
+import contextlib
+import os
+import pathlib
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+
+from pki import errors
+
+_ID = re.compile(r"[0-9a-f]{32}")
+_NAME = re.compile(r"[a-z0-9.-]{1,40}")
+
+
+class DocumentMissingError(errors.TamperedError):
+    """A file that a session needs is not there."""
+
+    code = "document-missing"
+
+
+class DocumentStore:
+    """Keeps the files of sessions under one folder."""
+
+    def __init__(self, folder: pathlib.Path) -> None:
+        """Make the folder, for this user only."""
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._folder = folder
+
+    def path(self, session_id: str, name: str) -> pathlib.Path:
+        """Return where a session's file is.
+
+        Raises:
+            DocumentMissingError: It is not there.
+        """
+        path = self.place(session_id, name)
+        if not path.is_file():
+            raise DocumentMissingError(f"the file {name!r} of the session {session_id} is missing")
+        return path
+
+    def holds(self, session_id: str, name: str) -> bool:
+        """Tell whether a file is there."""
+        return self.place(session_id, name).is_file()
+
+    @contextlib.contextmanager
+    def writing(self, session_id: str, name: str) -> Iterator[pathlib.Path]:
+        """Give a path to write to; at the end of the block it becomes the session's file.
+
+        Nothing is left where the block raises.
+        """
+        place = self.place(session_id, name)
+        place.parent.mkdir(mode=0o700, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(prefix=".writing-", dir=place.parent)
+        os.close(handle)
+        path = pathlib.Path(temporary)
+        try:
+            yield path
+            _force(path)
+            path.replace(place)
+            _force(place.parent)
+            _force(self._folder)
+        finally:
+            path.unlink(missing_ok=True)
+
+    def take(self, session_id: str, name: str, source: pathlib.Path) -> pathlib.Path:
+        """Copy a file in and return where it is."""
+        with self.writing(session_id, name) as path:
+            shutil.copyfile(source, path)
+        return self.place(session_id, name)
+
+    def remove(self, session_id: str, name: str) -> None:
+        """Remove one file if it is there."""
+        self.place(session_id, name).unlink(missing_ok=True)
+
+    def discard(self, session_id: str) -> None:
+        """Remove all files of a session."""
+        folder = self.place(session_id, "x").parent
+        if folder.is_dir():
+            shutil.rmtree(folder)
+
+    def place(self, session_id: str, name: str) -> pathlib.Path:
+        """Return where a session's file is or will be."""
+        # Ids and names are our own; this holds even if one day they are not.
+        if not _ID.fullmatch(session_id) or not _NAME.fullmatch(name):
+            raise errors.NotFoundError("no such session")
+        return self._folder / session_id / name
+
+
+def _force(path: pathlib.Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,253 @@
+"""The JSON of the signing and validation API, and how it becomes domain values."""
+
+import base64
+import binascii
+import dataclasses
+import datetime
+import enum
+import json
+from typing import Annotated, Any, Literal, TypeVar
+
+import pydantic
+
+from pki import algorithms, certificates, signature
+from signing_service import documents, flow, parameters, sessions, signers
+
+MAX_PARAMETERS_BYTES = 64 * 2**10
+"""The largest part `parameters`: a certificate in base64 takes two to four kilobytes."""
+
+MAX_VALUE = 2048
+"""The longest signature value in base64; RSA of 8192 bits takes 1368."""
+
+
+class _Shape(pydantic.BaseModel):
+    model_config = pydantic.ConfigDict(extra="forbid", strict=True)
+
+
+Shape = TypeVar("Shape", bound=_Shape)
+Member = TypeVar("Member", bound=enum.Enum)
+
+
+class CardShape(_Shape):
+    """A person with a card: the signing certificate."""
+
+    certificate: Annotated[str, pydantic.Field(max_length=16_384)]
+
+
+class PhoneShape(_Shape):
+    """A person with a phone."""
+
+    phone_number: Annotated[str, pydantic.Field(min_length=3, max_length=40)]
+    person_code: Annotated[str, pydantic.Field(min_length=3, max_length=40)]
+
+
+class AppearanceShape(_Shape):
+    """Where a visible signature stands; the page counts from 1, -1 is the last."""
+
+    page: int = 1
+    box: Annotated[list[int], pydantic.Field(min_length=4, max_length=4)]
+
+
+class SigningShape(_Shape):
+    """The part `parameters` of POST /api/v1/signing-sessions."""
+
+    format: str
+    level: str
+    packaging: str = parameters.Packaging.ENVELOPED.value
+    signer: dict[str, Any]
+    commitment: str | None = None
+    place: str | None = None
+    reason: str | None = None
+    appearance: AppearanceShape | None = None
+    display_text: str | None = None
+
+
+class ValidationShape(_Shape):
+    """The part `parameters` of POST /api/v1/validations."""
+
+    policy: str | None = None
+    at: str | None = None
+    report: Literal["simple"] = "simple"
+
+
+class SignatureValueShape(_Shape):
+    """The body of POST /api/v1/signing-sessions/{id}/signature-value."""
+
+    signature_value: Annotated[str, pydantic.Field(max_length=MAX_VALUE)]
+    signature_algorithm: str
+    hash_algorithm: str
+
+
+@dataclasses.dataclass(frozen=True)
+class ValidationRequest:
+    """How a document is to be validated.
+
+    Attributes:
+        at: The time for which it is judged.
+    """
+
+    at: datetime.datetime
+
+
+def read_signing(
+    text: bytes,
+) -> tuple[parameters.SignatureParameters, signers.Signer]:
+    """Read what to sign how, and with whom.
+
+    Raises:
+        ParametersError: A field is missing, unknown or wrong; its name is in the error.
+    """
+    shape = _read(SigningShape, text)
+    format_ = _member(documents.SignatureFormat, shape.format, "format")
+    level = next(
+        (one for one in documents.SignatureLevel if one.label == shape.level),
+        None,
+    )
+    if level is None:
+        raise parameters.ParametersError("level: expected B-B, B-T, B-LT or B-LTA", field="level")
+    appearance = None
+    if shape.appearance is not None:
+        left, bottom, right, top = shape.appearance.box
+        appearance = parameters.Appearance(shape.appearance.page, (left, bottom, right, top))
+    chosen = parameters.SignatureParameters(
+        format=format_,
+        level=level,
+        packaging=_member(parameters.Packaging, shape.packaging, "packaging"),
+        commitment=None
+        if shape.commitment is None
+        else _member(parameters.CommitmentType, shape.commitment, "commitment"),
+        place=shape.place,
+        reason=shape.reason,
+        appearance=appearance,
+        display_text=shape.display_text,
+    )
+    return chosen, _signer(shape.signer)
+
+
+def read_validation(text: bytes, at: datetime.datetime) -> ValidationRequest:
+    """Read how to validate; an empty part means: now, by the built-in policy.
+
+    Raises:
+        ParametersError: A field is unknown or wrong.
+    """
+    shape = _read(ValidationShape, text or b"{}")
+    if shape.policy is not None:
+        raise parameters.ParametersError(
+            "policy: expected none, as there is only the built-in policy", field="policy"
+        )
+    return ValidationRequest(at=at if shape.at is None else _time(shape.at, "at"))
+
+
+def _time(text: str, field: str) -> datetime.datetime:
+    try:
+        at = datetime.datetime.fromisoformat(text)
+        if at.tzinfo is None:
+            raise ValueError("no zone")
+        return at.astimezone(datetime.UTC)
+    except (ValueError, OverflowError) as error:
+        raise parameters.ParametersError(
+            f"{field}: expected a time as RFC 3339 writes it, such as 2026-01-31T12:00:00Z",
+            field=field,
+        ) from error
+
+
+def read_signature_value(text: bytes) -> signature.SignatureValue:
+    """Read a signature value.
+
+    Raises:
+        ParametersError: A field is missing, unknown or wrong.
+    """
+    shape = _read(SignatureValueShape, text)
+    return signature.SignatureValue(
+        algorithm=_member(
+            algorithms.SignatureAlgorithm, shape.signature_algorithm, "signature_algorithm"
+        ),
+        hash_algorithm=_member(algorithms.HashAlgorithm, shape.hash_algorithm, "hash_algorithm"),
+        value=_binary(shape.signature_value, "signature_value"),
+    )
+
+
+def show_session(row: sessions.SigningSession) -> dict[str, object]:
+    """Return a session as every call shows it."""
+    shown: dict[str, object] = {
+        "id": row.id,
+        "state": row.state.value,
+        "level": documents.SignatureLevel(row.level).label,
+        "level_reached": row.reached.label if row.reached is not None else None,
+        "expires_at": show_time(row.expires_at),
+    }
+    if row.control_code is not None:
+        shown["control_code"] = row.control_code
+    if row.error_code is not None:
+        shown["error"] = {"code": row.error_code, "message": row.error_message}
+    return shown
+
+
+def show_opened(row: sessions.SigningSession) -> dict[str, object]:
+    """Return a session as the call that opens it shows it: with what is to be signed."""
+    representation = row.representation
+    signing_certificate = flow.signing_path(row)[0]
+    return show_session(row) | {
+        "data_to_be_signed": base64.b64encode(row.data_to_be_signed).decode(),
+        "representation": {
+            "hash_algorithm": representation.hash_algorithm.value,
+            "hash": base64.b64encode(representation.hash).decode(),
+        },
+        "signing_certificate": base64.b64encode(certificates.to_der(signing_certificate)).decode(),
+    }
+
+
+def show_time(at: datetime.datetime) -> str:
+    """Return a time in UTC as RFC 3339 writes it, in whole seconds."""
+    return at.astimezone(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _signer(value: dict[str, Any]) -> signers.Signer:
+    if "certificate" in value:
+        card = _validate(CardShape, value, "signer.")
+        return signers.CardSigner(_binary(card.certificate, "signer.certificate"))
+    if "phone_number" in value or "person_code" in value:
+        phone = _validate(PhoneShape, value, "signer.")
+        return signers.PhoneSigner(phone.phone_number, phone.person_code)
+    raise parameters.ParametersError(
+        "signer: expected a certificate, or a phone_number and a person_code", field="signer"
+    )
+
+
+def _read(kind: type[Shape], text: bytes) -> Shape:
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise parameters.ParametersError(
+            "parameters: expected a JSON object", field="parameters"
+        ) from error
+    return _validate(kind, value, "")
+
+
+def _validate(kind: type[Shape], value: object, prefix: str) -> Shape:
+    try:
+        return kind.model_validate(value)
+    except pydantic.ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        field = prefix + ".".join(str(part) for part in first["loc"])
+        # The message names no value: the fields hold people's numbers.
+        raise parameters.ParametersError(
+            f"{field or 'parameters'}: {first['msg']}", field=field or "parameters"
+        ) from None
+
+
+def _member(kind: type[Member], value: str, field: str) -> Member:
+    for member in kind:
+        if member.value == value:
+            return member
+    expected = ", ".join(str(member.value) for member in kind)
+    raise parameters.ParametersError(f"{field}: expected one of {expected}", field=field)
+
+
+def _binary(text: str, field: str) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise parameters.ParametersError(
+            f"{field}: expected standard base64 with padding", field=field
+        ) from error

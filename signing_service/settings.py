@@ -1,0 +1,40 @@
+"""The `[signing]` section of the settings file."""
+
+import dataclasses
+import datetime
+import pathlib
+
+from signing_service import fonts
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """What an operator decides about signing.
+
+    Attributes:
+        folder: Where documents of sessions lie; only this service may read it.
+        tsa_url: Where time stamps come from.
+        trust_anchors: PEM files of roots.
+        authorities: PEM files of issuing and infrastructure CAs, to build paths with.
+        max_document_bytes: Largest document that is taken.
+        max_validation_bytes: Largest document that is validated.
+        card_window: How long a session waits for a signature value.
+        phone_window: How long it waits for a person's phone.
+        raise_window: How long a level that a peer's failure prevented is tried again.
+        keep_documents: How long a session that has ended, and its document, are kept.
+        font: A TrueType font with the letters of the country, for visible signatures.
+        phone_threads: How many phones are waited for at once in one process.
+    """
+
+    folder: pathlib.Path
+    tsa_url: str
+    trust_anchors: tuple[pathlib.Path, ...]
+    authorities: tuple[pathlib.Path, ...] = ()
+    max_document_bytes: int = 200 * 2**20
+    max_validation_bytes: int = 200 * 2**20
+    card_window: datetime.timedelta = datetime.timedelta(minutes=15)
+    phone_window: datetime.timedelta = datetime.timedelta(minutes=3)
+    raise_window: datetime.timedelta = datetime.timedelta(hours=24)
+    keep_documents: datetime.timedelta = datetime.timedelta(days=7)
+    font: pathlib.Path = fonts.DEFAULT_FONT
+    phone_threads: int = 32
