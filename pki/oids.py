@@ -62,10 +62,10 @@ NCP_PLUS: Final = "0.4.0.2042.1.2"
 BTSP: Final = "0.4.0.2023.1.1"
 QC_TIME_STAMP: Final = "0.4.0.19422.1.1"
 
-# Policies of a test installation. The arc 2.999 is the one X.660 keeps for examples: nobody can
-# take such a certificate for one of a real policy, and its numbers are small enough for every
-# validator. A real installation names its own arc in the settings.
-TEST_ARC: Final = "2.999.994.1"
+# Policies of a test installation. The enterprise number 32473 is kept for documentation (RFC 5612):
+# nobody can take such a certificate for one of a real policy. A real installation names its own
+# arc in the settings.
+TEST_ARC: Final = "1.3.6.1.4.1.32473.994.1"
 TEST_POLICY_SIGN: Final = f"{TEST_ARC}.1"
 TEST_POLICY_AUTHENTICATE: Final = f"{TEST_ARC}.2"
 TEST_POLICY_TIME_STAMPING_UNIT: Final = f"{TEST_ARC}.3"

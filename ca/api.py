@@ -1,0 +1,226 @@
+"""The CA zone's routes: registration (`/ra/v1`), and what the world fetches (`/crl`, `/ca`)."""
+
+import datetime
+import logging
+from typing import Annotated
+
+import fastapi
+import pydantic
+from fastapi import responses
+from sqlalchemy import orm
+
+from ca import applications, crl, csr, hierarchy, revocation, schemas
+from pki import access, audit, certificates, clock, errors, registry, status, web
+
+log = logging.getLogger(__name__)
+
+SCOPE = "register"
+CSR_TYPE = "application/pkcs10"
+MAX_JSON_BYTES = 64 * 2**10
+MAX_CURSOR = 2**62
+
+
+def routes(
+    sessions: orm.sessionmaker[orm.Session],
+    authorities: hierarchy.Hierarchy,
+    tokens: access.AccessTokens,
+    present: clock.Clock,
+) -> fastapi.APIRouter:
+    """Return the registration routes; every call needs a token with the scope `register`."""
+    router = fastapi.APIRouter(prefix="/ra/v1", tags=["registration"])
+    caller_type = Annotated[
+        access.Caller, fastapi.Depends(web.require_scope(tokens, present, SCOPE))
+    ]
+
+    @router.post("/applications", status_code=201)
+    def record_application(
+        body: schemas.ApplicationBody,
+        caller: caller_type,
+    ) -> dict[str, object]:
+        with sessions() as session:
+            application = applications.record_application(
+                session, body.to_applicant(), body.to_vetting(), present.now(), actor=_actor(caller)
+            )
+            session.commit()
+        return schemas.application(application)
+
+    @router.post("/applications/{application_id}/approval")
+    def approve_application(
+        application_id: str,
+        body: schemas.ApprovalBody,
+        caller: caller_type,
+    ) -> dict[str, object]:
+        with sessions() as session:
+            application = applications.approve_application(
+                session, application_id, body.officer, present.now(), actor=_actor(caller)
+            )
+            session.commit()
+        return schemas.application(application)
+
+    @router.post("/applications/{application_id}/certificates", status_code=201)
+    def certify_application(
+        application_id: str,
+        caller: caller_type,
+        asked: Annotated[tuple[str, bytes], fastapi.Depends(_certificate_request)],
+    ) -> dict[str, object]:
+        profile, csr_der = asked
+        issued = applications.certify_application(
+            sessions,
+            authorities,
+            application_id,
+            profile,
+            csr_der,
+            present.now(),
+            actor=_actor(caller),
+        )
+        return schemas.issued(issued)
+
+    @router.post("/certificates/{serial}/revoke")
+    def revoke(
+        serial: str,
+        body: schemas.RevocationBody,
+        caller: caller_type,
+    ) -> dict[str, object]:
+        at = present.now()
+        with sessions() as session:
+            record = revocation.revoke(
+                session,
+                _serial_number(serial),
+                status.RevocationReason.from_name(body.reason),
+                at,
+                actor=_actor(caller),
+                invalidity_date=body.invalidity_date,
+            )
+            session.commit()
+        return _changed(record, at, _actor(caller))
+
+    @router.post("/certificates/{serial}/hold")
+    def hold(serial: str, caller: caller_type) -> dict[str, object]:
+        at = present.now()
+        with sessions() as session:
+            record = revocation.hold(session, _serial_number(serial), at, actor=_actor(caller))
+            session.commit()
+        return _changed(record, at, _actor(caller))
+
+    @router.post("/certificates/{serial}/release")
+    def release(serial: str, caller: caller_type) -> dict[str, object]:
+        at = present.now()
+        with sessions() as session:
+            record = revocation.release(session, _serial_number(serial), at, actor=_actor(caller))
+            session.commit()
+        return _changed(record, at, _actor(caller))
+
+    @router.get("/certificates")
+    def list_certificates(
+        caller: caller_type,
+        person_code: Annotated[str | None, fastapi.Query(max_length=64)] = None,
+        cursor: Annotated[int, fastapi.Query(ge=0, le=MAX_CURSOR)] = 0,
+    ) -> dict[str, object]:
+        with sessions() as session:
+            return schemas.page(
+                registry.certificates_of(session, person_code=person_code, after=cursor)
+            )
+
+    @router.get("/certificates/{serial}")
+    def show_certificate(
+        serial: str,
+        caller: caller_type,
+    ) -> dict[str, object]:
+        with sessions() as session:
+            return schemas.certificate_in_full(registry.find(session, _serial_number(serial)))
+
+    @router.post("/crls/{name}")
+    def publish_crl(name: str, caller: caller_type) -> dict[str, object]:
+        published = crl.publish(
+            sessions,
+            authorities.named(name),
+            authorities.crl_validity(name),
+            present.now(),
+            actor=_actor(caller),
+        )
+        return schemas.published_crl(published)
+
+    @router.get("/audit")
+    def verify_audit(caller: caller_type) -> dict[str, object]:
+        with sessions() as session:
+            return schemas.audit_head(audit.verify(session))
+
+    def _changed(
+        record: registry.CertificateRecord, at: datetime.datetime, actor: str
+    ) -> dict[str, object]:
+        # The revocation stands whatever becomes of the CRL: the worker publishes it again.
+        try:
+            issuing = authorities.named(record.issuer_name)
+            validity = authorities.crl_validity(record.issuer_name)
+            crl.publish(sessions, issuing, validity, at, actor=actor)
+        except errors.ImzaError as error:
+            log.warning("crl_not_published issuer=%s code=%s", record.issuer_name, error.code)
+        return schemas.certificate(record)
+
+    return router
+
+
+def public_routes(
+    sessions: orm.sessionmaker[orm.Session], present: clock.Clock
+) -> fastapi.APIRouter:
+    """Return what certificates point to: `/crl/NAME.crl` and `/ca/NAME.cer` (RFC 5280 4.2.2.1)."""
+    router = fastapi.APIRouter(tags=["certificates"])
+
+    @router.get("/crl/{name}.crl")
+    def fetch_crl(name: str) -> fastapi.Response:
+        with sessions() as session:
+            published = crl.newest(session, name)
+        left = int((published.next_update - present.now()).total_seconds())
+        # A cache must not hold a list longer than the next one may take to appear.
+        headers = {"Cache-Control": f"public, max-age={max(0, min(left, 60))}"}
+        return responses.Response(
+            published.crl_der, media_type="application/pkix-crl", headers=headers
+        )
+
+    @router.get("/ca/{name}.cer")
+    def fetch_certificate(name: str) -> fastapi.Response:
+        with sessions() as session:
+            found = {one.name: one for one in registry.issuers(session)}.get(name)
+        if found is None:
+            raise registry.CertificateNotFoundError("no authority has this name")
+        return responses.Response(
+            certificates.to_der(found.certificate),
+            media_type="application/pkix-cert",
+            headers={"Cache-Control": "public, max-age=3600"},
+        )
+
+    return router
+
+
+def _actor(caller: access.Caller) -> str:
+    return f"client:{caller.client_id}"
+
+
+async def _certificate_request(
+    request: fastapi.Request, profile: str | None = None
+) -> tuple[str, bytes]:
+    """Take the request as JSON, or as raw PKCS#10 with the profile in the address."""
+    sent = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if sent == CSR_TYPE:
+        if profile is None:
+            raise errors.InputError("profile: expected ?profile=sign or ?profile=authenticate")
+        return profile, await web.read_body(request, limit=csr.MAX_CSR_BYTES, content_type=CSR_TYPE)
+    content = await web.read_body(request, limit=MAX_JSON_BYTES, content_type="application/json")
+    try:
+        body = schemas.CertificateBody.model_validate_json(content)
+    except pydantic.ValidationError as error:
+        field = ".".join(str(part) for part in error.errors()[0]["loc"]) or "body"
+        raise errors.InputError(f"{field}: {error.errors()[0]['msg']}") from error
+    return body.profile, body.to_der()
+
+
+def _serial_number(text: str) -> int:
+    if not 1 <= len(text) <= registry.SERIAL_DIGITS:
+        raise errors.InputError("expected a serial number of at most 40 hex digits")
+    try:
+        number = int.from_bytes(bytes.fromhex(text.zfill(len(text) + len(text) % 2)), "big")
+    except ValueError as error:
+        raise errors.InputError("expected a serial number in hex") from error
+    if number == 0:
+        raise errors.InputError("expected a serial number above zero")
+    return number

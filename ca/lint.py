@@ -1,0 +1,393 @@
+"""Checks on the to-be-signed certificate before the authority signs it, one for each clause.
+
+They judge a twin by its profile, the issuer and the settings alone, not by the code that built
+it. pkilint judges it too: of forty broken certificates it passes eighteen, and those are what the
+rules here are for.
+"""
+
+import dataclasses
+import datetime
+import ipaddress
+import urllib.parse
+from collections.abc import Callable, Iterator
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from ca import authority, drafts, peer_lint, serials, subjects
+from ca import settings as ca_settings
+from pki import certificates, errors, oids, person_codes, profiles, qc_statements
+
+MIN_SERIAL_BITS = 64
+"""EN 319 412-1 and common practice: at least 64 random bits, so never a shorter number."""
+
+CRITICAL = frozenset({oids.KEY_USAGE, oids.BASIC_CONSTRAINTS})
+"""The extensions that are critical wherever they stand; others only where a profile says so."""
+
+_PEER_INTERNAL_NAME = "etsi.internal_domain_name"
+
+
+class LintError(errors.PolicyError):
+    """The certificate would break its profile; nothing was signed.
+
+    Attributes:
+        findings: What is wrong, one entry for each rule that was broken.
+    """
+
+    code = "lint"
+
+    def __init__(self, findings: tuple["Finding", ...]) -> None:
+        """Name the rules in the message; what they say holds nothing of the subject."""
+        super().__init__(
+            "the certificate breaks its profile: "
+            + "; ".join(f"{one.rule} ({one.message})" for one in findings)
+        )
+        self.findings = findings
+
+
+@dataclasses.dataclass(frozen=True)
+class Finding:
+    """A broken rule and what was expected."""
+
+    rule: str
+    message: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Twin:
+    """What the rules look at."""
+
+    certificate: x509.Certificate
+    facts: certificates.CertificateFacts
+    profile: profiles.CertificateProfile
+    issuer: authority.Issuer
+    settings: ca_settings.Settings
+    at: datetime.datetime
+
+    @property
+    def statements(self) -> qc_statements.QcStatements:
+        """The qualified statements."""
+        return self.facts.qualified
+
+
+def check_twin(
+    twin_der: bytes,
+    profile: profiles.CertificateProfile,
+    issuer: authority.Issuer,
+    settings: ca_settings.Settings,
+    at: datetime.datetime,
+) -> None:
+    """Judge a twin by our own rules and by pkilint.
+
+    Raises:
+        LintError: At least one rule is broken.
+    """
+    try:
+        certificate = certificates.parse(twin_der)
+    except certificates.CertificateError as error:
+        raise LintError((Finding("readable", error.message),)) from error
+    twin = Twin(certificate, certificates.read(certificate), profile, issuer, settings, at)
+    findings = [
+        Finding(rule.__name__.replace("_", "-"), message)
+        for rule in RULES
+        for message in rule(twin)
+    ]
+    findings += [
+        Finding("pkilint", code)
+        for code in peer_lint.certificate_findings(twin_der, profile.peer_lint)
+        if not _is_tolerated(code, settings)
+    ]
+    if profile.peer_lint == profiles.SIGN.peer_lint:
+        findings += _eidas_findings(twin_der, settings)
+    if findings:
+        raise LintError(tuple(findings))
+
+
+def _eidas_findings(twin_der: bytes, settings: ca_settings.Settings) -> Iterator[Finding]:
+    """Judge by the Union's type, which alone makes pkilint look for Compliance, SSCD and Type.
+
+    Outside the Union exactly one finding is right: that the country's legislation is stated.
+    """
+    found = [
+        code
+        for code in peer_lint.certificate_findings(twin_der, peer_lint.EIDAS_TYPE)
+        if not _is_tolerated(code, settings)
+    ]
+    expected = [peer_lint.EIDAS_FINDING] if settings.legislation else []
+    if found != expected:
+        yield Finding("pkilint-eidas", f"expected {expected}, got {found}")
+
+
+def _is_tolerated(code: str, settings: ca_settings.Settings) -> bool:
+    # A sandbox lives on loopback, and its certificates must point there to be checked.
+    if code != _PEER_INTERNAL_NAME or not settings.test:
+        return False
+    host = urllib.parse.urlsplit(settings.base_url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def serial_number(twin: Twin) -> Iterator[str]:
+    """RFC 5280 4.1.2.2: positive, at most 20 octets; and long enough to be random."""
+    number = twin.certificate.serial_number
+    if number <= 0 or number.bit_length() > 8 * serials.MAX_OCTETS - 1:
+        yield "expected a positive serial number of at most 20 octets"
+    if number.bit_length() <= MIN_SERIAL_BITS:
+        yield f"expected a serial number of more than {MIN_SERIAL_BITS} bits"
+
+
+def signature_algorithm(twin: Twin) -> Iterator[str]:
+    """TS 119 312: the hash that fits the issuer's key."""
+    expected = twin.issuer.key_kind.hash_algorithm.short_name
+    hasher = twin.certificate.signature_hash_algorithm
+    if hasher is None or hasher.name != expected:
+        yield f"expected a signature with {expected}"
+
+
+def issuer_name(twin: Twin) -> Iterator[str]:
+    """RFC 5280 4.1.2.4: the issuer's own subject, byte by byte."""
+    if twin.certificate.issuer.public_bytes() != twin.issuer.subject.public_bytes():
+        yield "expected the name of the authority that signs"
+
+
+def validity(twin: Twin) -> Iterator[str]:
+    """EN 319 411-1 6.3: no longer than the profile says, nor than the issuer itself."""
+    facts = twin.facts
+    if facts.not_after - facts.not_before >= twin.profile.validity:
+        yield f"expected at most {twin.profile.validity.days} days"
+    if facts.not_after <= facts.not_before:
+        yield "expected an end after the beginning"
+    if facts.not_after > twin.issuer.not_after:
+        yield "expected an end not after the issuer's"
+    if abs(facts.not_before - twin.at) > datetime.timedelta(minutes=5):
+        yield "expected a beginning at the time of issuance"
+
+
+def key(twin: Twin) -> Iterator[str]:
+    """TS 119 312: a kind of key that the profile certifies."""
+    if twin.facts.key_kind not in twin.profile.key_kinds:
+        yield "expected a key of another kind or size"
+
+
+def key_usage(twin: Twin) -> Iterator[str]:
+    """EN 319 412-2 4.3.2: exactly the profile's bits."""
+    if twin.facts.key_usage != twin.profile.key_usage:
+        yield f"expected {sorted(one.name for one in twin.profile.key_usage)}"
+
+
+def extended_key_usage(twin: Twin) -> Iterator[str]:
+    """RFC 5280 4.2.1.12: exactly the profile's purposes."""
+    if twin.facts.extended_key_usage != twin.profile.extended_key_usage:
+        yield f"expected {list(twin.profile.extended_key_usage)}"
+
+
+def extensions(twin: Twin) -> Iterator[str]:
+    """RFC 5280 4.2: exactly the extensions that the profile calls for, critical where it must."""
+    profile = twin.profile
+    expected = {oids.AUTHORITY_KEY_IDENTIFIER, oids.SUBJECT_KEY_IDENTIFIER, oids.KEY_USAGE}
+    conditions = {
+        oids.BASIC_CONSTRAINTS: profile.authority,
+        oids.EXTENDED_KEY_USAGE: bool(profile.extended_key_usage),
+        oids.CERTIFICATE_POLICIES: profile.policy is not None,
+        oids.CRL_DISTRIBUTION_POINTS: profile.status is not profiles.StatusService.NONE,
+        oids.AUTHORITY_INFORMATION_ACCESS: profile.status is not profiles.StatusService.NONE,
+        oids.OCSP_NO_CHECK: profile.ocsp_no_check,
+        oids.PRIVATE_KEY_USAGE_PERIOD: profile.key_use is not None,
+        oids.QC_STATEMENTS: profile.semantics is not None,
+    }
+    expected |= {name for name, wanted in conditions.items() if wanted}
+    found = {one.oid.dotted_string: one.critical for one in twin.certificate.extensions}
+    if missing := sorted(expected - set(found)):
+        yield f"expected the extensions {missing}"
+    if unexpected := sorted(set(found) - expected):
+        yield f"expected no extensions {unexpected}"
+    critical = set(CRITICAL)
+    if profile.extended_key_usage_critical:
+        critical.add(oids.EXTENDED_KEY_USAGE)
+    for name, is_critical in found.items():
+        if is_critical != (name in critical):
+            yield f"expected {name} to be {'' if name in critical else 'not '}critical"
+
+
+def basic_constraints(twin: Twin) -> Iterator[str]:
+    """RFC 5280 4.2.1.9: an authority where, and only where, the profile says so."""
+    if twin.facts.is_authority != twin.profile.authority:
+        yield f"expected cA to be {twin.profile.authority}"
+    if twin.profile.authority and twin.facts.is_authority:
+        found = twin.certificate.extensions.get_extension_for_class(x509.BasicConstraints).value
+        if found.path_length != twin.profile.path_length:
+            yield f"expected the path length {twin.profile.path_length}"
+
+
+def key_identifiers(twin: Twin) -> Iterator[str]:
+    """RFC 5280 4.2.1.1 and 4.2.1.2: the issuer's key and the subject's own."""
+    issuer_key = x509.SubjectKeyIdentifier.from_public_key(twin.issuer.key.public_key).digest
+    if twin.facts.authority_key_identifier != issuer_key:
+        yield "expected the authority key identifier of the authority that signs"
+    own = twin.certificate.public_key()
+    if isinstance(own, ec.EllipticCurvePublicKey) or twin.facts.key_kind is not None:
+        expected = x509.SubjectKeyIdentifier.from_public_key(own).digest
+        if twin.facts.subject_key_identifier != expected:
+            yield "expected the subject key identifier of the certified key"
+
+
+def policies(twin: Twin) -> Iterator[str]:
+    """EN 319 411-2 5.3: our own policy and exactly the profile's."""
+    expected = drafts.policies_of(twin.profile, twin.settings)
+    if twin.facts.policies != expected:
+        yield f"expected the policies {list(expected)}"
+
+
+def status_addresses(twin: Twin) -> Iterator[str]:
+    """EN 319 412-2 4.4.1: where its status and its issuer are, as the profile says."""
+    settings, name, status = twin.settings, twin.issuer.name, twin.profile.status
+    addressed = status is not profiles.StatusService.NONE
+    answered = status is profiles.StatusService.OCSP_AND_CRL
+    if twin.facts.ocsp_urls != ((settings.status_url,) if answered else ()):
+        yield "expected the address of the responder, or none where there is none"
+    if twin.facts.crl_urls != ((settings.crl_url(name),) if addressed else ()):
+        yield "expected the address of the issuer's CRL"
+    if twin.facts.ca_issuers_urls != ((settings.certificate_url(name),) if addressed else ()):
+        yield "expected the address of the issuer's certificate"
+
+
+def qualified_compliance(twin: Twin) -> Iterator[str]:
+    """EN 319 412-5 4.2.1: QcCompliance on qualified certificates and on no others."""
+    if not twin.statements.readable:
+        yield "expected statements that can be read"
+    if twin.statements.compliance != twin.profile.qualified:
+        yield f"expected QcCompliance to be {'present' if twin.profile.qualified else 'absent'}"
+
+
+def qualified_device(twin: Twin) -> Iterator[str]:
+    """EN 319 412-5 4.2.2: QcSSCD exactly together with the QSCD policy, and only where true."""
+    claimed = oids.QCP_N_QSCD in twin.profile.standard_policies
+    if twin.statements.secure_device != claimed:
+        yield f"expected QcSSCD to be {'present' if claimed else 'absent'}"
+    if claimed and not twin.settings.secure_device:
+        yield "expected no claim of a qualified device: the settings name none"
+
+
+def qualified_type(twin: Twin) -> Iterator[str]:
+    """EN 319 412-5 4.2.3: a person's certificate is for electronic signatures, and only that."""
+    expected = (oids.QC_TYPE_ESIGN,) if twin.profile.qualified else ()
+    if twin.statements.types != expected:
+        yield f"expected QcType {list(expected)}"
+
+
+def qualified_legislation(twin: Twin) -> Iterator[str]:
+    """EN 319 412-5 4.2.4: the country's law outside the Union, nothing inside it."""
+    expected = twin.settings.legislation if twin.profile.qualified else ()
+    if twin.statements.legislation != expected:
+        yield f"expected QcCClegislation {list(expected)}"
+
+
+def qualified_disclosure(twin: Twin) -> Iterator[str]:
+    """EN 319 412-5 4.3.4: disclosure statements over https, one of them in English."""
+    found = twin.statements.pds
+    if not twin.profile.qualified:
+        if found:
+            yield "expected no QcPDS"
+        return
+    if not any(one.language == "en" for one in found):
+        yield "expected a disclosure statement in English"
+    if any(urllib.parse.urlsplit(one.url).scheme != "https" for one in found):
+        yield "expected disclosure statements over https"
+    if found != twin.settings.pds:
+        yield "expected the disclosure statements of the settings"
+
+
+def qualified_others(twin: Twin) -> Iterator[str]:
+    """Statements that no profile here makes are claims nobody checked."""
+    if twin.statements.others:
+        yield f"expected no statements {list(twin.statements.others)}"
+    if twin.statements.semantics != twin.profile.semantics:
+        yield f"expected the semantics identifier {twin.profile.semantics}"
+
+
+def subject_country(twin: Twin) -> Iterator[str]:
+    """EN 319 412-2 4.2.4: a country by its two capitals, and one whose rules are known."""
+    if twin.facts.country not in person_codes.countries():
+        yield "expected the capitals of a country that is served"
+
+
+def subject_attributes(twin: Twin) -> Iterator[str]:
+    """EN 319 412-2 4.2.4: what names a person, or a service of ours, each exactly once."""
+    found = [one.oid.dotted_string for one in twin.certificate.subject]
+    if len(found) != len(set(found)) or len(twin.certificate.subject.rdns) != len(found):
+        yield "expected each attribute once and by itself"
+    if twin.profile.subject is profiles.SubjectKind.ORGANISATION:
+        needed = {oids.ORGANIZATION_NAME, oids.ORGANIZATION_IDENTIFIER}
+        allowed = needed | {oids.COUNTRY_NAME, oids.COMMON_NAME}
+        needed = allowed
+    else:
+        needed = {
+            oids.COUNTRY_NAME,
+            oids.COMMON_NAME,
+            oids.SURNAME,
+            oids.GIVEN_NAME,
+            oids.SERIAL_NUMBER,
+        }
+        allowed = needed | {oids.ORGANIZATION_NAME, oids.ORGANIZATION_IDENTIFIER, oids.TITLE}
+    if not needed <= set(found) <= allowed:
+        yield "expected other attributes in the subject"
+    if (oids.ORGANIZATION_NAME in found) != (oids.ORGANIZATION_IDENTIFIER in found):
+        yield "expected an organisation's name and number together"
+
+
+def subject_identifier(twin: Twin) -> Iterator[str]:
+    """EN 319 412-1 5.1.3 and 5.1.4: numbers by their country's rules, and of its country."""
+    facts = twin.facts
+    try:
+        if twin.profile.subject is profiles.SubjectKind.PERSON:
+            person_codes.check_person_code(facts.person_country or "", facts.person_code or "")
+            if facts.person_country != facts.country:
+                yield "expected the person's number to be of the subject's country"
+            if not (facts.common_name or "").endswith(f",{facts.person_code}"):
+                yield "expected the common name to end with the person's number"
+        if facts.organisation_identifier is not None:
+            found = person_codes.parse_identifier(facts.organisation_identifier)
+            if found is None or found.kind != "NTR":
+                yield "expected an organisation identifier of the kind NTR"
+            else:
+                person_codes.check_organisation_code(found.country, found.code)
+    except errors.InputError as error:
+        yield error.message
+
+
+def test_mark(twin: Twin) -> Iterator[str]:
+    """A sandbox shows in both names that it is one, and nothing else shows it."""
+    mark = subjects.TEST_MARK
+    issuer = certificates.name_text(twin.issuer.subject)
+    marked = mark in twin.facts.subject, mark in issuer
+    if twin.settings.test and not all(marked):
+        yield f"expected {mark} in the names of issuer and subject"
+
+
+RULES: tuple[Callable[[Twin], Iterator[str]], ...] = (
+    serial_number,
+    signature_algorithm,
+    issuer_name,
+    validity,
+    key,
+    key_usage,
+    extended_key_usage,
+    extensions,
+    basic_constraints,
+    key_identifiers,
+    policies,
+    status_addresses,
+    qualified_compliance,
+    qualified_device,
+    qualified_type,
+    qualified_legislation,
+    qualified_disclosure,
+    qualified_others,
+    subject_country,
+    subject_attributes,
+    subject_identifier,
+    test_mark,
+)
+"""Every rule; a certificate is signed only when none of them says anything."""

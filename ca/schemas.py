@@ -1,0 +1,170 @@
+"""The wire shapes of the registration API (`/ra/v1`)."""
+
+import base64
+import binascii
+import datetime
+from typing import Annotated, Literal
+
+import pydantic
+
+from ca import applications, crl, subjects
+from pki import audit, certificates, errors, registration, registry
+
+Text = Annotated[str, pydantic.StringConstraints(min_length=1, max_length=subjects.MAX_NAME)]
+Country = Annotated[str, pydantic.StringConstraints(pattern=r"^[A-Z]{2}$")]
+
+
+class _Body(pydantic.BaseModel):
+    # An unknown field is a misunderstanding that should be noticed, not ignored.
+    model_config = pydantic.ConfigDict(extra="forbid", str_strip_whitespace=False)
+
+
+class PersonBody(_Body):
+    """A person as the identity document names them."""
+
+    country: Country
+    person_code: Text
+    surname: Text
+    given_name: Text
+
+
+class OrganisationBody(_Body):
+    """An organisation and its number."""
+
+    country: Country
+    code: Text
+    name: Text
+
+
+class VettingBody(_Body):
+    """How the identity was checked."""
+
+    method: Text
+    officer: Text
+    document: Text
+
+
+class ApplicationBody(_Body):
+    """`POST /ra/v1/applications`."""
+
+    category: Literal["citizen", "business", "official"]
+    person: PersonBody
+    organisation: OrganisationBody | None = None
+    title: Text | None = None
+    vetting: VettingBody
+
+    def to_applicant(self) -> subjects.Applicant:
+        """The applicant, checked."""
+        organisation = None
+        if self.organisation is not None:
+            organisation = registration.Organisation(**self.organisation.model_dump())
+        return subjects.Applicant(
+            registration.Category(self.category),
+            registration.Person(**self.person.model_dump()),
+            organisation,
+            self.title,
+        )
+
+    def to_vetting(self) -> registration.Vetting:
+        """The vetting record."""
+        return registration.Vetting(
+            self.vetting.officer, self.vetting.document, self.vetting.method
+        )
+
+
+class ApprovalBody(_Body):
+    """`POST /ra/v1/applications/{id}/approval`."""
+
+    officer: Text
+
+
+class CertificateBody(_Body):
+    """`POST /ra/v1/applications/{id}/certificates`."""
+
+    profile: Text
+    csr: str
+
+    def to_der(self) -> bytes:
+        """The request's bytes."""
+        try:
+            return base64.b64decode(self.csr, validate=True)
+        except (binascii.Error, ValueError) as error:
+            raise errors.InputError("csr: expected standard base64 with padding") from error
+
+
+class RevocationBody(_Body):
+    """`POST /ra/v1/certificates/{serial}/revoke`."""
+
+    reason: Text
+    invalidity_date: pydantic.AwareDatetime | None = None
+
+
+def application(value: registration.Application) -> dict[str, object]:
+    """An application as the API writes it."""
+    return {"id": value.id, "state": value.state.value, "request_hash": value.request_hash}
+
+
+def issued(value: applications.Issued) -> dict[str, object]:
+    """An issued certificate with its chain."""
+    return {
+        "serial_number": certificates.serial_text(value.record.serial_number),
+        "certificate": _base64(value.certificate_der),
+        "chain": [_base64(one) for one in value.chain_der],
+    }
+
+
+def certificate(record: registry.CertificateRecord) -> dict[str, object]:
+    """A line of the list."""
+    revoked_at = record.status.revoked_at
+    reason = record.status.reason
+    held = reason is not None and reason.name == "certificateHold"
+    return {
+        "serial_number": certificates.serial_text(record.serial_number),
+        "issuer": record.issuer_name,
+        "profile": record.profile,
+        "subject": record.subject,
+        "not_before": time_text(record.not_before),
+        "not_after": time_text(record.not_after),
+        "status": "good" if revoked_at is None else "held" if held else "revoked",
+        "reason": reason.name if reason else None,
+        "revoked_at": time_text(revoked_at) if revoked_at else None,
+    }
+
+
+def certificate_in_full(record: registry.CertificateRecord) -> dict[str, object]:
+    """One certificate with its bytes."""
+    der = record.certificate_der
+    return {**certificate(record), "certificate": _base64(der) if der else None}
+
+
+def page(value: registry.CertificatePage) -> dict[str, object]:
+    """A page of the list."""
+    cursor = None if value.next_cursor is None else str(value.next_cursor)
+    return {
+        "certificates": [certificate(one) for one in value.certificates],
+        "next_cursor": cursor,
+    }
+
+
+def published_crl(value: crl.PublishedCRL) -> dict[str, object]:
+    """What was published."""
+    return {
+        "issuer": value.issuer_name,
+        "number": value.number,
+        "this_update": time_text(value.this_update),
+        "next_update": time_text(value.next_update),
+    }
+
+
+def audit_head(value: audit.AuditHead) -> dict[str, object]:
+    """A verified audit log's head."""
+    return {"entries": value.number, "head": value.hash}
+
+
+def time_text(at: datetime.datetime) -> str:
+    """A time as RFC 3339 in UTC."""
+    return at.astimezone(datetime.UTC).isoformat().replace("+00:00", "Z")
+
+
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode("ascii")

@@ -1,0 +1,125 @@
+"""The `[ca]` section of the settings file."""
+
+import dataclasses
+import datetime
+import urllib.parse
+
+from pki import errors, oids, person_codes, qc_statements
+
+EU_COUNTRIES = frozenset(
+    {"AT", "BE", "BG", "CY", "CZ", "DE", "DK", "EE", "ES", "FI", "FR", "GR", "HR", "HU", "IE"}
+    | {"IT", "LT", "LU", "LV", "MT", "NL", "PL", "PT", "RO", "SE", "SI", "SK"}
+)
+"""Where QcCClegislation must not stand: its absence means Union law (EN 319 412-5 4.2.4)."""
+
+EXAMPLE_ARCS = ("1.3.6.1.4.1.32473.", "2.999.")
+"""Arcs kept for documentation (RFC 5612, X.660)."""
+
+
+class SettingsRefusedError(errors.InputError):
+    """The settings would make certificates that break their profile."""
+
+    code = "ca-settings-refused"
+
+
+@dataclasses.dataclass(frozen=True)
+class Disclosure:
+    """Where a PKI disclosure statement is and in which language (ISO 639-1)."""
+
+    url: str
+    language: str = "en"
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """Whom the installation serves and what its certificates say.
+
+    Attributes:
+        country: The country whose law it works under, and whose people are residents.
+        organisation_name: Who runs it; stands in every issuer's name.
+        organisation_code: That organisation's number under the country's rules.
+        base_url: Under it are `/crl/NAME.crl` and `/ca/NAME.cer`; plain http, as RFC 5280 8 warns
+            against needing a certificate to check a certificate.
+        disclosures: At least one in English, each over https (EN 319 412-5 4.3.4).
+        ocsp_url: Where the responder is; `base_url` and `/ocsp` unless it runs elsewhere.
+        test: A sandbox: TEST stands in all names, and the policies are those of `oids.TEST_ARC`.
+        policy_arc: The arc of our own policies; a real installation must name one.
+        keys_in_secure_devices: Whether keys of subscribers reside in certified devices. A sandbox
+            claims it whatever this says, under its test policy, so that others can judge the form.
+        crl_validity: From thisUpdate to nextUpdate of the CRLs of issuing CAs.
+        root_crl_validity: The same of the root's CRL.
+        crl_refresh: How old a CRL grows before a new one is signed (EN 319 411-1 6.2.4: it is
+            published within 60 minutes, and at least every 24 hours).
+        responder_renewal: How long before its end a responder's certificate is renewed.
+    """
+
+    country: str
+    organisation_name: str
+    organisation_code: str
+    base_url: str
+    disclosures: tuple[Disclosure, ...]
+    ocsp_url: str = ""
+    test: bool = False
+    policy_arc: str = ""
+    keys_in_secure_devices: bool = False
+    crl_validity: datetime.timedelta = datetime.timedelta(hours=48)
+    root_crl_validity: datetime.timedelta = datetime.timedelta(days=180)
+    crl_refresh: datetime.timedelta = datetime.timedelta(minutes=30)
+    responder_renewal: datetime.timedelta = datetime.timedelta(days=10)
+
+    def __post_init__(self) -> None:
+        """Refuse, at the start, settings that no certificate could be issued under."""
+        person_codes.check_organisation_code(self.country, self.organisation_code)
+        if not 1 <= len(self.organisation_name) <= 56:
+            # 64 characters at most (RFC 5280 A.1 ub-organization-name), less the TEST mark.
+            raise SettingsRefusedError("expected an organisation_name of 1 to 56 characters")
+        for address in filter(None, (self.base_url, self.ocsp_url)):
+            parts = urllib.parse.urlsplit(address)
+            if parts.scheme != "http" or not parts.hostname or not address.isascii():
+                raise SettingsRefusedError(f"expected an http address, got {address!r}")
+        if not any(one.language == "en" for one in self.disclosures):
+            raise SettingsRefusedError("expected a disclosure statement in English")
+        if len({one.language for one in self.disclosures}) != len(self.disclosures):
+            raise SettingsRefusedError("expected one disclosure statement for each language")
+        for one in self.disclosures:
+            if urllib.parse.urlsplit(one.url).scheme != "https" or not one.url.isascii():
+                raise SettingsRefusedError(f"expected an https disclosure, got {one.url!r}")
+        if self.test and self.policy_arc:
+            raise SettingsRefusedError("expected no policy_arc in a test installation")
+        if not self.test and not self.policy_arc:
+            raise SettingsRefusedError("expected the policy_arc of this installation")
+        if f"{self.policy_arc}.".startswith(EXAMPLE_ARCS):
+            raise SettingsRefusedError("expected an arc of one's own, got one kept for examples")
+
+    @property
+    def secure_device(self) -> bool:
+        """Whether signing certificates claim a qualified device."""
+        return self.test or self.keys_in_secure_devices
+
+    @property
+    def policies_under(self) -> str:
+        """The arc under which our own policies are numbered."""
+        return oids.TEST_ARC if self.test else self.policy_arc
+
+    @property
+    def status_url(self) -> str:
+        """The OCSP address in certificates."""
+        return self.ocsp_url or f"{self.base_url.rstrip('/')}/ocsp"
+
+    @property
+    def legislation(self) -> tuple[str, ...]:
+        """The countries of QcCClegislation: ours, unless it is in the Union."""
+        return () if self.country in EU_COUNTRIES else (self.country,)
+
+    @property
+    def pds(self) -> tuple[qc_statements.PdsLocation, ...]:
+        """The disclosure statements as certificates carry them."""
+        return tuple(qc_statements.PdsLocation(one.url, one.language) for one in self.disclosures)
+
+    def crl_url(self, issuer_name: str) -> str:
+        """Where an authority's CRL is."""
+        return f"{self.base_url.rstrip('/')}/crl/{issuer_name}.crl"
+
+    def certificate_url(self, issuer_name: str) -> str:
+        """Where an authority's certificate is."""
+        return f"{self.base_url.rstrip('/')}/ca/{issuer_name}.cer"

@@ -1,0 +1,51 @@
+"""The tables that only the CA reads and writes: applications and CRLs."""
+
+import datetime
+
+import sqlalchemy
+from sqlalchemy import orm
+
+from pki import database
+
+
+class ApplicationRow(database.Base):
+    """An application: who was vetted by whom, and who approved it."""
+
+    __tablename__ = "applications"
+
+    id: orm.Mapped[str] = orm.mapped_column(sqlalchemy.String(32), primary_key=True)
+    state: orm.Mapped[str] = orm.mapped_column(sqlalchemy.String(32))
+    category: orm.Mapped[str] = orm.mapped_column(sqlalchemy.String(16))
+    country: orm.Mapped[str] = orm.mapped_column(sqlalchemy.String(2))
+    person_code: orm.Mapped[str] = orm.mapped_column(sqlalchemy.String(64))
+    surname: orm.Mapped[str] = orm.mapped_column(sqlalchemy.String(64))
+    given_name: orm.Mapped[str] = orm.mapped_column(sqlalchemy.String(64))
+    organisation_country: orm.Mapped[str | None] = orm.mapped_column(sqlalchemy.String(2))
+    organisation_code: orm.Mapped[str | None] = orm.mapped_column(sqlalchemy.String(64))
+    organisation_name: orm.Mapped[str | None] = orm.mapped_column(sqlalchemy.String(64))
+    title: orm.Mapped[str | None] = orm.mapped_column(sqlalchemy.String(64))
+    vetting_method: orm.Mapped[str] = orm.mapped_column(sqlalchemy.String(32))
+    vetting_officer: orm.Mapped[str] = orm.mapped_column(sqlalchemy.String(64))
+    vetting_document: orm.Mapped[str] = orm.mapped_column(sqlalchemy.String(64))
+    request_hash: orm.Mapped[str] = orm.mapped_column(sqlalchemy.String(64))
+    recorded_at: orm.Mapped[datetime.datetime] = orm.mapped_column(database.UtcDateTime)
+    recorded_by: orm.Mapped[str] = orm.mapped_column(sqlalchemy.String(128))
+    approved_at: orm.Mapped[datetime.datetime | None] = orm.mapped_column(database.UtcDateTime)
+    approved_by: orm.Mapped[str | None] = orm.mapped_column(sqlalchemy.String(64))
+    approved_hash: orm.Mapped[str | None] = orm.mapped_column(sqlalchemy.String(64))
+
+
+class CRLRow(database.Base):
+    """One CRL: recorded with what will be signed, then with what was."""
+
+    __tablename__ = "crls"
+    __table_args__ = (sqlalchemy.UniqueConstraint("issuer_name", "number", name="uq_crls_number"),)
+
+    id: orm.Mapped[int] = orm.mapped_column(primary_key=True)
+    issuer_name: orm.Mapped[str] = orm.mapped_column(sqlalchemy.String(64), index=True)
+    number: orm.Mapped[int] = orm.mapped_column()
+    this_update: orm.Mapped[datetime.datetime] = orm.mapped_column(database.UtcDateTime)
+    next_update: orm.Mapped[datetime.datetime] = orm.mapped_column(database.UtcDateTime)
+    to_be_signed_sha256: orm.Mapped[str] = orm.mapped_column(sqlalchemy.String(64))
+    to_be_signed_der: orm.Mapped[bytes] = orm.mapped_column(sqlalchemy.LargeBinary)
+    crl_der: orm.Mapped[bytes | None] = orm.mapped_column(sqlalchemy.LargeBinary)
