@@ -11,16 +11,16 @@ from collections.abc import Callable, Sequence
 
 from cryptography import x509
 
-from pki import certificates, outbound, signature
+from pki import outbound, signature
 from signing_service import (
     certification_paths,
-    cms,
     documents,
     pades,
     parameters,
     revocation_data,
     xades,
 )
+from tsa import signed_token
 
 RequestToken = Callable[[signature.DataToBeSignedRepresentation], bytes]
 
@@ -85,8 +85,12 @@ def add_validation_data(
         CertificateRevokedError: A certificate of a path has been revoked meanwhile.
         PeerError: A source of revocation data did not answer, or not usefully.
     """
-    units = [unit_path(token, authorities, at) for token in pades.time_stamp_tokens(source)]
-    data = revocation_data.fetch([path, *units], client=client, at=at)
+    tokens = _tokens(source)
+    units = [unit_path(token, authorities, at) for token in tokens]
+    best_signature_time = min((token.info.gen_time for token in tokens), default=None)
+    data = revocation_data.fetch(
+        [path, *units], client=client, at=at, not_before=best_signature_time
+    )
     pades.add_validation_data(source, target, data)
 
 
@@ -108,16 +112,12 @@ def add_archive_time_stamp(
     Raises:
         PeerError: The time-stamping authority or a source of revocation data failed.
     """
-    known = {
-        certificates.sha256(cms.parse(token).signing_certificate())
-        for token in pades.time_stamp_tokens(source)
-    }
+    known = {signed_token.find_signer_certificate(token) for token in _tokens(source)}
     with tempfile.TemporaryDirectory(dir=target.parent) as folder:
         stamped = pathlib.Path(folder) / "stamped"
         pades.add_document_time_stamp(source, stamped, request_token)
-        newest = pades.time_stamp_tokens(stamped)[-1]
-        path = unit_path(newest, authorities, at)
-        if certificates.sha256(path[0]) in known:
+        path = unit_path(_tokens(stamped)[-1], authorities, at)
+        if path[0] in known:
             stamped.replace(target)
             return
         data = revocation_data.fetch([path], client=client, at=at)
@@ -125,16 +125,19 @@ def add_archive_time_stamp(
 
 
 def unit_path(
-    token: bytes, authorities: certification_paths.Authorities, at: datetime.datetime
+    token: signed_token.TimeStampToken,
+    authorities: certification_paths.Authorities,
+    at: datetime.datetime,
 ) -> tuple[x509.Certificate, ...]:
     """Return the certification path of the unit that made a time-stamp token.
 
     Raises:
-        CmsError: The token carries no certificate of its unit.
+        InputError: The token carries no certificate of its unit.
         UntrustedCertificateError: The unit has no path to a trusted root.
     """
-    signed = cms.parse(token)
-    inside = []
-    for one in signed.certificates:
-        inside.append(certificates.parse(one))
-    return authorities.path(signed.signing_certificate(), at, besides=inside)
+    unit = signed_token.find_signer_certificate(token)
+    return authorities.path(unit, at, besides=token.certificates)
+
+
+def _tokens(source: pathlib.Path) -> list[signed_token.TimeStampToken]:
+    return [signed_token.parse_token(token) for token in pades.time_stamp_tokens(source)]

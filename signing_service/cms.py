@@ -234,21 +234,6 @@ class SignedData:
                 tokens += map(_whole, values.expect(der.SET).children())
         return tuple(tokens)
 
-    def signing_certificate(self) -> x509.Certificate:
-        """Return the certificate inside that the signer is named by.
-
-        Raises:
-            CmsError: It is not inside.
-        """
-        for one in self.certificates:
-            try:
-                certificate = certificates.parse(one)
-            except certificates.CertificateError:
-                continue  # A certificate that cannot be read is not the one asked for.
-            if issuer_and_serial(certificate) == self.signer:
-                return certificate
-        raise CmsError("expected the signing certificate inside the signature, found none")
-
 
 def parse(data: bytes) -> SignedData:
     """Read a CMS signature with one signer; zero bytes after it (a PDF's padding) are allowed.
@@ -259,7 +244,7 @@ def parse(data: bytes) -> SignedData:
     """
     if len(data) > MAX_CMS_BYTES:
         raise CmsError(f"expected a signature of at most {MAX_CMS_BYTES} bytes, got {len(data)}")
-    identifier, wrapped = _members(der.read(_without_padding(data)), 2)
+    identifier, wrapped = _members(der.read(without_padding(data)), 2)
     if _whole(identifier) != _ID_SIGNED_DATA:
         raise CmsError("expected CMS SignedData, got another content type")
     (body,) = wrapped.expect(_CONTEXT_0).children()[:1] or (der.Element(0, b""),)
@@ -315,7 +300,12 @@ def _hash_algorithm(identifier: der.Element) -> algorithms.HashAlgorithm:
     raise algorithms.UnsupportedAlgorithmError("expected a signature with SHA-256, -384 or -512")
 
 
-def _without_padding(data: bytes) -> bytes:
+def without_padding(data: bytes) -> bytes:
+    """Cut off the zero bytes that fill the rest of a PDF's placeholder.
+
+    Raises:
+        CmsError: Something else than zero bytes follows.
+    """
     size, start = data[1] if len(data) > 1 else 0, 2
     if size >= 0x80:
         start = 2 + (size & 0x7F)

@@ -39,6 +39,9 @@ SIGNATURE_BYTES = 4 * 2**10
 CHUNK = 2**20
 """Bytes hashed at a time."""
 
+TIME_STAMP_FILTER = fields.SigSeedSubFilter.ETSI_RFC3161.value
+"""What a document time stamp's dictionary is known by (EN 319 142-1 5.4.3)."""
+
 RequestToken = Callable[[signature.DataToBeSignedRepresentation], bytes]
 
 
@@ -197,7 +200,7 @@ def add_validation_data(
     with target.open("r+b") as file, pdf_structure.reading():
         writer = pdf_structure.open_writer(file)
         writer.register_extension(constants.ESIC_EXTENSION_1)
-        store = writer.root.get("/DSS")
+        store = pdf_structure.entry(writer.root, "/DSS")
         if not isinstance(store, generic.DictionaryObject):
             store = generic.DictionaryObject()
             writer.root["/DSS"] = writer.add_object(store)
@@ -242,7 +245,7 @@ def time_stamp_tokens(source: pathlib.Path) -> tuple[bytes, ...]:
     for one in reversed(found):
         if not one.is_time_stamp:
             return (*cms.parse(one.contents).time_stamp_tokens(), *reversed(tokens))
-        tokens.append(one.contents)
+        tokens.append(cms.without_padding(one.contents))
     raise pdf_structure.PdfUnsignedError("expected a signed PDF, got one with time stamps only")
 
 
@@ -316,7 +319,8 @@ def _locate(file: BinaryIO, size: int, value: generic.DictionaryObject) -> _Sign
         start=start,
         end=end,
         covered_to=end + rest,
-        is_time_stamp=value.get("/SubFilter") == fields.SigSeedSubFilter.ETSI_RFC3161.value,
+        is_time_stamp=pdf_structure.entry(value, "/SubFilter")
+        == fields.SigSeedSubFilter.ETSI_RFC3161.value,
         contents=bytes.fromhex(placeholder[1:-1].decode("ascii")),
     )
 
@@ -328,10 +332,12 @@ def _extend(
     objects: Iterable[bytes],
 ) -> None:
     """Add streams to one array of the document security store, each content once."""
-    array = store.get(key)
+    array = pdf_structure.entry(store, key)
     if not isinstance(array, generic.ArrayObject):
         array = generic.ArrayObject()
-    stored = {one.get_object().data for one in array}
+    stored = {
+        one.data for one in pdf_structure.items(array) if isinstance(one, generic.StreamObject)
+    }
     for content in objects:
         if content not in stored:
             stored.add(content)

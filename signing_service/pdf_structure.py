@@ -184,7 +184,7 @@ def check_content(opened: reader.PdfFileReader, *, page: int | None) -> None:
     if opened.encrypted:
         raise PdfEncryptedError("expected a PDF without encryption: save it without a password")
     root = opened.root
-    form = root.get("/AcroForm")
+    form = entry(root, "/AcroForm")
     if isinstance(form, generic.DictionaryObject) and "/XFA" in form:
         raise PdfXfaError("expected a PDF without an XFA form: print it to a plain PDF first")
     _check_certification(opened)
@@ -194,6 +194,21 @@ def check_content(opened: reader.PdfFileReader, *, page: int | None) -> None:
     if page is not None and page > count:
         raise PdfPageError(f"expected a page from 1 to {count} for the appearance, got {page}")
     _Scripts(opened).check()
+
+
+def entry(dictionary: generic.DictionaryObject, key: str) -> object:
+    """Return an entry, followed to where it really stands; pyHanko's `get` would not follow it."""
+    try:
+        return dictionary[key]
+    except KeyError:
+        return None
+
+
+def items(value: object) -> Iterator[object]:
+    """Give the members of an array, followed to where they really stand; nothing for others."""
+    if isinstance(value, generic.ArrayObject):
+        for one in value:
+            yield one.get_object() if isinstance(one, generic.IndirectObject) else one
 
 
 def signature_fields(
@@ -210,8 +225,12 @@ def signature_fields(
 
 def free_field_name(opened: incremental_writer.IncrementalPdfFileWriter, stem: str) -> str:
     """Return a field name that no field has: `stem` and a number. Call in `reading()`."""
-    form = opened.root.get("/AcroForm") or {}
-    taken = {str(one.get_object().get("/T")) for one in form.get("/Fields", ())}
+    form = entry(opened.root, "/AcroForm")
+    taken = set()
+    if isinstance(form, generic.DictionaryObject):
+        for field in items(entry(form, "/Fields")):
+            if isinstance(field, generic.DictionaryObject):
+                taken.add(str(entry(field, "/T")))
     number = 1
     while f"{stem}{number}" in taken:
         number += 1
@@ -222,10 +241,12 @@ def _check_certification(opened: reader.PdfFileReader) -> None:
     for _, value in signature_fields(opened):
         if value is None:
             continue
-        for reference in value.get("/Reference", ()):
-            limits = reference.get_object().get("/TransformParams")
+        for reference in items(entry(value, "/Reference")):
+            if not isinstance(reference, generic.DictionaryObject):
+                continue
+            limits = entry(reference, "/TransformParams")
             # ISO 32000-1 table 254: 1 allows no changes at all; FieldMDP carries the same in 2.0.
-            if isinstance(limits, generic.DictionaryObject) and limits.get("/P") == 1:
+            if isinstance(limits, generic.DictionaryObject) and entry(limits, "/P") == 1:
                 raise PdfCertifiedError(
                     "expected a PDF that allows further signatures, got one that an earlier"
                     " signature closed for any change"
@@ -248,10 +269,10 @@ class _Scripts:
         self._pages(self._root["/Pages"], 0)
         form = self._dictionary(self._root, "/AcroForm")
         if form is not None:
-            self._fields(form.get("/Fields"), 0)
+            self._fields(entry(form, "/Fields"), 0)
         outlines = self._dictionary(self._root, "/Outlines")
         if outlines is not None:
-            self._outline(outlines.get("/First"))
+            self._outline(entry(outlines, "/First"))
 
     def _visit(self, item: object) -> generic.DictionaryObject | None:
         """Count a place; circles end at the limits, since marks on places could be forged."""
@@ -267,19 +288,17 @@ class _Scripts:
     def _dictionary(
         self, parent: generic.DictionaryObject, key: str
     ) -> generic.DictionaryObject | None:
-        return self._visit(parent.get(key))
+        return self._visit(entry(parent, key))
 
     def _action(self, parent: generic.DictionaryObject, key: str, depth: int) -> None:
         if depth > MAX_DEPTH:
             raise PdfTooComplexError(f"expected at most {MAX_DEPTH} chained actions")
-        value = parent.get(key)
-        for one in value if isinstance(value, generic.ArrayObject) else (value,):
-            action = self._visit(
-                one.get_object() if isinstance(one, generic.IndirectObject) else one
-            )
+        value = entry(parent, key)
+        for one in items(value) if isinstance(value, generic.ArrayObject) else (value,):
+            action = self._visit(one)
             if action is None:
                 continue
-            if action.get("/S") == "/JavaScript" or "/JS" in action:
+            if entry(action, "/S") == "/JavaScript" or "/JS" in action:
                 raise _script()
             self._action(action, "/Next", depth + 1)
 
@@ -296,24 +315,24 @@ class _Scripts:
         if page is None:
             return
         self._additional(page)
-        for annotation in self._array(page.get("/Annots")):
+        for annotation in items(entry(page, "/Annots")):
             found = self._visit(annotation)
             if found is not None:
                 self._action(found, "/A", 0)
                 self._action(found, "/PA", 0)
                 self._additional(found)
-        for kid in self._array(page.get("/Kids")):
+        for kid in items(entry(page, "/Kids")):
             self._pages(kid, depth + 1)
 
     def _fields(self, value: object, depth: int) -> None:
         if depth > MAX_DEPTH:
             raise PdfTooComplexError(f"expected at most {MAX_DEPTH} levels of form fields")
-        for item in self._array(value):
+        for item in items(value):
             field = self._visit(item)
             if field is not None:
                 self._action(field, "/A", 0)
                 self._additional(field)
-                self._fields(field.get("/Kids"), depth + 1)
+                self._fields(entry(field, "/Kids"), depth + 1)
 
     def _outline(self, first: object) -> None:
         waiting = [first]
@@ -321,12 +340,7 @@ class _Scripts:
             item = self._visit(waiting.pop())
             if item is not None:
                 self._action(item, "/A", 0)
-                waiting += [item.get("/First"), item.get("/Next")]
-
-    def _array(self, value: object) -> Iterator[object]:
-        if isinstance(value, generic.ArrayObject):
-            for one in value:
-                yield one.get_object() if isinstance(one, generic.IndirectObject) else one
+                waiting += [entry(item, "/First"), entry(item, "/Next")]
 
 
 def _script() -> PdfScriptError:
