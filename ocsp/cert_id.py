@@ -61,7 +61,7 @@ def issuer_id(issuer: x509.Certificate, hash_algorithm: CertIDHash) -> IssuerID:
     """How a CertID names this issuer."""
     return IssuerID(
         hash_algorithm,
-        hash_algorithm.digest(issuer.subject.public_bytes()),
+        hash_algorithm.digest(der_types.certificate_names(issuer.tbs_certificate_bytes)[1]),
         key_hash(issuer, hash_algorithm),
     )
 

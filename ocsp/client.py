@@ -223,7 +223,7 @@ def _candidates(
 def _is_responder(data: messages.ResponseData, certificate: x509.Certificate) -> bool:
     if data.by_key:
         return data.responder == cert_id.key_hash(certificate, cert_id.CertIDHash.SHA1)
-    return data.responder == certificate.subject.public_bytes()
+    return data.responder == der_types.certificate_names(certificate.tbs_certificate_bytes)[1]
 
 
 def _verify(basic: messages.BasicResponse, signer: x509.Certificate) -> None:

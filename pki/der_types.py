@@ -292,3 +292,21 @@ class UnknownExtensionError(errors.InputError):
     """A critical extension that is not known."""
 
     code = "unknown-critical-extension"
+
+
+def certificate_names(tbs_certificate: bytes) -> tuple[bytes, bytes]:
+    """Return issuer and subject of a to-be-signed certificate exactly as they are encoded.
+
+    Hashes of names and CMS signer identifiers are compared byte by byte.
+
+    Raises:
+        DERError: Malformed.
+    """
+    fields = Fields(der.read(tbs_certificate))
+    fields.take_optional(0xA0)  # The version.
+    fields.take()  # The serial number.
+    fields.take()  # The signature algorithm.
+    issuer = fields.take()
+    fields.take()  # The validity.
+    subject = fields.take()
+    return der.encode(issuer.tag, issuer.content), der.encode(subject.tag, subject.content)

@@ -1,0 +1,42 @@
+"""Time stamps over HTTP (RFC 3161 3.4)."""
+
+from typing import Annotated
+
+import fastapi
+
+from pki import clock, errors, web
+from tsa import authority, messages
+
+REQUEST_TYPE = "application/timestamp-query"
+RESPONSE_TYPE = "application/timestamp-reply"
+
+
+def routes(issuing: authority.TimeStampAuthority, present: clock.Clock) -> fastapi.APIRouter:
+    """Return the route of an authority.
+
+    A rejection is HTTP 200 with a TimeStampResp, as a token is; only another content type is 415.
+    """
+    router = fastapi.APIRouter(tags=["tsa"])
+
+    @router.post("/tsa", response_class=fastapi.Response)
+    def answer(body: Annotated[bytes | None, fastapi.Depends(_read_body)]) -> fastapi.Response:
+        if body is None:
+            content = messages.build_rejection(
+                messages.PKIFailureInfo.badDataFormat, "the request is too large"
+            )
+        else:
+            content = authority.respond(body, issuing, present.now())
+        return fastapi.Response(
+            content, media_type=RESPONSE_TYPE, headers={"Cache-Control": "no-store"}
+        )
+
+    return router
+
+
+async def _read_body(request: fastapi.Request) -> bytes | None:
+    try:
+        return await web.read_body(
+            request, limit=messages.MAX_REQUEST_BYTES, content_type=REQUEST_TYPE
+        )
+    except errors.LimitError:
+        return None

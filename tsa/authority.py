@@ -1,0 +1,223 @@
+"""Issue time stamps (RFC 3161 2.4, RFC 5816; EN 319 421, EN 319 422)."""
+
+import dataclasses
+import datetime
+import logging
+import secrets
+import threading
+
+from cryptography import x509
+
+from pki import certificates, clock, errors
+from pki.keystore import store
+from tsa import messages, signed_token, unit_certificate
+
+log = logging.getLogger(__name__)
+
+ACCURACY = datetime.timedelta(seconds=1)
+"""Declared in every token; genTime is cut to whole seconds, which uses it up (EN 319 422 5.2.2)."""
+
+RANDOM_SERIAL_BITS = 88
+"""Random bits below the time in a serial number; both together stay under 160 bits."""
+
+_EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+
+
+class UnitKeyError(errors.StateError):
+    """The unit's key, certificate and chain do not belong together."""
+
+    code = "time-stamping-unit-key"
+
+
+class UnitNotValidError(errors.StateError):
+    """The unit's certificate or its private key's period is over, or has not begun."""
+
+    code = "time-stamping-unit-not-valid"
+
+
+class TimeNotAvailableError(errors.DeviceError):
+    """The time cannot be vouched for now; answered `timeNotAvailable`."""
+
+    code = "time-not-available"
+    retriable = True
+
+
+@dataclasses.dataclass(frozen=True)
+class TimeStampingUnit:
+    """A unit's certificate, its key, and the CAs above it.
+
+    Attributes:
+        certificate: The unit's.
+        handle: Its key; EN 319 421 allows one active key a unit.
+        issuers: The nearest first, up to but not including the root.
+    """
+
+    certificate: x509.Certificate
+    handle: store.KeyHandle
+    issuers: tuple[x509.Certificate, ...]
+
+    def __post_init__(self) -> None:
+        """Refuse what verifiers would refuse.
+
+        Raises:
+            UnitKeyError: Another key, a chain with a gap, or one that goes up to the root.
+            UnitCertificateError: A certificate that is not for time-stamping alone.
+        """
+        unit_certificate.check_purpose(self.certificate)
+        if self.handle.public_key != self.certificate.public_key():
+            raise UnitKeyError(
+                f"the key {self.handle.label!r} is not that of the unit's certificate"
+            )
+        below = self.certificate
+        for issuer in self.issuers:
+            try:
+                certificates.check_issued_by(below, issuer)
+            except certificates.CertificateSignatureError as error:
+                raise UnitKeyError(f"the unit's chain has a gap: {error}") from error
+            if issuer.subject == issuer.issuer:
+                raise UnitKeyError("the unit's chain must end below the root")
+            below = issuer
+
+    def check_valid_at(self, at: datetime.datetime) -> None:
+        """Check the periods of the certificate and of the private key (RFC 3280 4.2.1.4).
+
+        Raises:
+            UnitNotValidError: `at` lies outside.
+        """
+        begin, end = self.certificate.not_valid_before_utc, self.certificate.not_valid_after_utc
+        try:
+            period = self.certificate.extensions.get_extension_for_class(
+                x509.PrivateKeyUsagePeriod
+            ).value
+        except x509.ExtensionNotFound:
+            period = None
+        if period is not None:
+            begin = max(begin, _utc(period.not_before) or begin)
+            end = min(end, _utc(period.not_after) or end)
+        if not begin <= at <= end:
+            raise UnitNotValidError(
+                f"the time-stamping unit may sign from {begin:%Y-%m-%d} to {end:%Y-%m-%d}"
+            )
+
+
+class TimeStampAuthority:
+    """A unit, its policies, and the last time it vouched for."""
+
+    def __init__(
+        self, unit: TimeStampingUnit, policies: tuple[str, ...], *, qualified: bool = False
+    ) -> None:
+        """Keep what issuing needs.
+
+        Args:
+            unit: Signs.
+            policies: The first is used where a request names none; others are refused.
+            qualified: Claim in each token that it is EU-qualified (EN 319 422 9.1).
+        """
+        if not policies:
+            raise errors.InputError("expected at least one time-stamp policy")
+        self.unit = unit
+        self.policies = policies
+        self.qualified = qualified
+        self._lock = threading.Lock()
+        self._latest = _EPOCH
+
+    def take_time(self, at: datetime.datetime) -> datetime.datetime:
+        """Return the genTime for `at`: whole seconds, never before one that was given.
+
+        This is where a watch over the clock's accuracy belongs: no token is made without it.
+
+        Raises:
+            TimeNotAvailableError: The clock went backwards by more than the accuracy.
+        """
+        gen_time = clock.whole_seconds(at)
+        with self._lock:
+            if gen_time < self._latest - ACCURACY:
+                raise TimeNotAvailableError("the clock went backwards beyond the declared accuracy")
+            self._latest = max(self._latest, gen_time)
+        return gen_time
+
+
+def respond(request_der: bytes, authority: TimeStampAuthority, at: datetime.datetime) -> bytes:
+    """Answer any bytes with a TimeStampResp: a token, or the failure that fits.
+
+    Args:
+        request_der: What came, whatever it is.
+        authority: Issues the token.
+        at: The present time.
+    """
+    try:
+        request = messages.parse_request(request_der)
+        return messages.build_granted(issue_time_stamp(request, authority, at))
+    except messages.RequestRefusedError as error:
+        return _reject(error, error.failure, error.message)
+    except TimeNotAvailableError as error:
+        return _reject(error, messages.PKIFailureInfo.timeNotAvailable, "no trusted time now")
+    except errors.ImzaError as error:
+        return _reject(error, messages.PKIFailureInfo.systemFailure, "the service failed")
+
+
+def issue_time_stamp(
+    request: messages.TimeStampRequest, authority: TimeStampAuthority, at: datetime.datetime
+) -> bytes:
+    """Return a token for a request, in DER.
+
+    Args:
+        request: Its imprint is of an allowed hash.
+        authority: The unit and the policies.
+        at: Becomes genTime, cut to whole seconds: revocation data that is fetched after it can
+            never seem older than the time stamp within the same second.
+
+    Raises:
+        RequestRefusedError: A policy that is not offered.
+        TimeNotAvailableError: The clock is not to be trusted now.
+        UnitNotValidError: The unit may not sign now.
+        DeviceError: The key did not sign.
+    """
+    policy = request.policy or authority.policies[0]
+    if policy not in authority.policies:
+        raise messages.RequestRefusedError(
+            "the policy asked for is not offered", messages.PKIFailureInfo.unacceptedPolicy
+        )
+    unit = authority.unit
+    unit.check_valid_at(at)
+    info = messages.TSTInfo(
+        policy=policy,
+        imprint=request.imprint,
+        serial_number=new_serial_number(at),
+        gen_time=authority.take_time(at),
+        accuracy=ACCURACY,
+        nonce=request.nonce,
+        qualified=authority.qualified,
+    )
+    # RFC 3161 2.4.1: certificates only where they were asked for.
+    along = (unit.certificate, *unit.issuers) if request.cert_req else ()
+    token_der = signed_token.build_token(info, unit.certificate, unit.handle, along)
+    log.info("time_stamp_issued serial=%x", info.serial_number)
+    return token_der
+
+
+def new_serial_number(at: datetime.datetime) -> int:
+    """Return a token's serial number: microseconds since 1970, then 88 random bits.
+
+    It is unique across restarts, nodes and restored backups without a table (RFC 3161 2.4.2): a
+    counter in a database would repeat itself after an older backup came back, a random number
+    alone after a machine was resumed from a snapshot. For two tokens of one microsecond to agree
+    the 88 bits must, and a signature takes longer than that.
+    """
+    microseconds = (clock.require_utc(at) - _EPOCH) // datetime.timedelta(microseconds=1)
+    return microseconds << RANDOM_SERIAL_BITS | secrets.randbits(RANDOM_SERIAL_BITS)
+
+
+def _utc(at: datetime.datetime | None) -> datetime.datetime | None:
+    """The library gives these times without a zone; they are UTC (RFC 5280 4.1.2.5.2)."""
+    return at.replace(tzinfo=datetime.UTC) if at is not None and at.tzinfo is None else at
+
+
+def _reject(error: errors.ImzaError, failure: messages.PKIFailureInfo, explanation: str) -> bytes:
+    log.log(
+        logging.WARNING if failure.value in {14, 25} else logging.INFO,
+        "time_stamp_refused failure=%s code=%s",
+        failure.name,
+        error.code,
+    )
+    return messages.build_rejection(failure, explanation)

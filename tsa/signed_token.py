@@ -1,0 +1,300 @@
+"""The time-stamp token: TSTInfo inside a CMS signature (RFC 3161 2.4.2, RFC 5652, RFC 5816)."""
+
+import dataclasses
+from collections.abc import Sequence
+
+from cryptography import x509
+
+from pki import algorithms, certificates, der, der_types, errors, signature
+from pki.keystore import store
+from tsa import messages
+
+MAX_CERTIFICATES = 16
+"""More than any authority's chain."""
+
+_ID_SIGNED_DATA = "1.2.840.113549.1.7.2"
+_ID_CT_TST_INFO = "1.2.840.113549.1.9.16.1.4"
+_ID_CONTENT_TYPE = "1.2.840.113549.1.9.3"
+_ID_MESSAGE_DIGEST = "1.2.840.113549.1.9.4"
+_ID_SIGNING_CERTIFICATE_V2 = "1.2.840.113549.1.9.16.2.47"
+
+_CONTEXT_0, _CONTEXT_1 = 0xA0, 0xA1
+
+
+class TokenSignatureError(errors.InputError):
+    """A token's signature, or what it binds, is not right."""
+
+    code = "time-stamp-token-signature"
+
+
+@dataclasses.dataclass(frozen=True)
+class TimeStampToken:
+    """A token as it was read.
+
+    Attributes:
+        token_der: The ContentInfo.
+        info: What it says.
+        info_der: The exact bytes of the TSTInfo.
+        certificates: Those sent along, in their order.
+        signer: The one signer.
+    """
+
+    token_der: bytes = dataclasses.field(repr=False)
+    info: messages.TSTInfo
+    info_der: bytes = dataclasses.field(repr=False)
+    certificates: tuple[x509.Certificate, ...] = dataclasses.field(repr=False)
+    signer: "TokenSigner" = dataclasses.field(repr=False)
+
+
+@dataclasses.dataclass(frozen=True)
+class TokenSigner:
+    """The SignerInfo of a token.
+
+    Attributes:
+        identifier: IssuerAndSerialNumber or [0] SubjectKeyIdentifier.
+        hash_algorithm: Of the content.
+        attributes_der: The signed attributes as the SET that the signature covers.
+        attributes: Their single values.
+        algorithm: The signature's AlgorithmIdentifier.
+        value: The signature.
+    """
+
+    identifier: der.Element
+    hash_algorithm: algorithms.HashAlgorithm
+    attributes_der: bytes
+    attributes: dict[str, der.Element]
+    algorithm: der.Element
+    value: bytes
+
+
+def build_token(
+    info: messages.TSTInfo,
+    certificate: x509.Certificate,
+    handle: store.KeyHandle,
+    sent_along: Sequence[x509.Certificate],
+) -> bytes:
+    """Sign a TSTInfo and return the token.
+
+    Args:
+        info: What the token says.
+        certificate: The unit's.
+        handle: The unit's key.
+        sent_along: Certificates in the token; empty unless the request asked for them.
+
+    Raises:
+        DeviceError: The key did not sign.
+    """
+    info_der = info.to_der()
+    hash_algorithm = algorithms.key_kind(handle.public_key).hash_algorithm
+    digest_algorithm = der_types.encode_hash_algorithm(hash_algorithm)
+    attributes = sorted(
+        (
+            _attribute(_ID_CONTENT_TYPE, der.encode_oid(_ID_CT_TST_INFO)),
+            _attribute(
+                _ID_MESSAGE_DIGEST,
+                der.encode(der.OCTET_STRING, hash_algorithm.digest(info_der)),
+            ),
+            _attribute(
+                _ID_SIGNING_CERTIFICATE_V2, _signing_certificate(certificate, hash_algorithm)
+            ),
+        )
+    )  # X.690 11.6: the members of a SET OF stand in the order of their encodings.
+    value = handle.sign(signature.represent(der.encode(der.SET, *attributes), hash_algorithm))
+    signer = der.encode(
+        der.SEQUENCE,
+        der_types.encode_integer(1),
+        _issuer_and_serial(certificate),
+        digest_algorithm,
+        der.encode(_CONTEXT_0, *attributes),
+        der_types.encode_signature_algorithm(value),
+        der.encode(der.OCTET_STRING, value.encoded_for_cms()),
+    )
+    content = der.encode(
+        der.SEQUENCE,
+        der.encode_oid(_ID_CT_TST_INFO),
+        der.encode(_CONTEXT_0, der.encode(der.OCTET_STRING, info_der)),
+    )
+    along = sorted(certificates.to_der(one) for one in sent_along)
+    signed_data = der.encode(
+        der.SEQUENCE,
+        der_types.encode_integer(3),  # RFC 5652 5.1: the content is not id-data.
+        der.encode(der.SET, digest_algorithm),
+        content,
+        der.encode(_CONTEXT_0, *along) if along else b"",
+        der.encode(der.SET, signer),
+    )
+    return der.encode(
+        der.SEQUENCE, der.encode_oid(_ID_SIGNED_DATA), der.encode(_CONTEXT_0, signed_data)
+    )
+
+
+def parse_token(token_der: bytes) -> TimeStampToken:
+    """Read a token; nothing about its signature is checked here.
+
+    Raises:
+        MalformedTokenError: Not DER, not a token, or not with one signer.
+    """
+    if len(token_der) > messages.MAX_RESPONSE_BYTES:
+        raise messages.MalformedTokenError(
+            f"expected a token of at most {messages.MAX_RESPONSE_BYTES} bytes, got {len(token_der)}"
+        )
+    try:
+        return _parse_token(token_der)
+    except errors.InputError as error:
+        raise messages.MalformedTokenError(f"the time-stamp token is malformed: {error}") from error
+
+
+def check_signature(token: TimeStampToken, certificate: x509.Certificate) -> None:
+    """Check that the token was signed by the key of `certificate`, and says so.
+
+    Whether the certificate is trusted is not judged here.
+
+    Raises:
+        TokenSignatureError: Another certificate is bound, another content, or another key.
+        InputError: An algorithm that is not allowed.
+    """
+    signer = token.signer
+    if der.decode_oid(_find(signer, _ID_CONTENT_TYPE)) != _ID_CT_TST_INFO:
+        raise TokenSignatureError("the token's content type is not the one that was signed")
+    digest = _find(signer, _ID_MESSAGE_DIGEST).expect(der.OCTET_STRING).content
+    if digest != signer.hash_algorithm.digest(token.info_der):
+        raise TokenSignatureError("the token's content is not what was signed")
+    _check_binding(_find(signer, _ID_SIGNING_CERTIFICATE_V2), certificate)
+    key = certificate.public_key()
+    algorithms.key_kind(key)
+    assert isinstance(key, algorithms.PublicKey)  # noqa: S101 - key_kind refused all others
+    value = der_types.decode_signature_value(
+        signer.algorithm, signer.value, key, signer.hash_algorithm
+    )
+    if value.hash_algorithm is not signer.hash_algorithm:
+        raise TokenSignatureError("the token's signature and its digest use different hashes")
+    try:
+        signature.check_value(
+            key, signature.represent(signer.attributes_der, value.hash_algorithm), value
+        )
+    except signature.SignatureValueError as error:
+        raise TokenSignatureError("the token's signature does not verify") from error
+
+
+def find_signer_certificate(token: TimeStampToken) -> x509.Certificate:
+    """Return the certificate in the token that its signer identifies.
+
+    Raises:
+        TokenSignatureError: It is not there.
+    """
+    for certificate in token.certificates:
+        if _identifies(token.signer.identifier, certificate):
+            return certificate
+    raise TokenSignatureError("the token does not hold its signer's certificate")
+
+
+def _attribute(oid: str, value: bytes) -> bytes:
+    return der.encode(der.SEQUENCE, der.encode_oid(oid), der.encode(der.SET, value))
+
+
+def _signing_certificate(
+    certificate: x509.Certificate, hash_algorithm: algorithms.HashAlgorithm
+) -> bytes:
+    """The SigningCertificateV2 of RFC 5035 3; SHA-256 is its default and then left out."""
+    named = b""
+    if hash_algorithm is not algorithms.HashAlgorithm.SHA256:
+        named = der_types.encode_hash_algorithm(hash_algorithm)
+    digest = hash_algorithm.digest(certificates.to_der(certificate))
+    identifier = der.encode(der.SEQUENCE, named, der.encode(der.OCTET_STRING, digest))
+    return der.encode(der.SEQUENCE, der.encode(der.SEQUENCE, identifier))
+
+
+def _issuer_and_serial(certificate: x509.Certificate) -> bytes:
+    issuer, _ = der_types.certificate_names(certificate.tbs_certificate_bytes)
+    return der.encode(der.SEQUENCE, issuer, der_types.encode_integer(certificate.serial_number))
+
+
+def _identifies(identifier: der.Element, certificate: x509.Certificate) -> bool:
+    if identifier.tag == 0x80:
+        return identifier.content == certificates.read(certificate).subject_key_identifier
+    return der.encode(identifier.tag, identifier.content) == _issuer_and_serial(certificate)
+
+
+def _parse_token(token_der: bytes) -> TimeStampToken:
+    outer = der_types.Fields(der.read(token_der))
+    if der.decode_oid(outer.take()) != _ID_SIGNED_DATA:
+        raise errors.InputError("expected SignedData")
+    fields = der_types.Fields(der_types.unwrap(outer.take(), _CONTEXT_0))
+    outer.end()
+    der_types.decode_integer(fields.take())
+    fields.take().expect(der.SET)
+    content = der_types.Fields(fields.take())
+    sent = fields.take_optional(_CONTEXT_0)
+    fields.take_optional(_CONTEXT_1)  # CRLs: the caller fetches its own.
+    signers = fields.take().expect(der.SET).children()
+    fields.end()
+    if der.decode_oid(content.take()) != _ID_CT_TST_INFO:
+        raise errors.InputError("expected a TSTInfo inside")
+    info_der = der_types.unwrap(content.take(), _CONTEXT_0).expect(der.OCTET_STRING).content
+    content.end()
+    if len(signers) != 1:
+        # RFC 3161 2.4.2: the token has the authority's signature and no other.
+        raise errors.InputError(f"expected one signer, got {len(signers)}")
+    along = [one for one in (sent.children() if sent is not None else ()) if one.tag == 0x30]
+    if len(along) > MAX_CERTIFICATES:
+        raise errors.InputError(f"expected at most {MAX_CERTIFICATES} certificates")
+    return TimeStampToken(
+        token_der,
+        messages.parse_info(info_der),
+        info_der,
+        tuple(certificates.parse(der.encode(one.tag, one.content)) for one in along),
+        _parse_signer(signers[0]),
+    )
+
+
+def _parse_signer(element: der.Element) -> TokenSigner:
+    fields = der_types.Fields(element)
+    der_types.decode_integer(fields.take())
+    identifier = fields.take()
+    hash_algorithm = der_types.decode_hash_algorithm(fields.take())
+    signed = fields.take().expect(_CONTEXT_0)
+    algorithm = fields.take().expect(der.SEQUENCE)
+    value = fields.take().expect(der.OCTET_STRING).content
+    fields.take_optional(_CONTEXT_1)
+    fields.end()
+    if identifier.tag not in {0x80, der.SEQUENCE}:
+        raise errors.InputError("expected a signer identifier")
+    attributes: dict[str, der.Element] = {}
+    for one in signed.children():
+        parts = der_types.Fields(one)
+        oid = der.decode_oid(parts.take())
+        values = parts.take().expect(der.SET).children()
+        parts.end()
+        if oid in attributes or len(values) != 1:
+            raise errors.InputError("expected each signed attribute once, with one value")
+        attributes[oid] = values[0]
+    # RFC 5652 5.4: what is signed has the tag of a SET instead of the context's.
+    return TokenSigner(
+        identifier,
+        hash_algorithm,
+        der.encode(der.SET, signed.content),
+        attributes,
+        algorithm,
+        value,
+    )
+
+
+def _find(signer: TokenSigner, oid: str) -> der.Element:
+    if oid not in signer.attributes:
+        raise TokenSignatureError(f"expected the signed attribute {oid}")
+    return signer.attributes[oid]
+
+
+def _check_binding(value: der.Element, certificate: x509.Certificate) -> None:
+    """Check that the first ESSCertIDv2 is of this certificate (RFC 5816 2.2.1)."""
+    identifiers = der_types.Fields(value).take().expect(der.SEQUENCE).children()
+    if not identifiers:
+        raise TokenSignatureError("expected an ESSCertIDv2")
+    fields = der_types.Fields(identifiers[0])
+    named = fields.take_optional(der.SEQUENCE)
+    hash_algorithm = algorithms.HashAlgorithm.SHA256
+    if named is not None:
+        hash_algorithm = der_types.decode_hash_algorithm(named)
+    digest = fields.take().expect(der.OCTET_STRING).content
+    if digest != hash_algorithm.digest(certificates.to_der(certificate)):
+        raise TokenSignatureError("the token is bound to another certificate")
