@@ -9,7 +9,6 @@ import dataclasses
 import datetime
 import hashlib
 import pathlib
-from collections.abc import Callable
 
 import sqlalchemy.exc
 from cryptography import x509
@@ -28,6 +27,8 @@ from signing_service import (
     signers,
     xades,
 )
+from tsa import client as tsa_client
+from tsa import messages
 
 LEASE = datetime.timedelta(minutes=2)
 """For how long a worker has a session to itself; more than any step takes."""
@@ -56,19 +57,26 @@ class AlreadySignedError(sessions.SessionStateError):
 
 @dataclasses.dataclass(frozen=True)
 class SigningService:
-    """What the functions here work with, made once in `imza.wiring`.
-
-    Attributes:
-        request_token: Asks the time-stamping authority, by `tsa.client`.
-    """
+    """What the functions here work with, made once in `imza.wiring`."""
 
     settings: settings.Settings
     database: orm.sessionmaker[orm.Session]
     store: document_store.DocumentStore
     authorities: certification_paths.Authorities
     client: outbound.Client
-    request_token: Callable[[signature.DataToBeSignedRepresentation], bytes]
     clock: clock.Clock
+
+    def request_token(self, representation: signature.DataToBeSignedRepresentation) -> bytes:
+        """Return a checked time-stamp token over a hash.
+
+        Raises:
+            PeerError: The time-stamping authority did not answer, or not usefully.
+        """
+        imprint = messages.MessageImprint(representation.hash_algorithm, representation.hash)
+        token = tsa_client.request_time_stamp(
+            self.client, self.settings.tsa_url, imprint, self.clock.now()
+        )
+        return token.token_der
 
 
 @dataclasses.dataclass(frozen=True)

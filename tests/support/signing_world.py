@@ -1,22 +1,22 @@
 """A small world around the signing service: a hierarchy, its OCSP responder and CRLs over HTTP on
 loopback, a time-stamping unit, and documents to sign."""
 
+import collections
 import contextlib
 import dataclasses
 import datetime
 import io
 import pathlib
-import secrets
 from collections.abc import Iterator
 
 import fastapi
 import fpdf
 import sqlalchemy
-from cryptography import x509
+from fastapi import params
 
 from ocsp import api as ocsp_api
 from ocsp import responder, responder_key
-from pki import clock, database, errors, outbound, signature, status, web
+from pki import clock, database, outbound, status, web
 from signing_service import (
     certification_paths,
     document_store,
@@ -26,34 +26,10 @@ from signing_service import (
     settings,
 )
 from tests.support import hierarchy, servers
-from tsa import messages, signed_token
+from tsa import api as tsa_api
+from tsa import authority
 
 FONT = "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf"
-
-
-class TimeStampUnit:
-    """A time-stamping authority that can be switched off."""
-
-    def __init__(self, holder: hierarchy.Holder, present: clock.Clock) -> None:
-        self.holder = holder
-        self.down = False
-        self.tokens = 0
-        self._clock = present
-
-    def __call__(self, representation: signature.DataToBeSignedRepresentation) -> bytes:
-        if self.down:
-            raise outbound.PeerUnavailableError("POST http://tsa.test: no answer in time")
-        self.tokens += 1
-        info = messages.TSTInfo(
-            policy="1.3.6.1.4.1.99999.2",
-            imprint=messages.MessageImprint(representation.hash_algorithm, representation.hash),
-            serial_number=secrets.randbits(64),
-            gen_time=clock.whole_seconds(self._clock.now()),
-            accuracy=datetime.timedelta(seconds=1),
-        )
-        return signed_token.build_token(
-            info, self.holder.certificate, self.holder.handle, self.holder.chain[:-1]
-        )
 
 
 @dataclasses.dataclass
@@ -62,22 +38,31 @@ class World:
 
     Attributes:
         revoked: Serial numbers that the OCSP responder calls revoked, and since when.
-        peers_down: Makes the OCSP responder and the CRLs answer 503.
+        down: Which of `ocsp`, `crl` and `tsa` answer 503.
+        asked: How often each was asked.
     """
 
     authorities: hierarchy.Hierarchy
     clock: clock.FixedClock
     client: outbound.Client
-    unit: TimeStampUnit
     base_url: str
     revoked: dict[int, datetime.datetime] = dataclasses.field(default_factory=dict)
-    peers_down: bool = False
+    down: set[str] = dataclasses.field(default_factory=set)
+    asked: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
 
     def lookup(self, issuer: str, serial_number: int) -> status.CertificateStatus | None:
         since = self.revoked.get(serial_number)
         if since is None:
             return status.CertificateStatus(None, None, None)
         return status.CertificateStatus(since, status.RevocationReason.keyCompromise, None)
+
+    def gate(self, name: str) -> params.Depends:
+        def check() -> None:
+            self.asked[name] += 1
+            if name in self.down:
+                raise fastapi.HTTPException(503)
+
+        return fastapi.Depends(check)
 
     @property
     def known(self) -> certification_paths.Authorities:
@@ -89,13 +74,15 @@ class World:
     def service(self, engine: sqlalchemy.Engine, folder: pathlib.Path) -> flow.SigningService:
         return flow.SigningService(
             settings=settings.Settings(
-                folder=folder, tsa_url="http://tsa.test", trust_anchors=(), max_document_bytes=10**6
+                folder=folder,
+                tsa_url=f"{self.base_url}/tsa",
+                trust_anchors=(),
+                max_document_bytes=10**6,
             ),
             database=database.session_factory(engine),
             store=document_store.DocumentStore(folder),
             authorities=self.known,
             client=self.client,
-            request_token=self.unit,
             clock=self.clock,
         )
 
@@ -109,8 +96,7 @@ def make_world(at: datetime.datetime) -> Iterator[World]:
             at, ocsp_url=f"{base_url}/ocsp", crl_url=f"{base_url}/crl/"
         )
         present = clock.FixedClock(at)
-        unit = TimeStampUnit(authorities.time_stamping_unit(), present)
-        world = World(authorities, present, client, unit, base_url)
+        world = World(authorities, present, client, base_url)
         delegate = authorities.ocsp_responder()
         issuer = responder_key.StatusIssuer(
             "issuing",
@@ -119,7 +105,13 @@ def make_world(at: datetime.datetime) -> Iterator[World]:
         )
         answering = responder.Responder((issuer,), world.lookup)
         application.include_router(
-            ocsp_api.routes(answering, present), dependencies=[fastapi.Depends(_up(world))]
+            ocsp_api.routes(answering, present), dependencies=[world.gate("ocsp")]
+        )
+        holder = authorities.time_stamping_unit()
+        unit = authority.TimeStampingUnit(holder.certificate, holder.handle, holder.chain[1:-1])
+        stamping = authority.TimeStampAuthority(unit, ("1.3.6.1.4.1.99999.2",))
+        application.include_router(
+            tsa_api.routes(stamping, present), dependencies=[world.gate("tsa")]
         )
         holders = {
             "root": authorities.root,
@@ -127,20 +119,12 @@ def make_world(at: datetime.datetime) -> Iterator[World]:
             "infrastructure": authorities.infrastructure,
         }
 
-        @application.get("/crl/{name}.crl", dependencies=[fastapi.Depends(_up(world))])
+        @application.get("/crl/{name}.crl", dependencies=[world.gate("crl")])
         def crl(name: str) -> fastapi.Response:
             content = authorities.crl(holders[name], world.revoked, at=present.now())
             return fastapi.Response(content, media_type="application/pkix-crl")
 
         yield world
-
-
-def _up(world: World):  # type: ignore[no-untyped-def]
-    def check() -> None:
-        if world.peers_down:
-            raise fastapi.HTTPException(503)
-
-    return check
 
 
 def make_pdf(text: str = "Müqavilə: ə ğ ı ş — ხელშეკრულება", pages: int = 2) -> bytes:
@@ -160,12 +144,7 @@ def pades(
     level: documents.SignatureLevel = documents.SignatureLevel.B_B, **others: object
 ) -> parameters.SignatureParameters:
     return parameters.SignatureParameters(
-        documents.SignatureFormat.PADES, level, **others  # type: ignore[arg-type]
+        documents.SignatureFormat.PADES,
+        level,
+        **others,  # type: ignore[arg-type]
     )
-
-
-def signer_path(holder: hierarchy.Holder) -> tuple[x509.Certificate, ...]:
-    return holder.chain
-
-
-__all__ = ["World", "errors", "make_pdf", "make_world", "pades", "signer_path"]
