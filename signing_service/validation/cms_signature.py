@@ -1,0 +1,390 @@
+"""CMS signatures of strangers, read and verified (RFC 5652, RFC 5035, RFC 3161).
+
+This module runs in a worker process with limits on time and memory: its library takes some lengths
+badly.
+"""
+
+import dataclasses
+import datetime
+import hashlib
+from collections.abc import Callable
+from typing import Any
+
+from asn1crypto import cms as asn1_cms
+from asn1crypto import core as asn1_core
+from asn1crypto import tsp as asn1_tsp
+from asn1crypto import x509 as asn1_x509
+from cryptography import exceptions, x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, padding, rsa, utils
+
+from pki import algorithms, certificates, errors
+from signing_service.validation import evidence
+
+ASN1_FAULTS = (
+    ValueError,
+    TypeError,
+    KeyError,
+    IndexError,
+    AttributeError,
+    OverflowError,
+    RecursionError,
+    exceptions.UnsupportedAlgorithm,
+)
+"""What asn1crypto raises for bytes that are not what it expects."""
+
+MAX_BYTES = 20 * 2**20
+"""Largest CMS that is looked at: long-term material inside stays far below."""
+
+_HASHERS: dict[str, type[hashes.HashAlgorithm]] = {
+    "md5": hashes.MD5,
+    "sha1": hashes.SHA1,
+    "sha224": hashes.SHA224,
+    "sha256": hashes.SHA256,
+    "sha384": hashes.SHA384,
+    "sha512": hashes.SHA512,
+    "sha3_224": hashes.SHA3_224,
+    "sha3_256": hashes.SHA3_256,
+    "sha3_384": hashes.SHA3_384,
+    "sha3_512": hashes.SHA3_512,
+}
+_PLAIN_ECDSA = {
+    f"0.4.0.127.0.7.1.1.4.1.{number}": name
+    for number, name in enumerate(("sha1", "sha224", "sha256", "sha384", "sha512"), start=1)
+}
+_RSA_SHA3 = {
+    f"2.16.840.1.101.3.4.3.{number}": ("rsassa_pkcs1v15" if number > 12 else "ecdsa", name)
+    for number, name in zip(
+        (*range(9, 13), *range(13, 17)),
+        ("sha3_224", "sha3_256", "sha3_384", "sha3_512") * 2,
+        strict=True,
+    )
+}
+
+
+class CMSFormatError(errors.InputError):
+    """The bytes are no CMS signature with one signer."""
+
+    code = "cms-format"
+
+
+class DigestMismatchError(errors.InputError):
+    """The content is not what was signed."""
+
+    code = "content-digest"
+
+
+class ValueMismatchError(errors.InputError):
+    """The signature value does not verify over the signed attributes."""
+
+    code = "signature-value"
+
+
+class UnsupportedCMSError(errors.InputError):
+    """An algorithm that is not known here."""
+
+    code = "cms-unsupported"
+
+
+@dataclasses.dataclass(frozen=True)
+class CertificateBinding:
+    """What the signing-certificate attribute says (RFC 5035).
+
+    Attributes:
+        present: There is such an attribute.
+        matches: It names the signing certificate.
+    """
+
+    present: bool
+    matches: bool
+
+
+class Message:
+    """A CMS SignedData with one signer."""
+
+    def __init__(self, data: bytes) -> None:
+        """Read the structure; raises `CMSFormatError`."""
+        if len(data) > MAX_BYTES:
+            raise errors.LimitError(f"expected a CMS signature of at most {MAX_BYTES} bytes")
+        try:
+            outer = asn1_cms.ContentInfo.load(data)
+            if outer["content_type"].native != "signed_data":
+                raise CMSFormatError("expected CMS SignedData, got another content type")
+            self._signed = outer["content"]
+            signers = self._signed["signer_infos"]
+            if len(signers) != 1:
+                raise CMSFormatError(f"expected one signer in the CMS, got {len(signers)}")
+            self._signer = signers[0]
+            self.content_type: str = self._signed["encap_content_info"]["content_type"].native
+            content = self._signed["encap_content_info"]["content"]
+            # Present and empty is not absent: a detached signature has no content at all.
+            absent = isinstance(content, asn1_core.Void)
+            self.content: bytes | None = None if absent else bytes(content.contents)
+            self.digest_algorithm: str = self._signer["digest_algorithm"]["algorithm"].native
+            self._attributes = _by_type(self._signer["signed_attrs"])
+            self._unsigned = _by_type(self._signer["unsigned_attrs"])
+            self.certificates_der = tuple(
+                one.chosen.dump()
+                for one in self._signed["certificates"] or ()
+                if isinstance(one.chosen, asn1_x509.Certificate)
+            )
+            self.crls, self.ocsp_responses = self._revocation_data()
+        except ASN1_FAULTS as error:
+            raise CMSFormatError(
+                f"expected CMS SignedData, got something else ({type(error).__name__})"
+            ) from error
+
+    @property
+    def certificate(self) -> x509.Certificate | None:
+        """The signing certificate, found by the signer's identifier."""
+        try:
+            identifier = self._signer["sid"]
+            for der in self.certificates_der:
+                candidate = asn1_x509.Certificate.load(der)
+                if identifier.name == "issuer_and_serial_number":
+                    named = identifier.chosen
+                    found = (
+                        candidate.serial_number == named["serial_number"].native
+                        and candidate.issuer == named["issuer"]
+                    )
+                else:
+                    found = candidate.key_identifier == identifier.chosen.native
+                if found:
+                    return evidence.read_certificate(der)
+        except (*ASN1_FAULTS, errors.InputError):
+            return None
+        return None
+
+    @property
+    def attribute_names(self) -> frozenset[str]:
+        """The signed attributes, as asn1crypto names them."""
+        return frozenset(self._attributes)
+
+    @property
+    def signing_time(self) -> datetime.datetime | None:
+        """The signing-time attribute; what the signer claims."""
+        try:
+            value = self._attributes["signing_time"][0].native
+        except ASN1_FAULTS:
+            return None
+        return value if isinstance(value, datetime.datetime) and value.tzinfo else None
+
+    def time_stamp_tokens(self, name: str = "signature_time_stamp_token") -> tuple[bytes, ...]:
+        """Tokens among the unsigned attributes (or, for content time stamps, the signed ones)."""
+        try:
+            found = [*self._unsigned.get(name, ()), *self._attributes.get(name, ())]
+            return tuple(one.dump() for one in found)
+        except ASN1_FAULTS:
+            return ()
+
+    @property
+    def signature_value(self) -> bytes:
+        """The octets of the signature value, over which a signature time stamp is."""
+        return bytes(self._signer["signature"].native)
+
+    def binding(self, certificate: x509.Certificate) -> CertificateBinding:
+        """Compare the signing-certificate attribute with the certificate."""
+        der = certificates.to_der(certificate)
+        try:
+            for name in ("signing_certificate_v2", "signing_certificate"):
+                if name not in self._attributes:
+                    continue
+                first = self._attributes[name][0]["certs"][0]
+                algorithm = (
+                    first["hash_algorithm"]["algorithm"].native if name.endswith("v2") else "sha1"
+                )
+                digest = hashlib.new(algorithm, der, usedforsecurity=False).digest()
+                return CertificateBinding(True, first["cert_hash"].native == digest)
+        except ASN1_FAULTS:
+            return CertificateBinding(True, False)
+        return CertificateBinding(False, False)
+
+    def check(
+        self, certificate: x509.Certificate, content_digest: Callable[[str], bytes]
+    ) -> frozenset[str]:
+        """Verify digest and value; return the hash algorithms that were relied on.
+
+        Args:
+            certificate: Whose key is said to have signed.
+            content_digest: Gives the hash of the content by a function's hashlib name.
+
+        Raises:
+            DigestMismatchError: The content is another.
+            ValueMismatchError: The value does not verify.
+            UnsupportedCMSError: An algorithm that is not known here.
+            CMSFormatError: A mandatory attribute is missing or malformed.
+        """
+        if self.digest_algorithm not in _HASHERS:
+            raise UnsupportedCMSError(f"the hash {self.digest_algorithm!r} is not known")
+        try:
+            scheme, hash_name, parameters = self._scheme()
+            digest = content_digest(self.digest_algorithm)
+            if self._attributes:
+                self._check_attributes(digest)
+                # RFC 5652 5.4: the attributes are hashed as a SET, whatever tag they travel with.
+                signed = b"\x31" + self._signer["signed_attrs"].dump()[1:]
+                prehashed = hashlib.new(hash_name, signed, usedforsecurity=False).digest()
+            else:
+                signed = None
+                prehashed = (
+                    digest if hash_name == self.digest_algorithm else content_digest(hash_name)
+                )
+            value = self.signature_value
+        except ASN1_FAULTS as error:
+            raise CMSFormatError(
+                f"the CMS signature cannot be read ({type(error).__name__})"
+            ) from error
+        key = certificate.public_key()
+        if isinstance(key, ed25519.Ed25519PublicKey) and scheme == "ed25519" and signed is not None:
+            _verify_ed25519(key, value, signed)
+        else:
+            _verify(key, scheme, hash_name, parameters, value, prehashed)
+        return frozenset({self.digest_algorithm, hash_name})
+
+    def _check_attributes(self, digest: bytes) -> None:
+        # RFC 5652 11: exactly one of each, with one value.
+        if len(self._attributes.get("content_type", ())) != 1:
+            raise CMSFormatError("expected one content-type attribute")
+        if self._attributes["content_type"][0].native != self.content_type:
+            raise CMSFormatError("the content-type attribute names another type of content")
+        if len(self._attributes.get("message_digest", ())) != 1:
+            raise CMSFormatError("expected one message-digest attribute")
+        if self._attributes["message_digest"][0].native != digest:
+            raise DigestMismatchError("the document is not what was signed: its digest differs")
+
+    def _scheme(self) -> tuple[str, str, Any]:
+        """Scheme, hash and parameters of the signature algorithm."""
+        algorithm = self._signer["signature_algorithm"]
+        dotted = algorithm["algorithm"].dotted
+        if dotted in _PLAIN_ECDSA:
+            return "plain_ecdsa", _PLAIN_ECDSA[dotted], None
+        if dotted in _RSA_SHA3:
+            return (*_RSA_SHA3[dotted], None)
+        name = algorithm["algorithm"].native
+        if name == "1.2.840.10045.2.1":
+            return "ecdsa", self.digest_algorithm, None
+        if name == "rsassa_pss":
+            return (
+                "rsassa_pss",
+                algorithm["parameters"]["hash_algorithm"]["algorithm"].native,
+                (algorithm["parameters"]),
+            )
+        if name == "ed25519":
+            return name, self.digest_algorithm, None
+        scheme = algorithm.signature_algo
+        bare = name in ("rsassa_pkcs1v15", "ecdsa", "dsa")
+        return scheme, self.digest_algorithm if bare else algorithm.hash_algo, None
+
+    def _revocation_data(self) -> tuple[tuple[bytes, ...], tuple[bytes, ...]]:
+        """CRLs and OCSP responses inside: RFC 5652 10.2.1, and Adobe's signed attribute."""
+        crls, responses = [], []
+        for choice in self._signed["crls"] or ():
+            if choice.name == "certificate_list":
+                crls.append(choice.chosen.dump())
+            elif choice.name == "other" and "ocsp" in choice.chosen["other_rev_info_format"].native:
+                responses.append(choice.chosen["other_rev_info"].dump())
+        for value in self._attributes.get("adobe_revocation_info_archival", ()):
+            crls += [one.dump() for one in value["crl"] or ()]
+            responses += [one.dump() for one in value["ocsp"] or ()]
+        return tuple(crls), tuple(responses)
+
+
+@dataclasses.dataclass(frozen=True)
+class Token:
+    """A time-stamp token that was read (RFC 3161 2.4.2).
+
+    Attributes:
+        message: The CMS signature.
+        time: What it states.
+        hash_name: Of its message imprint.
+        imprint: The hash it is over.
+        certificate: The time-stamping unit's, or None.
+    """
+
+    message: Message
+    time: datetime.datetime
+    hash_name: str
+    imprint: bytes
+    certificate: x509.Certificate | None
+
+    def check(self, digest_of: Callable[[str], bytes]) -> frozenset[str]:
+        """Verify imprint and signature; return the hashes relied on; raises as `Message.check`."""
+        if self.certificate is None:
+            raise CMSFormatError("the time-stamp token holds no certificate of its unit")
+        if self.hash_name not in _HASHERS:
+            raise UnsupportedCMSError(f"the hash {self.hash_name!r} is not known")
+        if digest_of(self.hash_name) != self.imprint:
+            raise DigestMismatchError("the time stamp is over something else")
+        content = self.message.content or b""
+        used = self.message.check(
+            self.certificate,
+            lambda name: hashlib.new(name, content, usedforsecurity=False).digest(),
+        )
+        return used | {self.hash_name}
+
+
+def read_token(data: bytes) -> Token:
+    """Read a time-stamp token; raises `CMSFormatError`."""
+    message = Message(data)
+    if message.content_type != "tst_info" or message.content is None:
+        raise CMSFormatError("expected a time-stamp token, got another CMS message")
+    try:
+        info = asn1_tsp.TSTInfo.load(message.content)
+        imprint = info["message_imprint"]
+        time = info["gen_time"].native
+        return Token(
+            message=message,
+            time=time.astimezone(datetime.UTC),
+            hash_name=imprint["hash_algorithm"]["algorithm"].native,
+            imprint=imprint["hashed_message"].native,
+            certificate=message.certificate,
+        )
+    except ASN1_FAULTS as error:
+        raise CMSFormatError("expected a time-stamp token that can be read") from error
+
+
+def _verify(
+    key: object, scheme: str, hash_name: str, parameters: Any, value: bytes, prehashed: bytes
+) -> None:
+    if hash_name not in _HASHERS:
+        raise UnsupportedCMSError(f"the hash {hash_name!r} is not known")
+    hasher = utils.Prehashed(_HASHERS[hash_name]())
+    try:
+        if isinstance(key, ec.EllipticCurvePublicKey) and scheme in ("ecdsa", "plain_ecdsa"):
+            der = algorithms.ecdsa_raw_to_der(value) if scheme == "plain_ecdsa" else value
+            key.verify(der, prehashed, ec.ECDSA(hasher))
+        elif isinstance(key, rsa.RSAPublicKey) and scheme == "rsassa_pss":
+            mgf_hash = parameters["mask_gen_algorithm"]["parameters"]["algorithm"].native
+            salt = parameters["salt_length"].native
+            mask = padding.MGF1(_HASHERS[mgf_hash]())
+            key.verify(value, prehashed, padding.PSS(mask, salt), hasher)
+        elif isinstance(key, rsa.RSAPublicKey) and scheme == "rsassa_pkcs1v15":
+            key.verify(value, prehashed, padding.PKCS1v15(), hasher)
+        elif isinstance(key, dsa.DSAPublicKey) and scheme == "dsa":
+            key.verify(value, prehashed, hasher)
+        else:
+            raise ValueMismatchError(f"the scheme {scheme} does not fit the certificate's key")
+    except exceptions.InvalidSignature as error:
+        raise ValueMismatchError("the signature value does not verify") from error
+    except errors.InputError as error:
+        raise ValueMismatchError("the signature value does not verify") from error
+    except ASN1_FAULTS as error:
+        raise UnsupportedCMSError(f"the scheme {scheme} cannot be verified here") from error
+
+
+def _verify_ed25519(key: ed25519.Ed25519PublicKey, value: bytes, signed: bytes) -> None:
+    """Ed25519 signs the attributes themselves and not their hash (RFC 8419 3.1)."""
+    try:
+        key.verify(value, signed)
+    except exceptions.InvalidSignature as error:
+        raise ValueMismatchError("the signature value does not verify") from error
+
+
+def _by_type(attributes: Any) -> dict[str, list[Any]]:
+    """Attribute values by type; a type that comes twice gives all its values."""
+    found: dict[str, list[Any]] = {}
+    if isinstance(attributes, asn1_core.Void):
+        return found
+    for attribute in attributes:
+        found.setdefault(attribute["type"].native, []).extend(attribute["values"])
+    return found

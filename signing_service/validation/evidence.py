@@ -1,0 +1,333 @@
+"""Certificates and revocation data at hand, and what they say about one certificate's status."""
+
+import dataclasses
+import datetime
+import hashlib
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+from asn1crypto import keys as asn1_keys
+from cryptography import exceptions, x509
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.x509 import ocsp as x509_ocsp
+
+from pki import certificates, errors
+
+MAX_ITEMS = 500
+"""Certificates, responses or CRLs taken from one document; real ones have a few dozen."""
+
+ARCHIVE_CUTOFF = x509.ObjectIdentifier("1.3.6.1.5.5.7.48.1.6")
+"""RFC 6960 4.4.4: the responder keeps the status of expired certificates."""
+EXPIRED_ON_CRL = x509.ObjectIdentifier("2.5.29.60")
+"""X.509 9.5.2.8: the CRL keeps expired certificates."""
+
+Item = TypeVar("Item")
+
+_FAULTS = (ValueError, TypeError, KeyError, exceptions.UnsupportedAlgorithm, x509.ExtensionNotFound)
+
+
+@dataclasses.dataclass(frozen=True)
+class MissingStatus:
+    """A certificate whose status would be needed; both in DER, so that it can cross processes."""
+
+    certificate_der: bytes
+    issuer_der: bytes
+
+
+@dataclasses.dataclass(frozen=True)
+class Status:
+    """What one genuine OCSP response or CRL says about one certificate.
+
+    Attributes:
+        this_update: The time of the statement.
+        next_update: When newer information will be there at the latest.
+        revoked_at: None for a certificate that is good.
+        reason: RFC 5280's name of the reason.
+        covers_expired: The source keeps stating the status after a certificate expired.
+    """
+
+    this_update: datetime.datetime
+    next_update: datetime.datetime | None
+    revoked_at: datetime.datetime | None
+    reason: str | None
+    covers_expired: bool
+
+    def is_in_force(self, at: datetime.datetime) -> bool:
+        """Whether this statement is made at or after a time, or still holds then."""
+        return self.this_update >= at or (self.next_update is not None and at <= self.next_update)
+
+
+class Evidence:
+    """Certificates, OCSP responses and CRLs from a document and from elsewhere."""
+
+    def __init__(
+        self,
+        *,
+        certificates_der: Iterable[bytes] = (),
+        ocsp_responses: Iterable[bytes] = (),
+        crls: Iterable[bytes] = (),
+    ) -> None:
+        """Read what can be read; what cannot proves nothing and is left out."""
+        self.certificates: dict[bytes, x509.Certificate] = {}
+        self._responses: dict[bytes, x509_ocsp.OCSPResponse] = {}
+        self._crls: dict[bytes, x509.CertificateRevocationList] = {}
+        self.add(certificates_der=certificates_der, ocsp_responses=ocsp_responses, crls=crls)
+
+    def add(
+        self,
+        *,
+        certificates_der: Iterable[bytes] = (),
+        ocsp_responses: Iterable[bytes] = (),
+        crls: Iterable[bytes] = (),
+    ) -> None:
+        """Take more; refuses more than `MAX_ITEMS` of a kind."""
+        for der in certificates_der:
+            _take(self.certificates, der, read_certificate)
+        for der in ocsp_responses:
+            _take(self._responses, der, _read_response)
+            response = self._responses.get(der)
+            if response is not None:
+                for certificate in response.certificates:
+                    self.certificates.setdefault(certificates.to_der(certificate), certificate)
+        for der in crls:
+            _take(self._crls, der, _read_crl)
+
+    @property
+    def has_revocation_data(self) -> bool:
+        """Whether there is any OCSP response or CRL."""
+        return bool(self._responses or self._crls)
+
+    def mentions(self, certificate: x509.Certificate) -> bool:
+        """Whether there is an OCSP response about its number, or a CRL of its issuer's name."""
+        return any(
+            certificate.serial_number in _serial_numbers(response)
+            for response in self._responses.values()
+        ) or any(crl.issuer == certificate.issuer for crl in self._crls.values())
+
+    def issuers_of(
+        self, certificate: x509.Certificate, more: Iterable[x509.Certificate]
+    ) -> list[x509.Certificate]:
+        """Certificates whose name and key made a certificate, those of `more` first."""
+        candidates = [*more, *self.certificates.values()]
+        return [
+            one
+            for one in dict.fromkeys(candidates)
+            if one.subject == certificate.issuer and is_issued_by(certificate, one)
+        ]
+
+    def statuses(
+        self, certificate: x509.Certificate, issuer: x509.Certificate
+    ) -> tuple[Status, ...]:
+        """Everything genuine that is said about a certificate."""
+        found = []
+        for response in self._responses.values():
+            found += _status_by_ocsp(response, certificate, issuer, self.certificates.values())
+        for crl in self._crls.values():
+            found += _status_by_crl(crl, certificate, issuer)
+        return tuple(found)
+
+
+def read_certificate(der: bytes) -> x509.Certificate:
+    """Read a stranger's certificate whose key can be used; its extensions may be odd.
+
+    Raises:
+        CertificateError: Not a certificate, or with a key that is not known here.
+    """
+    if len(der) > certificates.MAX_CERTIFICATE_BYTES:
+        raise certificates.CertificateError("expected a certificate, got something far larger")
+    try:
+        certificate = x509.load_der_x509_certificate(der)
+        certificate.public_key()
+        certificate.subject.rfc4514_string()
+        certificate.issuer.rfc4514_string()
+    except _FAULTS as error:
+        raise certificates.CertificateError(
+            f"expected a certificate, got something else ({type(error).__name__})"
+        ) from error
+    return certificate
+
+
+def is_issued_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
+    """Whether names and signature say that one certificate issued another."""
+    try:
+        certificate.verify_directly_issued_by(issuer)
+    except (*_FAULTS, exceptions.InvalidSignature):
+        return False
+    return True
+
+
+def _take(items: dict[bytes, Item], der: bytes, read: Callable[[bytes], Item]) -> None:
+    if len(items) >= MAX_ITEMS:
+        raise errors.LimitError(f"expected at most {MAX_ITEMS} pieces of validation data of a kind")
+    try:
+        items[der] = read(der)
+    except (*_FAULTS, errors.InputError):
+        # Not readable means not used: a status that is then missing is reported as missing.
+        return
+
+
+def _read_response(der: bytes) -> x509_ocsp.OCSPResponse:
+    response = x509_ocsp.load_der_ocsp_response(der)
+    if response.response_status is not x509_ocsp.OCSPResponseStatus.SUCCESSFUL:
+        raise ValueError("expected a successful OCSP response")
+    return response
+
+
+def _serial_numbers(response: x509_ocsp.OCSPResponse) -> frozenset[int]:
+    try:
+        return frozenset(one.serial_number for one in response.responses)
+    except _FAULTS:
+        return frozenset()
+
+
+def _read_crl(der: bytes) -> x509.CertificateRevocationList:
+    crl = x509.load_der_x509_crl(der)
+    # RFC 5280 5.2: indirect, partitioned and delta CRLs carry a critical extension.
+    if any(one.critical for one in crl.extensions):
+        raise ValueError("expected a complete CRL")
+    return crl
+
+
+def _status_by_ocsp(
+    response: x509_ocsp.OCSPResponse,
+    certificate: x509.Certificate,
+    issuer: x509.Certificate,
+    pool: Iterable[x509.Certificate],
+) -> list[Status]:
+    """What a response says, if its signer may say it (RFC 6960 4.2.2.2)."""
+    try:
+        singles = [
+            one
+            for one in response.responses
+            if one.serial_number == certificate.serial_number and _is_about(one, issuer)
+        ]
+        if not singles or not _is_genuine(response, issuer, pool):
+            return []
+        return [
+            status for one in singles if (status := _status_of_single(one, response)) is not None
+        ]
+    except _FAULTS:
+        return []
+
+
+def _status_of_single(
+    single: x509_ocsp.OCSPSingleResponse, response: x509_ocsp.OCSPResponse
+) -> Status | None:
+    if single.certificate_status is x509_ocsp.OCSPCertStatus.UNKNOWN:
+        return None
+    reason = single.revocation_reason
+    extensions = [
+        extension.oid
+        for source in (
+            _extensions(response, "single_extensions"),
+            _extensions(response, "extensions"),
+        )
+        for extension in source
+    ]
+    return Status(
+        this_update=single.this_update_utc,
+        next_update=single.next_update_utc,
+        revoked_at=single.revocation_time_utc,
+        reason=None if reason is None else reason.value,
+        covers_expired=ARCHIVE_CUTOFF in extensions,
+    )
+
+
+def _extensions(response: x509_ocsp.OCSPResponse, name: str) -> Iterable[x509.Extension]:  # type: ignore[type-arg]
+    try:
+        return list(getattr(response, name))
+    except _FAULTS:
+        return []
+
+
+def _is_about(single: x509_ocsp.OCSPSingleResponse, issuer: x509.Certificate) -> bool:
+    """Whether a CertID names the issuer, by the hashes of its name and of its key bits."""
+    name = single.hash_algorithm.name
+    key_hash = hashlib.new(name, _key_bits(issuer), usedforsecurity=False).digest()
+    subject = issuer.subject.public_bytes()
+    return bool(
+        single.issuer_key_hash == key_hash
+        and single.issuer_name_hash == hashlib.new(name, subject, usedforsecurity=False).digest()
+    )
+
+
+def _key_bits(certificate: x509.Certificate) -> bytes:
+    """The value of the subjectPublicKey BIT STRING, which RFC 6960 4.1.1 hashes."""
+    spki = certificate.public_key().public_bytes(
+        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    bits: bytes = asn1_keys.PublicKeyInfo.load(spki)["public_key"].contents[1:]
+    return bits
+
+
+def _is_genuine(
+    response: x509_ocsp.OCSPResponse,
+    issuer: x509.Certificate,
+    pool: Iterable[x509.Certificate],
+) -> bool:
+    """Whether the issuer, or a responder that it certified for this, signed the response."""
+    if _verifies(issuer, response):
+        return True
+    for responder in (*response.certificates, *pool):
+        if (
+            responder.issuer == issuer.subject
+            and _may_answer(responder)
+            and responder.not_valid_before_utc
+            <= response.produced_at_utc
+            <= responder.not_valid_after_utc
+            and is_issued_by(responder, issuer)
+            and _verifies(responder, response)
+        ):
+            return True
+    return False
+
+
+def _may_answer(responder: x509.Certificate) -> bool:
+    try:
+        usages = responder.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    except _FAULTS:
+        return False
+    return x509.oid.ExtendedKeyUsageOID.OCSP_SIGNING in usages
+
+
+def _verifies(signer: x509.Certificate, response: x509_ocsp.OCSPResponse) -> bool:
+    key = signer.public_key()
+    hasher = response.signature_hash_algorithm
+    if hasher is None:
+        return False
+    try:
+        if isinstance(key, ec.EllipticCurvePublicKey):
+            key.verify(response.signature, response.tbs_response_bytes, ec.ECDSA(hasher))
+        elif isinstance(key, rsa.RSAPublicKey):
+            key.verify(response.signature, response.tbs_response_bytes, padding.PKCS1v15(), hasher)
+        else:
+            return False
+    except (exceptions.InvalidSignature, *_FAULTS):
+        return False
+    return True
+
+
+def _status_by_crl(
+    crl: x509.CertificateRevocationList, certificate: x509.Certificate, issuer: x509.Certificate
+) -> list[Status]:
+    """What a complete CRL of the issuer says (RFC 5280 6.3.3)."""
+    try:
+        if crl.issuer != issuer.subject or not crl.is_signature_valid(issuer.public_key()):  # type: ignore[arg-type]
+            return []
+        entry = crl.get_revoked_certificate_by_serial_number(certificate.serial_number)
+        reason = None
+        if entry is not None:
+            found = [one.value for one in entry.extensions if isinstance(one.value, x509.CRLReason)]
+            reason = found[0].reason.value if found else None
+        return [
+            Status(
+                this_update=crl.last_update_utc,
+                next_update=crl.next_update_utc,
+                revoked_at=None if entry is None else entry.revocation_date_utc,
+                reason=reason,
+                covers_expired=any(one.oid == EXPIRED_ON_CRL for one in crl.extensions),
+            )
+        ]
+    except _FAULTS:
+        return []

@@ -1,0 +1,71 @@
+"""What the readers of PDF and XML find, before anybody judges it."""
+
+import dataclasses
+import datetime
+from collections.abc import Callable
+
+from cryptography import x509
+
+from signing_service.validation import evidence as evidence_module
+from signing_service.validation import report
+
+
+@dataclasses.dataclass(frozen=True)
+class FoundTimeStamp:
+    """A time-stamp token and what it has to be over.
+
+    Attributes:
+        token: DER.
+        digest_of: Gives the hash of what it has to be over, by a function's hashlib name.
+        covers_to: Of a document time stamp: everything before this offset existed at its time.
+        problem: Why it proves nothing whatever its token says, or None.
+    """
+
+    kind: report.TimeStampKind
+    token: bytes
+    digest_of: Callable[[str], bytes]
+    covers_to: int = 0
+    problem: report.Finding | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class FoundSignature:
+    """A signature as it was read and cryptographically checked.
+
+    Attributes:
+        level: The name of what is really present.
+        intact: Value and every digest verify; None where that cannot be said.
+        failure: Why not, and what EN 319 102-1 calls that; None where intact.
+        certificate: The signing certificate, or None.
+        is_bound: The signed attributes name the certificate by its digest; None: they name none.
+        digest_algorithms: The hashes that were relied on.
+        ends_at: Its place in a PDF: a document time stamp that covers this proves it existed.
+        time_stamps: Its own, in the order found.
+    """
+
+    identifier: str
+    format: str
+    level: str
+    intact: bool | None
+    failure: tuple[report.SubIndication, report.Finding] | None
+    certificate: x509.Certificate | None
+    is_bound: bool | None
+    digest_algorithms: frozenset[str]
+    claimed_signing_time: datetime.datetime | None
+    time_stamps: tuple[FoundTimeStamp, ...]
+    scope_kind: report.ScopeKind
+    scope_names: tuple[str, ...]
+    changes: report.Changes = report.Changes.NONE
+    ends_at: int = 0
+    warnings: tuple[report.Finding, ...] = ()
+    info: tuple[report.Finding, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class FoundDocument:
+    """All signatures of a document, its document time stamps, and the evidence it carries."""
+
+    format: str
+    signatures: tuple[FoundSignature, ...]
+    document_time_stamps: tuple[FoundTimeStamp, ...]
+    evidence: evidence_module.Evidence

@@ -1,0 +1,232 @@
+"""Validation of strangers' documents in a worker process with limits on time and memory.
+
+A parser can be driven into work without end by a few crafted bytes, and a library written in C can
+be killed by them. Here that costs one worker and one error, for that document alone.
+"""
+
+import contextlib
+import dataclasses
+import datetime
+import multiprocessing
+import queue
+import resource
+import threading
+from collections.abc import Iterator, Sequence
+from multiprocessing import connection as mp_connection
+from multiprocessing import process as mp_process
+
+from pki import certificates, errors
+from signing_service import documents, trust
+from signing_service.validation import policy, process, report
+
+TIME_LIMIT_S = 10.0
+"""For one judgement of one document; ordinary ones take a fraction of a second."""
+MEMORY_LIMIT_BYTES = 512 * 2**20
+"""What a judgement may use beyond the loaded program."""
+START_LIMIT_S = 60.0
+"""For a worker to load its libraries on a busy machine."""
+
+
+class ValidationTimeoutError(errors.LimitError):
+    """The document took longer to judge than any honest one does."""
+
+    code = "validation-timeout"
+
+
+class ValidationCrashError(errors.InputError):
+    """The document made the worker fail, by its memory limit or otherwise."""
+
+    code = "validation-failed"
+
+
+@dataclasses.dataclass(frozen=True)
+class _Job:
+    """One judgement, in values that can cross to another process."""
+
+    document: documents.Document
+    detached: tuple[documents.Document, ...]
+    anchors_der: tuple[bytes, ...]
+    at: datetime.datetime
+    fetched: process.FetchedEvidence | None
+
+
+@dataclasses.dataclass(frozen=True)
+class _Refusal:
+    """An input error that crossed back; its class stayed behind, its words did not."""
+
+    code: str
+    message: str
+
+
+class _Worker:
+    """A spawned process that judges one document at a time."""
+
+    def __init__(self, memory_limit_bytes: int) -> None:
+        # Spawned, not forked: a fork would copy PKCS#11 sessions and locks (STYLE 6.18).
+        context = multiprocessing.get_context("spawn")
+        self._connection, remote = context.Pipe()
+        self._process: mp_process.BaseProcess = context.Process(
+            target=_serve, args=(remote, memory_limit_bytes), daemon=True
+        )
+        self._process.start()
+        remote.close()
+        self._ready = False
+
+    def judge(self, job: _Job, time_limit_s: float) -> process.Outcome | _Refusal:
+        """Judge one document; after an error other than a refusal this worker is dead."""
+        try:
+            if not self._ready and not self._connection.poll(START_LIMIT_S):
+                raise ValidationCrashError("the validation worker did not start")
+            if not self._ready:
+                self._connection.recv()
+                self._ready = True
+            self._connection.send(job)
+            if not self._connection.poll(time_limit_s):
+                raise ValidationTimeoutError(
+                    f"the document could not be judged within {time_limit_s:g} seconds"
+                )
+            answer = self._connection.recv()
+        except (EOFError, OSError) as error:
+            raise ValidationCrashError(
+                "the document made its validation worker fail, as a damaged or hostile one may"
+            ) from error
+        if not isinstance(answer, process.Outcome | _Refusal):
+            raise ValidationCrashError("the validation worker answered something else")
+        return answer
+
+    def stop(self) -> None:
+        """End the process, whatever it does."""
+        self._process.kill()
+        self._process.join()
+        self._process.close()
+        self._connection.close()
+
+
+class ValidationWorkers:
+    """A few warm workers; safe to use from several threads. Close it at the end."""
+
+    def __init__(
+        self,
+        count: int = 2,
+        *,
+        time_limit_s: float = TIME_LIMIT_S,
+        memory_limit_bytes: int = MEMORY_LIMIT_BYTES,
+    ) -> None:
+        """Start no process yet: each place gets its worker when it is first needed."""
+        self._time_limit_s = time_limit_s
+        self._memory_limit_bytes = memory_limit_bytes
+        self._places: queue.LifoQueue[_Worker | None] = queue.LifoQueue()
+        self._closed = threading.Event()
+        self._count = count
+        for _ in range(count):
+            self._places.put(None)
+
+    def validate(
+        self,
+        document: documents.Document,
+        *,
+        trust: trust.TrustAnchors,
+        at: datetime.datetime,
+        fetch: process.Fetch | None,
+        detached: Sequence[documents.Document] = (),
+    ) -> report.ValidationReport:
+        """Validate as `process.validate` does, in a worker; the fetching is done in this process.
+
+        Raises:
+            InputError: The document cannot be parsed or is over a limit; its `code` says which.
+        """
+        job = _Job(
+            document,
+            tuple(detached),
+            tuple(certificates.to_der(one) for one in trust.certificates),
+            at,
+            None,
+        )
+        outcome = self._run(job)
+        if fetch is None or not outcome.missing:
+            return outcome.report
+        return self._run(dataclasses.replace(job, fetched=fetch(outcome.missing))).report
+
+    def close(self) -> None:
+        """End all workers; waits for judgements that are under way."""
+        self._closed.set()
+        for _ in range(self._count):
+            worker = self._places.get()
+            if worker is not None:
+                worker.stop()
+
+    def _run(self, job: _Job) -> process.Outcome:
+        with self._worker() as worker:
+            answer = worker.judge(job, self._time_limit_s)
+        if isinstance(answer, _Refusal):
+            raise _refused(answer)
+        return answer
+
+    @contextlib.contextmanager
+    def _worker(self) -> Iterator[_Worker]:
+        """Lend a worker; one that failed is ended and its place is empty again."""
+        if self._closed.is_set():
+            raise errors.StateError("the validation workers were closed")
+        worker = self._places.get()
+        try:
+            worker = worker or _Worker(self._memory_limit_bytes)
+            yield worker
+        except BaseException:
+            if worker is not None:
+                worker.stop()
+            worker = None
+            raise
+        finally:
+            self._places.put(worker)
+
+
+def _refused(refusal: _Refusal) -> errors.InputError:
+    """An input error with the code that the worker's error had."""
+    kind = type("DocumentRefused", (errors.InputError,), {"code": refusal.code})
+    return kind(refusal.message)  # type: ignore[no-any-return]
+
+
+def _serve(connection: mp_connection.Connection, memory_limit_bytes: int) -> None:
+    """Judge what comes until the other side goes away; runs in the spawned process."""
+    # Loaded before the limit is set, which then leaves the same room for every document.
+    from signing_service.validation import pdf_document, xml_document  # noqa: F401
+
+    _limit_memory(memory_limit_bytes)
+    connection.send("ready")
+    while True:
+        try:
+            job: _Job = connection.recv()
+        except EOFError:
+            return
+        connection.send(_judge(job))
+
+
+def _judge(job: _Job) -> process.Outcome | _Refusal:
+    from signing_service.validation import evidence
+
+    anchors = trust.TrustAnchors(tuple(evidence.read_certificate(der) for der in job.anchors_der))
+    try:
+        return process.judge(
+            job.document,
+            trust=anchors,
+            at=job.at,
+            detached=job.detached,
+            rules=policy.DEFAULT,
+            fetched=job.fetched,
+        )
+    except errors.InputError as error:
+        return _Refusal(error.code, error.message)
+    except MemoryError:
+        return _Refusal(ValidationCrashError.code, "the document needs more memory than is allowed")
+    except RecursionError:
+        return _Refusal(ValidationCrashError.code, "the document is nested too deeply")
+
+
+def _limit_memory(extra: int) -> None:
+    """Limit the address space to what the program takes now and `extra` more."""
+    with open("/proc/self/statm", encoding="ascii") as file:
+        pages = int(file.read().split()[0])
+    limit = pages * resource.getpagesize() + extra
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    # A core file would hold a stranger's document.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

@@ -1,0 +1,153 @@
+"""Validate one document: tell its format, read it, judge it (EN 319 102-1 5)."""
+
+import dataclasses
+import datetime
+import hashlib
+import pathlib
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
+
+from pki import clock, errors
+from signing_service import documents, trust
+from signing_service.validation import blocks, evidence, findings, policy, report
+
+MAX_DOCUMENT_BYTES = 256 * 2**20
+"""Largest document that is validated."""
+MAX_DETACHED_BYTES = 64 * 2**20
+"""All detached originals together; they are held in memory."""
+
+
+class DocumentUnreadableError(errors.InputError):
+    """The document is of no format that is validated here."""
+
+    code = "document-unreadable"
+
+
+@dataclasses.dataclass(frozen=True)
+class FetchedEvidence:
+    """What was fetched for a validation; in DER."""
+
+    certificates: tuple[bytes, ...] = ()
+    ocsp_responses: tuple[bytes, ...] = ()
+    crls: tuple[bytes, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """A report, and what would have to be fetched to say more."""
+
+    report: report.ValidationReport
+    missing: tuple[evidence.MissingStatus, ...]
+
+
+Fetch: TypeAlias = Callable[[Sequence[evidence.MissingStatus]], FetchedEvidence]
+"""Gets the statuses of certificates from their issuers; leaves out what nobody answers."""
+
+
+def validate(
+    document: documents.Document,
+    *,
+    trust: trust.TrustAnchors,
+    at: datetime.datetime,
+    fetch: Fetch | None,
+    detached: Sequence[documents.Document] = (),
+    rules: policy.ValidationPolicy = policy.DEFAULT,
+) -> report.ValidationReport:
+    """Validate a document in this process.
+
+    Foreign documents belong in `isolation.validate`, which has limits on time and memory.
+
+    Args:
+        document: A PDF, or XML with XML signatures.
+        trust: Where certification paths may end.
+        at: The time judged; the present, usually.
+        fetch: Called once, between two judgements, for what the first found missing; a judgement
+            itself fetches nothing. None stays offline.
+        detached: Originals that lie beside a detached signature.
+        rules: The policy.
+
+    Raises:
+        InputError: The document cannot be parsed, or is over a limit.
+    """
+    outcome = judge(document, trust=trust, at=at, detached=detached, rules=rules)
+    if fetch is None or not outcome.missing:
+        return outcome.report
+    fetched = fetch(outcome.missing)
+    return judge(
+        document, trust=trust, at=at, detached=detached, rules=rules, fetched=fetched
+    ).report
+
+
+def judge(
+    document: documents.Document,
+    *,
+    trust: trust.TrustAnchors,
+    at: datetime.datetime,
+    detached: Sequence[documents.Document] = (),
+    rules: policy.ValidationPolicy = policy.DEFAULT,
+    fetched: FetchedEvidence | None = None,
+) -> Outcome:
+    """Judge with what is at hand; the same input gives the same answer, tomorrow too."""
+    at = clock.require_utc(at)
+    if document.path.stat().st_size > MAX_DOCUMENT_BYTES:
+        raise errors.LimitError(f"expected a document of at most {MAX_DOCUMENT_BYTES} bytes")
+    found = _read(document, detached)
+    if fetched is not None:
+        found.evidence.add(
+            certificates_der=fetched.certificates,
+            ocsp_responses=fetched.ocsp_responses,
+            crls=fetched.crls,
+        )
+    circumstances = blocks.Circumstances(found.evidence, trust, rules)
+    judgement = blocks.judge_document(found, circumstances, at)
+    alone = () if judgement.signatures else judgement.document_time_stamps
+    shown = report.ValidationReport(
+        document_name=document.name,
+        document_sha256=_sha256(document.path),
+        document_format=found.format,
+        validated_at=at,
+        policy=rules.name,
+        signatures=judgement.signatures,
+        time_stamps=tuple(dataclasses.replace(one, scope=(document.name,)) for one in alone),
+    )
+    return Outcome(shown, judgement.missing)
+
+
+def _read(
+    document: documents.Document, detached: Sequence[documents.Document]
+) -> findings.FoundDocument:
+    """Tell the format by its first bytes and read the document with that format's reader."""
+    # Each reader brings a large library; only the one that is needed is loaded.
+    with document.path.open("rb") as file:
+        head = file.read(1024)
+    if b"%PDF-" in head:
+        from signing_service.validation import pdf_document
+
+        return pdf_document.read(document.path, document.name)
+    text = head.lstrip(b"\xef\xbb\xbf \t\r\n")
+    if text.startswith((b"<", b"\xff\xfe<", b"\xfe\xff\x00<")):
+        from signing_service.validation import xml_document
+
+        return xml_document.read(document.path, document.name, _read_detached(detached))
+    raise DocumentUnreadableError(
+        "expected a PDF or an XML document with signatures, got something else"
+    )
+
+
+def _read_detached(detached: Sequence[documents.Document]) -> dict[str, bytes]:
+    total = sum(one.path.stat().st_size for one in detached)
+    if total > MAX_DETACHED_BYTES:
+        raise errors.LimitError(
+            f"expected detached documents of at most {MAX_DETACHED_BYTES} bytes together"
+        )
+    found: dict[str, bytes] = {}
+    for one in detached:
+        if one.name in found:
+            raise errors.InputError("two detached documents have the same name")
+        found[one.name] = one.path.read_bytes()
+    return found
+
+
+def _sha256(path: pathlib.Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

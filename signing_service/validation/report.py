@@ -1,0 +1,311 @@
+"""The validation report: what was found and what it is worth, spelled as EN 319 102-1 spells it."""
+
+import dataclasses
+import datetime
+import enum
+from collections.abc import Sequence
+
+
+class Indication(enum.Enum):
+    """The verdict on a signature (EN 319 102-1 5.1.3); the last one is ours, for documents."""
+
+    TOTAL_PASSED = "TOTAL-PASSED"
+    INDETERMINATE = "INDETERMINATE"
+    TOTAL_FAILED = "TOTAL-FAILED"
+    NO_SIGNATURE = "NO-SIGNATURE"
+
+
+class SubIndication(enum.Enum):
+    """Why a signature did not pass (EN 319 102-1 table 5)."""
+
+    FORMAT_FAILURE = "FORMAT_FAILURE"
+    HASH_FAILURE = "HASH_FAILURE"
+    SIG_CRYPTO_FAILURE = "SIG_CRYPTO_FAILURE"
+    REVOKED = "REVOKED"
+    EXPIRED = "EXPIRED"
+    NOT_YET_VALID = "NOT_YET_VALID"
+    SIG_CONSTRAINTS_FAILURE = "SIG_CONSTRAINTS_FAILURE"
+    CHAIN_CONSTRAINTS_FAILURE = "CHAIN_CONSTRAINTS_FAILURE"
+    CERTIFICATE_CHAIN_GENERAL_FAILURE = "CERTIFICATE_CHAIN_GENERAL_FAILURE"
+    CRYPTO_CONSTRAINTS_FAILURE = "CRYPTO_CONSTRAINTS_FAILURE"
+    POLICY_PROCESSING_ERROR = "POLICY_PROCESSING_ERROR"
+    SIGNATURE_POLICY_NOT_AVAILABLE = "SIGNATURE_POLICY_NOT_AVAILABLE"
+    TIMESTAMP_ORDER_FAILURE = "TIMESTAMP_ORDER_FAILURE"
+    NO_SIGNING_CERTIFICATE_FOUND = "NO_SIGNING_CERTIFICATE_FOUND"
+    NO_CERTIFICATE_CHAIN_FOUND = "NO_CERTIFICATE_CHAIN_FOUND"
+    REVOKED_NO_POE = "REVOKED_NO_POE"
+    REVOKED_CA_NO_POE = "REVOKED_CA_NO_POE"
+    OUT_OF_BOUNDS_NOT_REVOKED = "OUT_OF_BOUNDS_NOT_REVOKED"
+    OUT_OF_BOUNDS_NO_POE = "OUT_OF_BOUNDS_NO_POE"
+    REVOCATION_OUT_OF_BOUNDS_NO_POE = "REVOCATION_OUT_OF_BOUNDS_NO_POE"
+    CRYPTO_CONSTRAINTS_FAILURE_NO_POE = "CRYPTO_CONSTRAINTS_FAILURE_NO_POE"
+    NO_POE = "NO_POE"
+    TRY_LATER = "TRY_LATER"
+    SIGNED_DATA_NOT_FOUND = "SIGNED_DATA_NOT_FOUND"
+
+
+FAILURES = frozenset(
+    {
+        SubIndication.FORMAT_FAILURE,
+        SubIndication.HASH_FAILURE,
+        SubIndication.SIG_CRYPTO_FAILURE,
+        SubIndication.REVOKED,
+        SubIndication.EXPIRED,
+        SubIndication.NOT_YET_VALID,
+    }
+)
+"""The sub-indications of TOTAL-FAILED; all others go with INDETERMINATE."""
+
+
+class TimeStampKind(enum.Enum):
+    """What a time stamp is over."""
+
+    CONTENT = "content"
+    SIGNATURE = "signature"
+    ARCHIVE = "archive"
+    DOCUMENT = "document"
+    CONTAINER = "container"
+
+
+class ScopeKind(enum.Enum):
+    """How much of what a person sees a signature covers."""
+
+    FULL = "full"
+    PARTIAL = "partial"
+    NONE = "none"
+
+
+class Changes(enum.Enum):
+    """What was added to a PDF after a signature."""
+
+    NONE = "none"
+    PERMITTED = "permitted"
+    UNDEFINED = "undefined"
+
+
+@dataclasses.dataclass(frozen=True)
+class Finding:
+    """One thing worth telling, with a code for programs and a sentence for people."""
+
+    code: str
+    message: str
+
+    def to_json(self) -> dict[str, str]:
+        """As the contract writes it."""
+        return {"code": self.code, "message": self.message}
+
+
+@dataclasses.dataclass(frozen=True)
+class CertificateSummary:
+    """The signing certificate, as the report names it."""
+
+    subject: str
+    serial_number: str
+    issuer: str
+    sha256: str
+
+    def to_json(self) -> dict[str, str]:
+        """As the contract writes it."""
+        return dataclasses.asdict(self)
+
+
+@dataclasses.dataclass(frozen=True)
+class TimeStampReport:
+    """One time stamp.
+
+    Attributes:
+        intact: Imprint and signature of the token verify; None where that cannot be said.
+        time: What the token says; None where it cannot be read.
+        problem: Why it proves no time, or None where it does.
+        scope: Names of what it covers; told only for a time stamp that belongs to no signature.
+    """
+
+    kind: TimeStampKind
+    intact: bool | None
+    time: datetime.datetime | None
+    issuer: str | None
+    problem: Finding | None = None
+    scope: tuple[str, ...] = ()
+
+    def to_json(self, *, alone: bool = False) -> dict[str, object]:
+        """As the contract writes it; `alone` for one that belongs to no signature."""
+        answer: dict[str, object] = {
+            "kind": self.kind.value,
+            "intact": self.intact,
+            "time": _time(self.time),
+            "issuer": self.issuer,
+        }
+        if alone:
+            answer["scope"] = list(self.scope)
+        return answer
+
+
+@dataclasses.dataclass(frozen=True)
+class SignatureReport:
+    """One signature and the verdict on it; the contract's section 4 explains the fields."""
+
+    identifier: str
+    format: str
+    level: str
+    indication: Indication
+    sub_indication: SubIndication | None
+    intact: bool | None
+    signing_certificate: CertificateSummary | None
+    signed_by: str | None
+    person_code: str | None
+    organisation: str | None
+    qualified: str | None
+    claimed_signing_time: datetime.datetime | None
+    best_signature_time: datetime.datetime | None
+    time_stamps: tuple[TimeStampReport, ...]
+    scope_kind: ScopeKind
+    scope_names: tuple[str, ...]
+    changes_after_signing: Changes
+    errors: tuple[Finding, ...]
+    warnings: tuple[Finding, ...]
+    info: tuple[Finding, ...]
+
+    def to_json(self) -> dict[str, object]:
+        """As the contract writes it."""
+        certificate = self.signing_certificate
+        return {
+            "id": self.identifier,
+            "format": self.format,
+            "level": self.level,
+            "indication": self.indication.value,
+            "sub_indication": None if self.sub_indication is None else self.sub_indication.value,
+            "intact": self.intact,
+            "signing_certificate": None if certificate is None else certificate.to_json(),
+            "signed_by": self.signed_by,
+            "person_code": self.person_code,
+            "organisation": self.organisation,
+            "qualified": self.qualified,
+            "claimed_signing_time": _time(self.claimed_signing_time),
+            "best_signature_time": _time(self.best_signature_time),
+            "time_stamps": [one.to_json() for one in self.time_stamps],
+            "scope": {"kind": self.scope_kind.value, "names": list(self.scope_names)},
+            "changes_after_signing": self.changes_after_signing.value,
+            "errors": [one.to_json() for one in self.errors],
+            "warnings": [one.to_json() for one in self.warnings],
+            "info": [one.to_json() for one in self.info],
+        }
+
+
+@dataclasses.dataclass(frozen=True)
+class ValidationReport:
+    """The verdict on one document."""
+
+    document_name: str
+    document_sha256: str
+    document_format: str
+    validated_at: datetime.datetime
+    policy: str
+    signatures: tuple[SignatureReport, ...]
+    time_stamps: tuple[TimeStampReport, ...] = ()
+
+    @property
+    def overall(self) -> Indication:
+        """The worst of the signatures."""
+        found = {one.indication for one in self.signatures}
+        for indication in (Indication.TOTAL_FAILED, Indication.INDETERMINATE):
+            if indication in found:
+                return indication
+        return Indication.TOTAL_PASSED if found else Indication.NO_SIGNATURE
+
+    def to_json(self) -> dict[str, object]:
+        """The report exactly as section 4 of the contract."""
+        return {
+            "document": {
+                "name": self.document_name,
+                "sha256": self.document_sha256,
+                "format": self.document_format,
+            },
+            "validated_at": _time(self.validated_at),
+            "policy": self.policy,
+            "overall": self.overall.value,
+            "signatures": [one.to_json() for one in self.signatures],
+            "time_stamps": [one.to_json(alone=True) for one in self.time_stamps],
+            # Evidence records (RFC 4998, RFC 6283) are not read: none is ever claimed.
+            "evidence_records": [],
+        }
+
+    def to_text(self, *, detailed: bool = False) -> str:
+        """The report for a person: who signed, when, how, the verdict and why."""
+        lines = [f"{self.document_name}: {self.overall.value}"]
+        for number, one in enumerate(self.signatures, start=1):
+            lines += _signature_text(number, one, detailed=detailed)
+        if not self.signatures:
+            lines.append("  The document has no signature.")
+        for stamp in self.time_stamps:
+            lines.append(f"  {_stamp_text(stamp)}")
+        return "\n".join(lines)
+
+
+def _signature_text(number: int, one: SignatureReport, *, detailed: bool) -> list[str]:
+    who = one.signed_by or "an unknown signer"
+    code = f", {one.person_code}" if one.person_code else ""
+    organisation = f", {one.organisation}" if one.organisation else ""
+    reason = f" / {one.sub_indication.value}" if one.sub_indication else ""
+    lines = [
+        f"  Signature {number}: {one.indication.value}{reason}",
+        f"    signed by   {who}{code}{organisation}",
+        f"    when        {_when_text(one)}",
+        f"    level       {one.level}",
+        f"    covers      {_scope_text(one)}",
+    ]
+    lines += [f"    why         {finding.message}" for finding in one.errors]
+    lines += [f"    warning     {finding.message}" for finding in one.warnings]
+    if detailed:
+        lines += [f"    note        {finding.message}" for finding in one.info]
+        lines += [f"    {_stamp_text(stamp)}" for stamp in one.time_stamps]
+        if one.signing_certificate:
+            lines.append(f"    certificate {one.signing_certificate.subject}")
+            lines.append(f"    issued by   {one.signing_certificate.issuer}")
+            lines.append(f"    serial      {one.signing_certificate.serial_number}")
+    return lines
+
+
+def _when_text(one: SignatureReport) -> str:
+    if one.best_signature_time is not None:
+        return f"before {_time(one.best_signature_time)} (proved by a time stamp)"
+    if one.claimed_signing_time is not None:
+        return f"{_time(one.claimed_signing_time)} (only the signer says so)"
+    return "not said"
+
+
+def _scope_text(one: SignatureReport) -> str:
+    kinds = {
+        ScopeKind.FULL: "the whole document",
+        ScopeKind.PARTIAL: "a part of the document",
+        ScopeKind.NONE: "nothing that is shown",
+    }
+    later = {
+        Changes.NONE: "",
+        Changes.PERMITTED: "; only permitted additions after it",
+        Changes.UNDEFINED: "; changed after it in a way a signer would not expect",
+    }
+    return kinds[one.scope_kind] + later[one.changes_after_signing]
+
+
+def _stamp_text(stamp: TimeStampReport) -> str:
+    state = {True: "intact", False: "broken", None: "unreadable"}[stamp.intact]
+    why = f": {stamp.problem.message}" if stamp.problem else ""
+    return f"time stamp  {stamp.kind.value}, {_time(stamp.time) or 'no time'}, {state}{why}"
+
+
+def _time(at: datetime.datetime | None) -> str | None:
+    """RFC 3339 in UTC, in whole seconds."""
+    if at is None:
+        return None
+    return at.astimezone(datetime.UTC).replace(microsecond=0).isoformat().replace("+00:00", "Z")
+
+
+def worst(indications: Sequence[Indication]) -> Indication:
+    """The worst verdict of several documents: a failed or unsigned one counts before a doubtful."""
+    order = (
+        Indication.TOTAL_FAILED,
+        Indication.NO_SIGNATURE,
+        Indication.INDETERMINATE,
+        Indication.TOTAL_PASSED,
+    )
+    return next(one for one in order if one in indications)

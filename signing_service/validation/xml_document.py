@@ -1,0 +1,528 @@
+"""XML signatures of a document, XAdES among them: found, resolved and checked (EN 319 132-1).
+
+Properties are read only from the very SignedProperties element whose digest was verified, inside
+the signature's own object. Every ds:Signature of the document is judged, wherever it hides: so what
+one signature leaves out because it is a signature is itself looked at.
+"""
+
+import dataclasses
+import datetime
+import hashlib
+import pathlib
+from collections.abc import Mapping, Sequence
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from lxml import etree
+
+from pki import certificates, errors, xml_algorithms, xml_signature, xml_trees
+from signing_service.validation import cms_signature, evidence, findings, report
+
+MAX_SIGNATURES = 100
+"""Signatures in one document; each is resolved and hashed."""
+
+XADES_NAMESPACES = (
+    "http://uri.etsi.org/01903/v1.3.2#",
+    "http://uri.etsi.org/01903/v1.2.2#",
+    "http://uri.etsi.org/01903/v1.1.1#",
+)
+XADES_141 = "http://uri.etsi.org/01903/v1.4.1#"
+SIGNED_PROPERTIES_SUFFIX = "SignedProperties"
+COUNTERSIGNED_TYPE = "http://uri.etsi.org/01903#CountersignedSignature"
+
+_DS = xml_signature.name
+_KEY_VALUE_CURVES: dict[str, type[ec.EllipticCurve]] = {
+    "urn:oid:1.2.840.10045.3.1.7": ec.SECP256R1,
+    "urn:oid:1.3.132.0.34": ec.SECP384R1,
+    "urn:oid:1.3.132.0.35": ec.SECP521R1,
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class _Signed:
+    """What was verified of one signature."""
+
+    references: tuple[xml_signature.SignedReference, ...]
+    properties: etree._Element | None
+    method: xml_algorithms.SignatureMethod
+
+
+def read(path: pathlib.Path, name: str, detached: Mapping[str, bytes]) -> findings.FoundDocument:
+    """Find every signature and check its cryptography.
+
+    Raises:
+        XMLUnreadableError: Not well-formed, or with a document type declaration.
+        LimitError: Too large, or more signatures than `MAX_SIGNATURES`.
+    """
+    if path.stat().st_size > xml_trees.MAX_BYTES:
+        raise errors.LimitError(f"expected XML of at most {xml_trees.MAX_BYTES} bytes")
+    tree = xml_trees.parse(path.read_bytes())
+    elements = xml_signature.signatures_in(tree.getroot())
+    if len(elements) > MAX_SIGNATURES:
+        raise errors.LimitError(f"expected at most {MAX_SIGNATURES} signatures in a document")
+    known = evidence.Evidence()
+    for element in elements:
+        _take_evidence(element, known)
+    signatures = tuple(
+        _signature(element, number, name, detached)
+        for number, element in enumerate(elements, start=1)
+    )
+    return findings.FoundDocument("XAdES", signatures, (), known)
+
+
+def _signature(
+    element: etree._Element, number: int, name: str, detached: Mapping[str, bytes]
+) -> findings.FoundSignature:
+    base = findings.FoundSignature(
+        identifier=element.get("Id") or f"signature-{number}",
+        format="XAdES",
+        level="UNKNOWN",
+        intact=None,
+        failure=None,
+        certificate=None,
+        is_bound=None,
+        digest_algorithms=frozenset(),
+        claimed_signing_time=None,
+        time_stamps=(),
+        scope_kind=report.ScopeKind.NONE,
+        scope_names=(),
+    )
+    qualifying = _own_qualifying_properties(element)
+    certificate, is_bound = _signing_certificate(element, qualifying)
+    base = dataclasses.replace(
+        base,
+        level=_level(element, qualifying),
+        certificate=certificate,
+        is_bound=is_bound,
+        time_stamps=_unsigned_time_stamps(element, qualifying),
+        claimed_signing_time=_signing_time(qualifying),
+    )
+    key = _key_value(element) if certificate is None else certificate.public_key()
+    intact: bool | None = None
+    try:
+        signed = _check(element, key, detached)
+        intact = True
+    except xml_signature.ReferenceDigestError as error:
+        return _failed(base, False, report.SubIndication.HASH_FAILURE, error)
+    except xml_signature.XMLSignatureValueError as error:
+        return _failed(base, False, report.SubIndication.SIG_CRYPTO_FAILURE, error)
+    except xml_trees.ReferenceNotFoundError as error:
+        return _failed(base, None, report.SubIndication.SIGNED_DATA_NOT_FOUND, error)
+    except xml_trees.UnsupportedXMLSignatureError as error:
+        return _failed(base, None, report.SubIndication.SIG_CONSTRAINTS_FAILURE, error)
+    except xml_trees.AmbiguousIdError as error:
+        # Which of the elements was signed cannot be said: that is how content is smuggled in.
+        return _failed(base, None, report.SubIndication.FORMAT_FAILURE, error)
+    except errors.LimitError:
+        raise
+    except errors.InputError as error:
+        return _failed(base, None, report.SubIndication.FORMAT_FAILURE, error)
+    if signed is None:
+        return base
+    kind, names = _scope(element, signed, name)
+    stamps = (*_content_time_stamps(signed), *base.time_stamps)
+    found = dataclasses.replace(
+        base,
+        intact=intact,
+        digest_algorithms=frozenset(
+            {signed.method.digest_algorithm, *(one.digest_algorithm for one in signed.references)}
+        ),
+        scope_kind=kind,
+        scope_names=names,
+        time_stamps=stamps,
+    )
+    if qualifying is not None and signed.properties is None:
+        problem = report.Finding(
+            "signed-properties", "the XAdES properties are not covered by the signature"
+        )
+        return dataclasses.replace(
+            found,
+            failure=(report.SubIndication.FORMAT_FAILURE, problem),
+            is_bound=None,
+            claimed_signing_time=None,
+        )
+    return found
+
+
+def _check(element: etree._Element, key: object, detached: Mapping[str, bytes]) -> _Signed | None:
+    """Verify value and references; None where there is no key to verify with."""
+    references = xml_signature.check_references(element, detached=detached)
+    for one in references:
+        if one.element is not None and one.element.tag == _DS("Manifest"):
+            # XMLDSig 5.1: what a manifest lists is signed through it.
+            listed = one.element.findall(_DS("Reference"))
+            xml_signature.check_reference_list(element, listed, detached=detached)
+    if key is None:
+        return None
+    method = xml_signature.check_value(element, key)
+    _check_counter_signature(element, references)
+    return _Signed(references, _signed_properties(element, references), method)
+
+
+def _check_counter_signature(
+    element: etree._Element, references: Sequence[xml_signature.SignedReference]
+) -> None:
+    """A counter-signature signs the value of the signature it lies in (EN 319 132-1 5.2.7)."""
+    parent = element.getparent()
+    if parent is None or etree.QName(parent).localname != "CounterSignature":
+        return
+    countersigned = next(parent.iterancestors(_DS("Signature")), None)
+    value = None if countersigned is None else countersigned.find(_DS("SignatureValue"))
+    if not any(one.element is value and value is not None for one in references):
+        raise xml_trees.XMLSignatureError(
+            "the counter-signature does not sign the value of the signature it lies in"
+        )
+
+
+def _signed_properties(
+    element: etree._Element, references: Sequence[xml_signature.SignedReference]
+) -> etree._Element | None:
+    """The SignedProperties of this very signature, if its digest was verified."""
+    qualifying = _own_qualifying_properties(element)
+    if qualifying is None:
+        return None
+    space = etree.QName(qualifying).namespace
+    own = qualifying.find(f"{{{space}}}SignedProperties")
+    for one in references:
+        if own is not None and one.element is own:
+            return own
+    return None
+
+
+def _own_qualifying_properties(element: etree._Element) -> etree._Element | None:
+    """QualifyingProperties in a ds:Object of this signature (EN 319 132-1 4.4.1)."""
+    found = [
+        one
+        for holder in element.findall(_DS("Object"))
+        for space in XADES_NAMESPACES
+        for one in holder.findall(f"{{{space}}}QualifyingProperties")
+    ]
+    if len(found) != 1:
+        return None
+    target = found[0].get("Target")
+    identifier = element.get("Id")
+    if target is None or identifier is None or target != f"#{identifier}":
+        return None
+    return found[0]
+
+
+def _signing_certificate(
+    element: etree._Element, qualifying: etree._Element | None
+) -> tuple[x509.Certificate | None, bool | None]:
+    """The certificate that the signed properties name by digest, or else the first in KeyInfo."""
+    holders = [
+        *(
+            one
+            for info in element.findall(_DS("KeyInfo"))
+            for one in info.iter(_DS("X509Certificate"))
+        ),
+        *_named(qualifying, "EncapsulatedX509Certificate"),
+    ]
+    candidates: list[x509.Certificate] = []
+    for holder in holders[: evidence.MAX_ITEMS]:
+        try:
+            candidates.append(evidence.read_certificate(xml_trees.read_base64(holder)))
+        except errors.InputError:
+            # A certificate that cannot be read cannot be the one that verifies the value.
+            continue
+    digests = _certificate_digests(qualifying)
+    if not digests:
+        in_key_info = candidates[
+            : 1 if element.find(f".//{_DS('X509Certificate')}") is not None else 0
+        ]
+        return (in_key_info[0] if in_key_info else None), None
+    for candidate in candidates:
+        der = certificates.to_der(candidate)
+        for algorithm, digest in digests:
+            if hashlib.new(algorithm, der, usedforsecurity=False).digest() == digest:
+                return candidate, True
+    return (candidates[0] if candidates else None), False
+
+
+def _certificate_digests(qualifying: etree._Element | None) -> list[tuple[str, bytes]]:
+    digests = []
+    for local in ("SigningCertificateV2", "SigningCertificate"):
+        for entry in _signed(qualifying, local):
+            for digest in entry.iter(f"{{{etree.QName(entry).namespace}}}CertDigest"):
+                try:
+                    algorithm = xml_algorithms.read_digest_method(
+                        xml_trees.child(digest, _DS("DigestMethod"))
+                    )
+                    value = xml_trees.read_base64(xml_trees.child(digest, _DS("DigestValue")))
+                except errors.InputError:
+                    # Names nothing that can be compared; then it does not match either.
+                    algorithm, value = "sha256", b""
+                digests.append((algorithm, value))
+    return digests
+
+
+def _signing_time(qualifying: etree._Element | None) -> datetime.datetime | None:
+    for one in _signed(qualifying, "SigningTime"):
+        try:
+            at = datetime.datetime.fromisoformat(xml_trees.read_text(one))
+        except (ValueError, errors.InputError):
+            return None
+        return at.astimezone(datetime.UTC) if at.tzinfo else at.replace(tzinfo=datetime.UTC)
+    return None
+
+
+def _unsigned_time_stamps(
+    element: etree._Element, qualifying: etree._Element | None
+) -> tuple[findings.FoundTimeStamp, ...]:
+    stamps = []
+    value = element.find(_DS("SignatureValue"))
+    for holder in _unsigned(qualifying, "SignatureTimeStamp"):
+        for token in _tokens(holder):
+            stamps.append(_over(report.TimeStampKind.SIGNATURE, token, holder, value))
+    for holder in _unsigned(qualifying, "ArchiveTimeStamp"):
+        for token in _tokens(holder):
+            stamps.append(_not_read(report.TimeStampKind.ARCHIVE, token))
+    return tuple(stamps)
+
+
+def _over(
+    kind: report.TimeStampKind,
+    token: bytes,
+    holder: etree._Element,
+    value: etree._Element | None,
+) -> findings.FoundTimeStamp:
+    """A time stamp over the canonical form of an element (EN 319 132-1 5.3)."""
+    method = holder.find(_DS("CanonicalizationMethod"))
+    algorithm = xml_trees.C14N_10 if method is None else method.get("Algorithm") or ""
+    try:
+        if value is None:
+            raise xml_trees.XMLSignatureError("the signature has no value")
+        octets = xml_trees.canonicalise(value, algorithm)
+    except errors.InputError as error:
+        return findings.FoundTimeStamp(
+            kind, token, _refuse, problem=report.Finding(error.code, error.message)
+        )
+    return findings.FoundTimeStamp(
+        kind, token, lambda name: hashlib.new(name, octets, usedforsecurity=False).digest()
+    )
+
+
+def _content_time_stamps(signed: _Signed) -> tuple[findings.FoundTimeStamp, ...]:
+    """Time stamps over what is signed, themselves signed (EN 319 132-1 5.2.8)."""
+    if signed.properties is None:
+        return ()
+    data = b"".join(one.octets for one in signed.references if one.element is not signed.properties)
+    stamps = []
+    space = etree.QName(signed.properties).namespace
+    for holder in signed.properties.iter(f"{{{space}}}AllDataObjectsTimeStamp"):
+        for token in _tokens(holder):
+            stamps.append(
+                findings.FoundTimeStamp(
+                    report.TimeStampKind.CONTENT,
+                    token,
+                    lambda name: hashlib.new(name, data, usedforsecurity=False).digest(),
+                )
+            )
+    for holder in signed.properties.iter(f"{{{space}}}IndividualDataObjectsTimeStamp"):
+        stamps += [_not_read(report.TimeStampKind.CONTENT, token) for token in _tokens(holder)]
+    return tuple(stamps)
+
+
+def _not_read(kind: report.TimeStampKind, token: bytes) -> findings.FoundTimeStamp:
+    return findings.FoundTimeStamp(kind, token, _refuse)
+
+
+def _refuse(name: str) -> bytes:
+    raise cms_signature.UnsupportedCMSError(
+        "what this kind of time stamp is over is not computed yet, so it proves nothing here"
+    )
+
+
+def _tokens(holder: etree._Element) -> list[bytes]:
+    tokens = []
+    for one in holder.iter(f"{{{XADES_NAMESPACES[0]}}}EncapsulatedTimeStamp"):
+        try:
+            tokens.append(xml_trees.read_base64(one))
+        except errors.InputError:
+            # Kept as an empty token, so that the report tells of a time stamp that is broken.
+            tokens.append(b"")
+    return tokens
+
+
+def _take_evidence(element: etree._Element, known: evidence.Evidence) -> None:
+    """Certificates and statuses that travel with a signature."""
+    for local, parameter in (
+        (_DS("X509Certificate"), "certificates_der"),
+        (f"{{{XADES_NAMESPACES[0]}}}EncapsulatedX509Certificate", "certificates_der"),
+        (f"{{{XADES_NAMESPACES[0]}}}EncapsulatedOCSPValue", "ocsp_responses"),
+        (f"{{{XADES_NAMESPACES[0]}}}EncapsulatedCRLValue", "crls"),
+    ):
+        found = []
+        for holder in element.iter(local):
+            try:
+                found.append(xml_trees.read_base64(holder))
+            except errors.InputError:
+                # Evidence that cannot be read proves nothing; what is missing is reported.
+                continue
+        known.add(**{parameter: found})
+
+
+def _level(element: etree._Element, qualifying: etree._Element | None) -> str:
+    """Name the level that is really present (EN 319 132-1 6)."""
+    if qualifying is None:
+        return "XML-NOT-ETSI"
+    baseline = (
+        _signed(qualifying, "SigningTime")
+        and (
+            _signed(qualifying, "SigningCertificateV2") or _signed(qualifying, "SigningCertificate")
+        )
+        and element.find(f"{_DS('KeyInfo')}/{_DS('X509Data')}/{_DS('X509Certificate')}") is not None
+        and _formats_are_told(element, qualifying)
+    )
+    stamped = bool(_unsigned(qualifying, "SignatureTimeStamp"))
+    complete = bool(
+        _unsigned(qualifying, "RevocationValues")
+        or _unsigned(qualifying, "TimeStampValidationData")
+    ) and bool(
+        _unsigned(qualifying, "CertificateValues") or _unsigned(qualifying, "RevocationValues")
+    )
+    archived = bool(_unsigned(qualifying, "ArchiveTimeStamp"))
+    reached = "B"
+    if stamped:
+        reached = "T"
+        if _unsigned(qualifying, "RevocationValues") and complete:
+            reached = "LTA" if archived else "LT"
+    if baseline and not _has_references_only(qualifying):
+        return f"XAdES-BASELINE-{reached}"
+    legacy = {"B": "BES", "T": "T", "LT": "XL", "LTA": "A"}[reached]
+    if reached == "B" and _signed(qualifying, "SignaturePolicyIdentifier"):
+        legacy = "EPES"
+    if reached == "T" and _has_references_only(qualifying):
+        legacy = "C"
+    return f"XAdES-{legacy}"
+
+
+def _has_references_only(qualifying: etree._Element) -> bool:
+    """CompleteCertificateRefs and the like belong to the older, extended levels."""
+    return bool(
+        _unsigned(qualifying, "CompleteCertificateRefs")
+        or _unsigned(qualifying, "CompleteRevocationRefs")
+    )
+
+
+def _formats_are_told(element: etree._Element, qualifying: etree._Element) -> bool:
+    """EN 319 132-1 6.3: a DataObjectFormat with a MimeType for each signed object."""
+    told = set()
+    for entry in _signed(qualifying, "DataObjectFormat"):
+        if entry.find(f"{{{etree.QName(entry).namespace}}}MimeType") is not None:
+            told.add((entry.get("ObjectReference") or "").lstrip("#"))
+    info = element.find(_DS("SignedInfo"))
+    references = [] if info is None else info.findall(_DS("Reference"))
+    wanted = {
+        one.get("Id")
+        for one in references
+        if not (one.get("Type") or "").endswith(
+            (SIGNED_PROPERTIES_SUFFIX, "CountersignedSignature")
+        )
+    }
+    return wanted <= told
+
+
+def _scope(
+    element: etree._Element, signed: _Signed, name: str
+) -> tuple[report.ScopeKind, tuple[str, ...]]:
+    """How much of the document a signature covers."""
+    root = element.getroottree().getroot()
+    content = [one for one in signed.references if one.element is not signed.properties]
+    if not content:
+        return report.ScopeKind.NONE, ()
+    names = tuple(
+        name if one.whole_document else (one.uri or "detached document") for one in content
+    )
+    if any(one.whole_document for one in content):
+        return report.ScopeKind.FULL, names
+    covered = [one.element for one in content if one.element is not None]
+    if root is element:
+        # Enveloping: every object but the one with the properties; detached files add to that.
+        shown = [
+            holder
+            for holder in element.findall(_DS("Object"))
+            if _own_qualifying_properties(element) not in list(holder)
+        ]
+        whole = all(_is_within(holder, covered) for holder in shown)
+        return (report.ScopeKind.FULL if whole else report.ScopeKind.PARTIAL), names
+    signatures = _DS("Signature")
+    shown = [child for child in root.iterchildren(etree.Element) if child.tag != signatures]
+    whole = bool(shown) and all(_is_within(child, covered) for child in shown)
+    return (report.ScopeKind.FULL if whole else report.ScopeKind.PARTIAL), names
+
+
+def _is_within(holder: etree._Element, covered: Sequence[etree._Element]) -> bool:
+    children = list(holder.iterchildren(etree.Element))
+    return (
+        any(one is holder for one in covered)
+        or any(one in holder.iterancestors() for one in covered)
+        or (bool(children) and all(any(one is child for one in covered) for child in children))
+    )
+
+
+def _key_value(element: etree._Element) -> object:
+    """The bare key in KeyInfo, to say whether a signature without a certificate is intact."""
+    try:
+        for value in element.iter(_DS("RSAKeyValue")):
+            modulus, exponent = (
+                int.from_bytes(xml_trees.read_base64(xml_trees.child(value, _DS(part))), "big")
+                for part in ("Modulus", "Exponent")
+            )
+            return rsa.RSAPublicNumbers(exponent, modulus).public_key()
+        dsig11 = "{http://www.w3.org/2009/xmldsig11#}"
+        for value in element.iter(f"{dsig11}ECKeyValue"):
+            curve = xml_trees.child(value, f"{dsig11}NamedCurve").get("URI") or ""
+            point = xml_trees.read_base64(xml_trees.child(value, f"{dsig11}PublicKey"))
+            if curve in _KEY_VALUE_CURVES:
+                return ec.EllipticCurvePublicKey.from_encoded_point(
+                    _KEY_VALUE_CURVES[curve](), point
+                )
+    except (ValueError, errors.InputError):
+        return None
+    return None
+
+
+def _failed(
+    found: findings.FoundSignature,
+    intact: bool | None,
+    sub_indication: report.SubIndication,
+    error: errors.ImzaError,
+) -> findings.FoundSignature:
+    # Signed properties of a signature that does not verify are nobody's claims.
+    return dataclasses.replace(
+        found, intact=intact, failure=(sub_indication, report.Finding(error.code, error.message))
+    )
+
+
+def _named(parent: etree._Element | None, local: str) -> list[etree._Element]:
+    if parent is None:
+        return []
+    spaces = (*XADES_NAMESPACES, XADES_141)
+    return [one for space in spaces for one in parent.iter(f"{{{space}}}{local}")]
+
+
+def _signed(qualifying: etree._Element | None, local: str) -> list[etree._Element]:
+    """Elements of the signed properties with a name."""
+    if qualifying is None:
+        return []
+    space = etree.QName(qualifying).namespace
+    return _named(qualifying.find(f"{{{space}}}SignedProperties"), local)
+
+
+def _unsigned(qualifying: etree._Element | None, local: str) -> list[etree._Element]:
+    """Direct entries of the unsigned signature properties with a name."""
+    if qualifying is None:
+        return []
+    space = etree.QName(qualifying).namespace
+    holder = qualifying.find(
+        f"{{{space}}}UnsignedProperties/{{{space}}}UnsignedSignatureProperties"
+    )
+    if holder is None:
+        return []
+    return [
+        one
+        for one in holder.iterchildren(etree.Element)
+        if etree.QName(one).localname == local
+        and etree.QName(one).namespace in (*XADES_NAMESPACES, XADES_141)
+    ]
