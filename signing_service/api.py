@@ -19,6 +19,7 @@ from fastapi import responses
 
 from pki import access, certificates, errors, web
 from signing_service import (
+    document_store,
     documents,
     flow,
     parameters,
@@ -219,16 +220,16 @@ def _idempotency_key(request: fastapi.Request) -> str | None:
 def _document(
     service: flow.SigningService, session_id: str, client_id: str
 ) -> responses.StreamingResponse:
-    file, document, level, format_ = _open_document(service, session_id, client_id)
-    quoted = urllib.parse.quote(document.name.encode("utf-8", "replace"))
+    file, signed = _open_document(service, session_id, client_id)
+    quoted = urllib.parse.quote(signed.document.name.encode("utf-8", "replace"))
     return responses.StreamingResponse(
         _chunks(file),
-        media_type=MEDIA_TYPES[format_],
+        media_type=MEDIA_TYPES[signed.format],
         headers={
             "Content-Length": str(os.fstat(file.fileno()).st_size),
             # RFC 6266 4.3: the name in UTF-8, whatever the letters.
             "Content-Disposition": f"attachment; filename*=UTF-8''{quoted}",
-            "Imza-Level": level.label,
+            "Imza-Level": signed.level.label,
             "X-Content-Type-Options": "nosniff",
         },
     )
@@ -236,14 +237,15 @@ def _document(
 
 def _open_document(
     service: flow.SigningService, session_id: str, client_id: str
-) -> tuple[BinaryIO, documents.Document, documents.SignatureLevel, documents.SignatureFormat]:
-    while True:
+) -> tuple[BinaryIO, documents.SignedDocument]:
+    for _ in documents.SignatureLevel:
         signed = flow.signed_document(service, session_id, client_id, service.clock.now())
         try:
-            return signed.document.path.open("rb"), signed.document, signed.level, signed.format
+            return signed.document.path.open("rb"), signed
         except FileNotFoundError:
-            # Raised to the next level in this moment; that one is there now.
+            # Raised to the next level in this moment, whose file is there now.
             continue
+    raise document_store.DocumentMissingError(f"the document of session {session_id} is missing")
 
 
 def _chunks(file: BinaryIO) -> Iterator[bytes]:

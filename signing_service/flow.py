@@ -8,6 +8,7 @@ work goes on where the last stored file and the last recorded level say.
 import dataclasses
 import datetime
 import hashlib
+import logging
 import pathlib
 
 import sqlalchemy.exc
@@ -29,6 +30,8 @@ from signing_service import (
 )
 from tsa import client as tsa_client
 from tsa import messages
+
+log = logging.getLogger(__name__)
 
 LEASE = datetime.timedelta(minutes=2)
 """For how long a worker has a session to itself; more than any step takes."""
@@ -285,7 +288,10 @@ def raise_level(
                 _make_level(service, row, step, target, at)
         except errors.PeerError as error:
             return _postpone(service, session_id, error, at)
-        except (errors.InputError, errors.StateError, errors.PolicyError) as error:
+        except errors.ImzaError as error:
+            # What was stored has changed, a certificate was revoked meanwhile, or the document
+            # does not take the next level: waiting would not help.
+            log.error("session_failed session=%s code=%s", session_id, error.code)
             return _fail(service, session_id, error, at)
         failpoints.reach("document-embedded")
         _record_level(service, session_id, step, at)
