@@ -132,8 +132,11 @@ def parse(certificate_der: bytes) -> x509.Certificate:
         )
     try:
         certificate = x509.load_der_x509_certificate(certificate_der)
-    except ValueError as error:
+    except (ValueError, x509.InvalidVersion) as error:
         raise CertificateError("expected a DER certificate, got something else") from error
+    if certificate.serial_number <= 0:
+        # RFC 5280 4.1.2.2; the library only warns of it.
+        raise CertificateError("expected a positive serial number")
     # The library decodes names, keys and extensions only when asked: asking here means that
     # nothing below can fail later.
     read(certificate)
