@@ -84,7 +84,7 @@ def subject_name(applicant: Applicant, settings: ca_settings.Settings) -> x509.N
     """
     person = applicant.person
     surname = person.surname
-    if settings.test and TEST_MARK not in f"{person.surname} {person.given_name}".split():
+    if settings.test and TEST_MARK not in f"{person.surname} {person.given_name}":
         surname = f"{TEST_MARK} {surname}"
     room = MAX_COMMON_NAME - len(person.person_code) - 2
     given_name = person.given_name

@@ -2,11 +2,14 @@
 
 import base64
 import binascii
+import contextlib
 import dataclasses
 import datetime
 import enum
+import json
+import pathlib
 import urllib.parse
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from pki import errors, outbound, status
 
@@ -15,6 +18,12 @@ class RegistrationAnswerError(outbound.PeerAnswerError):
     """The CA answered with something that is not what its API says."""
 
     code = "registration-answer"
+
+
+class CredentialsError(errors.InputError):
+    """The credentials file is not what was expected."""
+
+    code = "wrong-credentials-file"
 
 
 class RegistrationRefusedError(errors.PolicyError):
@@ -246,6 +255,73 @@ class RegistrationClient:
         if not isinstance(answer, dict):
             raise RegistrationAnswerError("expected a JSON object from the CA", reply=reply)
         return answer
+
+
+@contextlib.contextmanager
+def open_client(server: str | None, credentials: pathlib.Path) -> Iterator[RegistrationClient]:
+    """Open a client with the credentials of a file, and close it afterwards.
+
+    Args:
+        server: The CA zone's base address; None takes the one in the file.
+        credentials: A client object (`client_id`, `client_secret`), or a sandbox.json.
+
+    Raises:
+        CredentialsError: The file is unreadable or has no such client.
+    """
+    content = _read_credentials(credentials)
+    found = content.get("registration_client", content)
+    base_url = server or content.get("base_url")
+    if not isinstance(found, dict) or not {"client_id", "client_secret"} <= set(found):
+        raise CredentialsError(f"{credentials}: expected client_id and client_secret")
+    if not isinstance(base_url, str):
+        raise CredentialsError(f"{credentials}: has no base_url: name the server")
+    trust = content.get("tls_ca_pem") if base_url.startswith("https:") else None
+    client = outbound.Client(trust_pem=pathlib.Path(str(trust)) if trust else None)
+    try:
+        yield RegistrationClient(client, base_url, lambda: _fetch_token(client, base_url, found))
+    finally:
+        client.close()
+
+
+def _read_credentials(path: pathlib.Path) -> Mapping[str, object]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise CredentialsError(f"{path}: cannot be read ({error.strerror})") from error
+    except (ValueError, RecursionError) as error:
+        raise CredentialsError(f"{path}: expected JSON") from error
+    if not isinstance(content, dict):
+        raise CredentialsError(f"{path}: expected a JSON object")
+    return content
+
+
+def _fetch_token(client: outbound.Client, base_url: str, found: Mapping[str, object]) -> str:
+    """Get a token by client credentials (RFC 6749 4.4)."""
+    form = {
+        "grant_type": "client_credentials",
+        "scope": "register",
+        "client_id": str(found["client_id"]),
+        "client_secret": str(found["client_secret"]),
+    }
+    try:
+        answer = client.send(
+            "POST",
+            f"{base_url.rstrip('/')}/oauth2/token",
+            body=urllib.parse.urlencode(form).encode("ascii"),
+            content_type="application/x-www-form-urlencoded",
+            accept="application/json",
+        ).json()
+    except outbound.PeerAnswerError as error:
+        if error.reply is not None and error.reply.status in {400, 401, 403}:
+            raise RegistrationRefusedError(
+                "the CA does not accept this client_id, client_secret or scope",
+                problem_code="invalid-client",
+            ) from error
+        raise
+    token = answer.get("access_token") if isinstance(answer, dict) else None
+    if not isinstance(token, str):
+        raise _unexpected("access_token")
+    return token
 
 
 def _refusal(error: outbound.PeerAnswerError) -> errors.ImzaError:

@@ -1,0 +1,394 @@
+"""`imza ca …`: the CA administrator's work.
+
+`init` works on the keys and the database that the settings file names; everything else is a
+client of the registration API, as any registration office would be.
+"""
+
+import datetime
+import json
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+_SERVER = click.option("--server", help="The CA zone's address; default: the one in the file.")
+_CREDENTIALS = click.option(
+    "--credentials",
+    required=True,
+    type=click.Path(path_type=pathlib.Path, dir_okay=False),
+    help="A file with client_id and client_secret, or a sandbox.json.",
+)
+
+UPGRADE_DATABASE = "imza.upgrade_database"
+"""Where the root command leaves the function that brings a database to the newest revision: it
+knows the tables of every package, and this package does not."""
+
+
+@click.group()
+def group() -> None:
+    """The CA administrator's work."""
+
+
+@group.command(epilog="Example: imza ca init --config /etc/imza/ca.toml")
+@click.option(
+    "--config",
+    required=True,
+    type=click.Path(path_type=pathlib.Path, dir_okay=False),
+    help="The settings file: [database], [keystore] and [ca] are read.",
+)
+@_JSON
+@click.pass_context
+def init(context: click.Context, config: pathlib.Path, as_json: bool) -> None:
+    """Make the root, the issuing CAs, their responders and a time-stamping unit.
+
+    A second run changes nothing.
+    """
+    from ca import hierarchy
+    from ca import settings as ca_settings
+    from pki import certificates, clock, database, settings
+    from pki.keystore import settings as keystore_settings
+
+    tables = settings.read_file(config)
+    section = settings.read_section(ca_settings.Settings, tables.get("ca", {}), name="ca")
+    keystore = settings.read_section(
+        keystore_settings.Settings, tables.get("keystore", {}), name="keystore"
+    )
+    engine = database.connect(_database_url(tables.get("database")))
+    upgrade = context.find_root().meta.get(UPGRADE_DATABASE)
+    if upgrade is not None:
+        upgrade(engine)
+    keys = keystore_settings.open_store(keystore)
+    try:
+        made = hierarchy.initialise(
+            database.session_factory(engine), keys, section, clock.SystemClock().now()
+        )
+    finally:
+        keys.close()
+        engine.dispose()
+    authorities = [
+        {
+            "name": name,
+            "subject": certificates.name_text(one.certificate.subject),
+            "sha256": certificates.sha256(one.certificate),
+            "not_after": one.certificate.not_valid_after_utc.isoformat().replace("+00:00", "Z"),
+        }
+        for name, one in made.authorities.items()
+    ]
+    _print(
+        {"authorities": authorities},
+        as_json,
+        [f"{one['name']:<16}{one['subject']}\n{'':<16}SHA-256 {one['sha256']}"
+         for one in authorities],
+    )  # fmt: skip
+
+
+@group.command(
+    epilog="Example: imza ca request --credentials w/sandbox.json --category citizen --country AZ"
+    " --person-code 5AB12CD --surname Əliyeva --given-name Günay --officer A --document P1"
+)
+@_CREDENTIALS
+@_SERVER
+@click.option("--category", required=True, type=click.Choice(["citizen", "business", "official"]))
+@click.option("--country", required=True, help="Of the person's number, such as AZ.")
+@click.option("--person-code", required=True, help="The person's number.")
+@click.option("--surname", required=True)
+@click.option("--given-name", required=True)
+@click.option("--organisation-country")
+@click.option("--organisation-code")
+@click.option("--organisation-name")
+@click.option("--title", help="The person's position in the organisation.")
+@click.option("--officer", required=True, help="Who checked the person's identity.")
+@click.option("--document", required=True, help="The identity document that was seen.")
+@_JSON
+def request(
+    credentials: pathlib.Path,
+    server: str | None,
+    category: str,
+    country: str,
+    person_code: str,
+    surname: str,
+    given_name: str,
+    organisation_country: str | None,
+    organisation_code: str | None,
+    organisation_name: str | None,
+    title: str | None,
+    officer: str,
+    document: str,
+    as_json: bool,
+) -> None:
+    """Hand in an application for a person whose identity was checked."""
+    from pki import registration
+
+    organisation = None
+    if organisation_code or organisation_name:
+        organisation = registration.Organisation(
+            organisation_country or country, organisation_code or "", organisation_name or ""
+        )
+    with registration.open_client(server, credentials) as client:
+        made = client.apply(
+            registration.Category(category),
+            registration.Person(country, person_code, surname, given_name),
+            registration.Vetting(officer, document),
+            organisation=organisation,
+            title=title,
+        )
+    _print_application(made, as_json)
+
+
+@group.command(epilog="Example: imza ca approve ID --officer B --credentials w/sandbox.json")
+@click.argument("application_id")
+@click.option("--officer", required=True, help="Who approves.")
+@_CREDENTIALS
+@_SERVER
+@_JSON
+def approve(
+    application_id: str,
+    officer: str,
+    credentials: pathlib.Path,
+    server: str | None,
+    as_json: bool,
+) -> None:
+    """Approve an application."""
+    from pki import registration
+
+    with registration.open_client(server, credentials) as client:
+        made = client.approve(application_id, officer)
+    _print_application(made, as_json)
+
+
+@group.command(
+    epilog="Example: imza ca issue ID --profile sign --csr key.csr -o cert.pem"
+    " --credentials w/sandbox.json"
+)
+@click.argument("application_id")
+@click.option("--profile", required=True, type=click.Choice(["sign", "authenticate"]))
+@click.option(
+    "--csr",
+    "csr_path",
+    required=True,
+    type=click.Path(path_type=pathlib.Path, exists=True, dir_okay=False),
+    help="A PKCS#10 request, DER or PEM.",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=pathlib.Path, dir_okay=False),
+    help="Where to write the certificate and its chain as PEM.",
+)
+@_CREDENTIALS
+@_SERVER
+@_JSON
+def issue(
+    application_id: str,
+    profile: str,
+    csr_path: pathlib.Path,
+    output: pathlib.Path | None,
+    credentials: pathlib.Path,
+    server: str | None,
+    as_json: bool,
+) -> None:
+    """Get a certificate for an approved application."""
+    from pki import certificates, registration
+
+    content = csr_path.read_bytes()
+    with registration.open_client(server, credentials) as client:
+        made = client.certify(application_id, profile, _csr_der(content))
+    chain = [certificates.parse(one) for one in (made.certificate_der, *made.chain_der)]
+    pem = "".join(certificates.to_pem(one) for one in chain)
+    if output is not None:
+        output.write_text(pem, encoding="ascii")
+    serial = certificates.serial_text(made.serial_number)
+    value = {"serial_number": serial, "pem": pem, "output": str(output) if output else None}
+    _print(value, as_json, [f"serial number {serial}", *([] if output else [pem.rstrip()])])
+
+
+@group.command(epilog="Example: imza ca revoke SERIAL --reason keyCompromise --credentials FILE")
+@click.argument("serial")
+@click.option("--reason", required=True, help="As RFC 5280 spells it, such as keyCompromise.")
+@click.option(
+    "--invalidity-date",
+    type=click.DateTime(["%Y-%m-%dT%H:%M:%SZ"]),
+    help="Since when the key may be in wrong hands (UTC).",
+)
+@_CREDENTIALS
+@_SERVER
+@_JSON
+def revoke(
+    serial: str,
+    reason: str,
+    invalidity_date: datetime.datetime | None,
+    credentials: pathlib.Path,
+    server: str | None,
+    as_json: bool,
+) -> None:
+    """Revoke a certificate for good."""
+    from pki import registration, status
+
+    since = None if invalidity_date is None else invalidity_date.replace(tzinfo=datetime.UTC)
+    with registration.open_client(server, credentials) as client:
+        client.revoke(
+            _serial_number(serial),
+            status.RevocationReason.from_name(reason),
+            invalidity_date=since,
+        )
+    value = {"serial_number": serial, "status": "revoked", "reason": reason}
+    _print(value, as_json, [f"{serial} is revoked ({reason})"])
+
+
+@group.command(epilog="Example: imza ca hold SERIAL --credentials w/sandbox.json")
+@click.argument("serial")
+@_CREDENTIALS
+@_SERVER
+@_JSON
+def hold(serial: str, credentials: pathlib.Path, server: str | None, as_json: bool) -> None:
+    """Suspend a certificate until it is released."""
+    from pki import registration
+
+    with registration.open_client(server, credentials) as client:
+        client.hold(_serial_number(serial))
+    _print({"serial_number": serial, "status": "held"}, as_json, [f"{serial} is on hold"])
+
+
+@group.command(epilog="Example: imza ca release SERIAL --credentials w/sandbox.json")
+@click.argument("serial")
+@_CREDENTIALS
+@_SERVER
+@_JSON
+def release(serial: str, credentials: pathlib.Path, server: str | None, as_json: bool) -> None:
+    """End a suspension."""
+    from pki import registration
+
+    with registration.open_client(server, credentials) as client:
+        client.release(_serial_number(serial))
+    _print({"serial_number": serial, "status": "good"}, as_json, [f"{serial} is good again"])
+
+
+@group.command("list", epilog="Example: imza ca list --credentials w/sandbox.json")
+@click.option("--person-code", help="Only of people with this number.")
+@_CREDENTIALS
+@_SERVER
+@_JSON
+def list_certificates(
+    person_code: str | None, credentials: pathlib.Path, server: str | None, as_json: bool
+) -> None:
+    """List the certificates that were issued."""
+    from pki import certificates, registration
+
+    entries: list[registration.ListedCertificate] = []
+    with registration.open_client(server, credentials) as client:
+        cursor = None
+        while True:
+            page = client.list(person_code=person_code, cursor=cursor)
+            entries += page.certificates
+            cursor = page.next_cursor
+            if cursor is None:
+                break
+    value = [
+        {
+            "serial_number": certificates.serial_text(one.serial_number),
+            "issuer": one.issuer,
+            "profile": one.profile,
+            "subject": one.subject,
+            "not_before": one.not_before,
+            "not_after": one.not_after,
+            "status": one.status,
+            "reason": one.reason,
+        }
+        for one in entries
+    ]
+    lines = [
+        f"{one['serial_number']}  {one['status']:<8}{one['issuer']:<16}{one['profile']:<20}"
+        f"{one['subject']}"
+        for one in value
+    ]
+    _print({"certificates": value}, as_json, lines)
+
+
+@group.command(epilog="Example: imza ca show SERIAL --credentials w/sandbox.json")
+@click.argument("serial")
+@_CREDENTIALS
+@_SERVER
+@_JSON
+def show(serial: str, credentials: pathlib.Path, server: str | None, as_json: bool) -> None:
+    """Show one certificate."""
+    from pki import registration
+
+    with registration.open_client(server, credentials) as client:
+        found = client.show(_serial_number(serial))
+    _print(found, as_json, [f"{name:<16}{value}" for name, value in found.items()])
+
+
+@group.command(epilog="Example: imza ca crl citizen --credentials w/sandbox.json")
+@click.argument("name")
+@_CREDENTIALS
+@_SERVER
+@_JSON
+def crl(name: str, credentials: pathlib.Path, server: str | None, as_json: bool) -> None:
+    """Make an authority sign and publish a fresh CRL."""
+    from pki import registration
+
+    with registration.open_client(server, credentials) as client:
+        made = client.publish_crl(name)
+    _print(made, as_json, [f"{key:<16}{value}" for key, value in made.items()])
+
+
+@group.group()
+def audit() -> None:
+    """The audit log."""
+
+
+@audit.command(epilog="Example: imza ca audit verify --credentials w/sandbox.json")
+@_CREDENTIALS
+@_SERVER
+@_JSON
+def verify(credentials: pathlib.Path, server: str | None, as_json: bool) -> None:
+    """Recompute the audit log's chain of hashes."""
+    from pki import registration
+
+    with registration.open_client(server, credentials) as client:
+        found = client.verify_audit()
+    _print(found, as_json, [f"{found['entries']} entries, unbroken; head {found['head']}"])
+
+
+def _database_url(table: object) -> str:
+    from pki import settings
+
+    if not isinstance(table, Mapping) or not isinstance(table.get("url"), str):
+        raise settings.SettingsError("[database]: expected an entry `url`")
+    return str(table["url"])
+
+
+def _csr_der(content: bytes) -> bytes:
+    """The DER of a request that may be PEM; the CA judges what is in it."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives import serialization
+
+    if not content.lstrip().startswith(b"-----BEGIN"):
+        return content
+    try:
+        request = x509.load_pem_x509_csr(content)
+    except ValueError as error:
+        raise click.UsageError("expected a PKCS#10 request in DER or PEM") from error
+    return request.public_bytes(serialization.Encoding.DER)
+
+
+def _serial_number(text: str) -> int:
+    try:
+        return int(text, 16)
+    except ValueError as error:
+        raise click.UsageError("expected a serial number in hex") from error
+
+
+def _print_application(made: Any, as_json: bool) -> None:
+    value = {"id": made.id, "state": made.state.value, "request_hash": made.request_hash}
+    _print(value, as_json, [f"application {made.id}: {made.state.value.replace('_', ' ')}"])
+
+
+def _print(value: Mapping[str, object], as_json: bool, lines: list[str]) -> None:
+    if as_json:
+        click.echo(json.dumps(value, ensure_ascii=False))
+    else:
+        for line in lines:
+            click.echo(line)

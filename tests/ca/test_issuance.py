@@ -1,0 +1,288 @@
+import multiprocessing
+import pathlib
+import signal
+
+import pytest
+import sqlalchemy
+from cryptography import x509
+
+from ca import applications, authority, drafts, hierarchy, issuance, lint, subjects
+from pki import (
+    algorithms,
+    audit,
+    certificates,
+    clock,
+    database,
+    errors,
+    failpoints,
+    profiles,
+    registration,
+    registry,
+    status,
+)
+from tests.support import ca_world
+from tests.support.hierarchy import make_key
+
+
+def test_the_same_request_again_gives_the_same_certificate(world: ca_world.World) -> None:
+    application, csr_der = world.application(), ca_world.make_csr()
+    first = world.certify(application, csr_der=csr_der)
+    signatures = world.keys.signatures
+
+    second = world.certify(application, csr_der=csr_der)
+
+    assert second.certificate_der == first.certificate_der
+    assert world.keys.signatures == signatures
+
+
+def test_another_key_needs_another_application(world: ca_world.World) -> None:
+    application = world.application()
+    world.certify(application)
+    with pytest.raises(issuance.RequestAnsweredError):
+        world.certify(application)
+
+
+def test_a_key_serves_one_subject_and_one_use(world: ca_world.World) -> None:
+    csr_der = ca_world.make_csr()
+    application = world.application()
+    world.certify(application, "sign", csr_der)
+    with pytest.raises(issuance.KeyCertifiedError):
+        world.certify(application, "authenticate", csr_der)
+    with pytest.raises(issuance.KeyCertifiedError):
+        world.certify(world.application(ca_world.GEORGIAN), "sign", csr_der)
+
+
+@pytest.mark.parametrize(
+    ("person", "category"),
+    [
+        (ca_world.CITIZEN, registration.Category.CITIZEN),
+        (ca_world.GEORGIAN, registration.Category.BUSINESS),
+        (ca_world.ESTONIAN, registration.Category.OFFICIAL),
+    ],
+)
+@pytest.mark.clause("EN 319 412-2", "4.2.4")
+def test_the_certificate_names_the_vetted_person_as_the_document_does(
+    world: ca_world.World, person: registration.Person, category: registration.Category
+) -> None:
+    issued = world.certify(world.application(person, category))
+
+    facts = certificates.read(certificates.parse(issued.certificate_der))
+    assert facts.given_name == person.given_name
+    assert (facts.surname or "").removeprefix("TEST ") == person.surname
+    assert facts.identifier == f"PNO{person.country}-{person.person_code}"
+    assert facts.common_name == f"{facts.surname},{facts.given_name},{facts.person_code}"
+    assert "TEST" in facts.subject
+    assert "TEST" in facts.issuer
+    assert facts.is_for_signing
+    assert facts.qualified.secure_device
+    assert (facts.organisation is None) == (category is registration.Category.CITIZEN)
+
+
+def test_the_chain_leads_from_the_certificate_to_the_root(world: ca_world.World) -> None:
+    issued = world.certify(world.application())
+    chain = [certificates.parse(one) for one in (issued.certificate_der, *issued.chain_der)]
+    for certificate, issuer in zip(chain, [*chain[1:], chain[-1]], strict=True):
+        certificates.check_issued_by(certificate, issuer)
+    assert len(chain) == 3
+
+
+@pytest.mark.parametrize("kind", list(algorithms.KeyKind))
+def test_every_kind_of_key_can_be_certified(
+    world: ca_world.World, kind: algorithms.KeyKind
+) -> None:
+    issued = world.certify(world.application(), csr_der=ca_world.make_csr(kind))
+    assert certificates.read(certificates.parse(issued.certificate_der)).key_kind is kind
+
+
+def test_the_bytes_were_recorded_before_they_were_signed(world: ca_world.World) -> None:
+    issued = world.certify(world.application())
+    with world.sessions() as session:
+        row = registry.find_row(session, issued.record.serial_number)
+        assert row.to_be_signed_der == authority.to_be_signed(issued.certificate_der)
+        events = session.scalars(
+            sqlalchemy.select(audit.EntryRow.event)
+            .where(audit.EntryRow.details.contains(row.serial_number))
+            .order_by(audit.EntryRow.number)
+        ).all()
+        assert events == ["certificate.intended", "certificate.issued"]
+        audit.verify(session)
+
+
+def test_a_key_that_fails_after_signing_leaves_a_revoked_serial(world: ca_world.World) -> None:
+    application, csr_der = world.application(), ca_world.make_csr()
+    key = world.keys.counted["ca-citizen"]
+    key.fails_with = errors.DeviceError("the session was lost", retriable=True)
+    with pytest.raises(errors.DeviceError):
+        world.certify(application, csr_der=csr_der)
+    key.fails_with = None
+
+    with world.sessions() as session:
+        row = session.scalars(
+            sqlalchemy.select(registry.CertificateRow).where(
+                registry.CertificateRow.state == registry.CertificateState.ABANDONED.value
+            )
+        ).one()
+        found = registry.status_of(session, "citizen", int(row.serial_number, 16))
+        assert found is not None
+        assert not found.is_good
+        assert int(row.serial_number, 16) in registry.revoked(session, "citizen")
+    again = world.certify(application, csr_der=csr_der)
+    assert again.record.serial_number != int(row.serial_number, 16)
+
+
+def test_a_key_that_signs_something_else_is_noticed(world: ca_world.World) -> None:
+    twin_der = drafts.build_twin(_draft(world))
+    key = world.keys.counted["ca-citizen"]
+
+    class OtherKey:
+        label = "other"
+        public_key = key.public_key
+
+        def sign(self, representation: object) -> object:
+            return world.keys.counted["ca-business"].sign(representation)  # type: ignore[arg-type]
+
+    with pytest.raises(errors.InputError):
+        authority.sign_like(twin_der, OtherKey())  # type: ignore[arg-type]
+
+
+def test_an_intent_is_neither_good_nor_handed_out(world: ca_world.World) -> None:
+    draft = _draft(world)
+    request = issuance.IssuanceRequest("application/x/sign", "test")
+    issuance._record_intent(world.sessions, drafts.build_twin(draft), draft, request, world.at)
+
+    with world.sessions() as session:
+        assert registry.status_of(session, "citizen", draft.serial_number) is None
+    with pytest.raises(issuance.RequestInProgressError):
+        issuance.issue_certificate(world.sessions, draft, request, world.settings, world.at)
+
+    assert issuance.reconcile(world.sessions, world.at) == (draft.serial_number,)
+    with world.sessions() as session:
+        found = registry.status_of(session, "citizen", draft.serial_number)
+    assert found == status.CertificateStatus(world.at, status.RevocationReason.unspecified, None)
+    assert issuance.reconcile(world.sessions, world.at) == ()
+
+
+def test_a_process_whose_intent_was_abandoned_stores_nothing(world: ca_world.World) -> None:
+    draft = _draft(world)
+    request = issuance.IssuanceRequest("application/x/sign", "test")
+    twin_der = drafts.build_twin(draft)
+    row_id = issuance._record_intent(world.sessions, twin_der, draft, request, world.at)
+    certificate_der = authority.sign_like(twin_der, draft.issuer.key)
+    issuance.reconcile(world.sessions, world.at)
+
+    with pytest.raises(issuance.IssuanceAbandonedError):
+        issuance._store(world.sessions, row_id, certificate_der, request, world.at)
+    with world.sessions() as session:
+        assert registry.find_issued(session, certificate_der) is None
+
+
+def test_no_certificate_outlives_its_issuer(world: ca_world.World) -> None:
+    issuer = world.hierarchy.authorities["citizen"].issuer
+    late = issuer.not_after - (profiles.SIGN.validity / 2)
+    issued = world.certify(world.application(), at=late)
+    assert issued.record.not_after == issuer.not_after
+    with pytest.raises(drafts.ProfileRefusedError):
+        world.certify(world.application(ca_world.GEORGIAN), at=issuer.not_after)
+
+
+def test_a_changed_application_is_not_certified(world: ca_world.World) -> None:
+    application = world.application()
+    with world.sessions() as session:
+        from ca import tables
+
+        row = session.get(tables.ApplicationRow, application)
+        assert row is not None
+        row.surname = "Başqa"
+        session.commit()
+    with pytest.raises(applications.ApplicationAlteredError):
+        world.certify(application)
+
+
+@pytest.mark.parametrize("failpoint", ["intent-recorded", "certificate-signed"])
+def test_a_killed_process_leaves_no_certificate_unknown(
+    tmp_path: pathlib.Path, failpoint: str
+) -> None:
+    url = f"sqlite:///{tmp_path}/ca.sqlite"
+    engine = database.connect(url)
+    database.Base.metadata.create_all(engine)
+    sessions = database.session_factory(engine)
+    at = clock.whole_seconds(clock.SystemClock().now())
+    signed = tmp_path / "signed"
+    process = multiprocessing.get_context("spawn").Process(
+        target=_issue_and_die, args=(url, failpoint, str(signed))
+    )
+    process.start()
+    process.join(60)
+    assert process.exitcode == -signal.SIGKILL
+
+    with sessions() as session:
+        open_intents = session.scalars(
+            sqlalchemy.select(registry.CertificateRow).where(
+                registry.CertificateRow.state == registry.CertificateState.INTENDED.value
+            )
+        ).all()
+    assert len(open_intents) == 1
+    serial = int(open_intents[0].serial_number, 16)
+    # What the key signed before the kill, if it got that far, is exactly what was recorded.
+    assert signed.exists() == (failpoint == "certificate-signed")
+    if signed.exists():
+        recorded = algorithms.HashAlgorithm.SHA384.digest(open_intents[0].to_be_signed_der)
+        assert signed.read_bytes() == recorded
+
+    assert issuance.reconcile(sessions, at) == (serial,)
+    with sessions() as session:
+        found = registry.status_of(session, "citizen", serial)
+        assert found is not None
+        assert not found.is_good
+        audit.verify(session)
+    engine.dispose()
+
+
+def _issue_and_die(url: str, failpoint: str, signed: str) -> None:
+    engine = database.connect(url)
+    at = clock.whole_seconds(clock.SystemClock().now())
+    world = ca_world.make_world(database.session_factory(engine), at)
+    key = world.keys.counted["ca-citizen"]
+    sign = key.sign
+
+    def sign_and_note(representation: object) -> object:
+        value = sign(representation)  # type: ignore[arg-type]
+        pathlib.Path(signed).write_bytes(representation.hash)  # type: ignore[attr-defined]
+        return value
+
+    key.sign = sign_and_note  # type: ignore[method-assign,assignment]
+    failpoints.arm(failpoint)
+    world.certify(world.application())
+
+
+def test_a_broken_twin_is_neither_recorded_nor_signed(world: ca_world.World) -> None:
+    draft = _draft(world, not_before=world.at.replace(year=world.at.year - 30))
+    signatures = world.keys.signatures
+    with pytest.raises(lint.LintError):
+        issuance.issue_certificate(
+            world.sessions, draft, issuance.IssuanceRequest("x", "test"), world.settings, world.at
+        )
+    assert world.keys.signatures == signatures
+    with world.sessions() as session, pytest.raises(registry.CertificateNotFoundError):
+        registry.find_row(session, draft.serial_number)
+
+
+def _draft(world: ca_world.World, **changes: object) -> drafts.CertificateDraft:
+    import dataclasses
+
+    applicant = subjects.Applicant(registration.Category.CITIZEN, ca_world.CITIZEN)
+    draft = drafts.draft_certificate(
+        profiles.SIGN,
+        world.hierarchy.authorities["citizen"].issuer,
+        subjects.subject_name(applicant, world.settings),
+        make_key(algorithms.KeyKind.P256).public_key(),
+        world.settings,
+        world.at,
+    )
+    return dataclasses.replace(draft, **changes)  # type: ignore[arg-type]
+
+
+def test_the_root_certifies_itself_and_nobody_else_does(world: ca_world.World) -> None:
+    root = world.hierarchy.authorities[hierarchy.ROOT].certificate
+    assert root.subject == root.issuer
+    assert isinstance(root, x509.Certificate)

@@ -1,0 +1,147 @@
+"""A whole CA for tests: database, keys in memory, hierarchy, and people to certify."""
+
+import dataclasses
+import datetime
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.x509.oid import NameOID
+from sqlalchemy import orm
+
+from ca import applications, hierarchy, subjects
+from ca import settings as ca_settings
+from pki import algorithms, registration, signature
+from pki.keystore import store
+from tests.support.hierarchy import MemoryKeyStore, make_key
+
+SETTINGS = ca_settings.Settings(
+    country="AZ",
+    organisation_name="Nümunə Sertifikat Mərkəzi",
+    organisation_code="1234567890",
+    base_url="http://pki.example.com",
+    disclosures=(
+        ca_settings.Disclosure("https://pki.example.com/pds/en.pdf", "en"),
+        ca_settings.Disclosure("https://pki.example.com/pds/az.pdf", "az"),
+    ),
+    test=True,
+)
+
+ORGANISATION = registration.Organisation("AZ", "9876543210", "TEST Ağıllı Çörəkçi MMC")
+CITIZEN = registration.Person("AZ", "5AB12CD", "Əliyeva-Şıxlı", "Günay Öztürk")
+GEORGIAN = registration.Person("GE", "01234567890", "გიორგაძე", "ნინო")
+ESTONIAN = registration.Person("EE", "60001019906", "O\u2019CONNEŽ-ŠUSLIK TESTNUMBER", "MARY ÄNN")
+VETTING = registration.Vetting("officer-1", "P1234567")
+
+
+class CountingKey:
+    """A key handle that counts its signatures, and can be told to fail after signing."""
+
+    def __init__(self, handle: store.KeyHandle) -> None:
+        self._handle = handle
+        self.signatures = 0
+        self.fails_with: Exception | None = None
+
+    @property
+    def label(self) -> str:
+        return self._handle.label
+
+    @property
+    def public_key(self) -> algorithms.PublicKey:
+        return self._handle.public_key
+
+    def sign(
+        self, representation: signature.DataToBeSignedRepresentation
+    ) -> signature.SignatureValue:
+        self.signatures += 1
+        value = self._handle.sign(representation)
+        if self.fails_with is not None:
+            raise self.fails_with
+        return value
+
+
+class CountingKeyStore(MemoryKeyStore):
+    """A key store in memory whose keys count."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.counted: dict[str, CountingKey] = {}
+
+    def open_key(self, label: str) -> CountingKey:  # type: ignore[override]
+        if label not in self.counted:
+            self.counted[label] = CountingKey(super().open_key(label))
+        return self.counted[label]
+
+    @property
+    def signatures(self) -> int:
+        return sum(one.signatures for one in self.counted.values())
+
+
+@dataclasses.dataclass
+class World:
+    """A CA that was initialised at `at`."""
+
+    sessions: orm.sessionmaker[orm.Session]
+    keys: CountingKeyStore
+    hierarchy: hierarchy.Hierarchy
+    settings: ca_settings.Settings
+    at: datetime.datetime
+
+    def application(
+        self,
+        person: registration.Person = CITIZEN,
+        category: registration.Category = registration.Category.CITIZEN,
+    ) -> str:
+        """An approved application's id."""
+        organisation = None if category is registration.Category.CITIZEN else ORGANISATION
+        applicant = subjects.Applicant(
+            category, person, organisation, "Baş mühasib" if organisation else None
+        )
+        with self.sessions() as session:
+            made = applications.record_application(
+                session, applicant, VETTING, self.at, actor="test"
+            )
+            if made.state is registration.ApplicationState.AWAITING_APPROVAL:
+                applications.approve_application(
+                    session, made.id, "officer-2", self.at, actor="test"
+                )
+            session.commit()
+        return made.id
+
+    def certify(
+        self,
+        application_id: str,
+        profile: str = "sign",
+        csr_der: bytes | None = None,
+        at: datetime.datetime | None = None,
+    ) -> applications.Issued:
+        """A certificate for an application."""
+        return applications.certify_application(
+            self.sessions,
+            self.hierarchy,
+            application_id,
+            profile,
+            csr_der or make_csr(),
+            at or self.at,
+            actor="test",
+        )
+
+
+def make_world(
+    sessions: orm.sessionmaker[orm.Session],
+    at: datetime.datetime,
+    settings: ca_settings.Settings = SETTINGS,
+) -> World:
+    """Initialise a CA in an empty database."""
+    keys = CountingKeyStore()
+    made = hierarchy.initialise(sessions, keys, settings, at)
+    return World(sessions, keys, made, settings, at)
+
+
+def make_csr(
+    kind: algorithms.KeyKind = algorithms.KeyKind.P256, key: algorithms.PrivateKey | None = None
+) -> bytes:
+    """A PKCS#10 request in DER by a new key, or by the one given."""
+    key = key or make_key(kind)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "whatever is asked for")])
+    request = x509.CertificateSigningRequestBuilder().subject_name(name)
+    return request.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.DER)
