@@ -32,6 +32,9 @@ MIN_WAIT_MS = 1_000
 MAX_WAIT_MS = 120_000
 """Bounds of a long poll; other values are silently moved into them (Mobile-ID REST 3.3.4)."""
 
+WINDOW_MARGIN_S = 0.05
+"""Timers may fire a little early; the answer window must really be over then."""
+
 DATABASE_CALLS_AT_ONCE = 16
 """As many as the connection pool serves; further ones wait in the event loop."""
 
@@ -95,7 +98,7 @@ def routes(
             if found.result is not None:
                 return schemas.session_status(found, operation)
             # The answer window may close before the caller's patience ends.
-            window_s = (found.answer_by - present.now()).total_seconds()
+            window_s = (found.answer_by - present.now()).total_seconds() + WINDOW_MARGIN_S
             woken = await wait.woken(max(0.0, min(wait_s, window_s)))
         if woken is waiting.Woken.DISPLACED or (
             woken is waiting.Woken.TIMED_OUT and wait_s < window_s

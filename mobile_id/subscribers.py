@@ -11,7 +11,7 @@ from cryptography import x509
 from sqlalchemy import orm
 
 from mobile_id import addressee, results
-from pki import algorithms, database, errors, person_codes
+from pki import access, algorithms, database, errors, person_codes
 
 
 class SubscriberExistsError(errors.StateError):
@@ -26,7 +26,7 @@ class SubscriberNotFoundError(errors.NotFoundError):
     code = "subscriber-not-found"
 
 
-class DeviceSecretError(errors.AccessError):
+class DeviceSecretError(access.InvalidTokenError):
     """The phone did not show the secret that it was given."""
 
     code = "device-secret-wrong"

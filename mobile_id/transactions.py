@@ -10,6 +10,7 @@ The three on the right are final: no call leads out of them.
 
 import datetime
 import enum
+import re
 import uuid
 from collections.abc import Mapping
 
@@ -18,6 +19,9 @@ from sqlalchemy import orm
 
 from mobile_id import results
 from pki import algorithms, database, errors, signature
+
+ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+"""What `new_id` makes."""
 
 
 class TransactionStateError(errors.StateError):
@@ -167,6 +171,9 @@ def load(session: orm.Session, transaction_id: str) -> TransactionRow:
     Raises:
         TransactionNotFoundError: There is none.
     """
+    # Anything can stand in a path; not every database takes every text.
+    if not ID.fullmatch(transaction_id):
+        raise TransactionNotFoundError("there is no such transaction")
     row = session.get(TransactionRow, transaction_id, with_for_update=True)
     if row is None:
         raise TransactionNotFoundError("there is no such transaction")
