@@ -78,7 +78,7 @@ class ModuleCard:
         return self._reader
 
     def certificate(
-        self, purpose: signing_card.KeyPurpose = signing_card.KeyPurpose.SIGN
+        self, purpose: signing_card.Purpose = signing_card.Purpose.SIGN
     ) -> x509.Certificate:
         """Read a certificate."""
         with self._tokens() as tokens:
@@ -88,7 +88,7 @@ class ModuleCard:
         self,
         representation: signature.DataToBeSignedRepresentation,
         pin: card_pin.Pin,
-        purpose: signing_card.KeyPurpose = signing_card.KeyPurpose.SIGN,
+        purpose: signing_card.Purpose = signing_card.Purpose.SIGN,
     ) -> signature.SignatureValue:
         """Sign a hash."""
         with self._tokens() as tokens:
@@ -184,7 +184,7 @@ class ModuleCard:
 
 
 def _find_certificate(
-    tokens: list[Any], purpose: signing_card.KeyPurpose
+    tokens: list[Any], purpose: signing_card.Purpose
 ) -> tuple[Any, bytes, x509.Certificate]:
     """Return token, key id and certificate for a purpose, told apart by the key usage.
 
@@ -207,13 +207,13 @@ def _find_certificate(
     raise signing_card.CertificateMissingError(purpose)
 
 
-def _purpose_of(facts: certificates.CertificateFacts) -> signing_card.KeyPurpose | None:
+def _purpose_of(facts: certificates.CertificateFacts) -> signing_card.Purpose | None:
     if facts.is_authority:
         return None
     if facts.is_for_signing:
-        return signing_card.KeyPurpose.SIGN
+        return signing_card.Purpose.SIGN
     if certificates.KeyUsage.digitalSignature in facts.key_usage:
-        return signing_card.KeyPurpose.AUTHENTICATE
+        return signing_card.Purpose.AUTHENTICATE
     return None
 
 

@@ -7,8 +7,8 @@ from card_reader import piv, piv_session, readers, signing_card
 from pki import algorithms, certificates, errors, signature
 
 _SLOTS = {
-    signing_card.KeyPurpose.SIGN: piv.KeySlot.SIGNATURE,
-    signing_card.KeyPurpose.AUTHENTICATE: piv.KeySlot.AUTHENTICATION,
+    signing_card.Purpose.SIGN: piv.KeySlot.SIGNATURE,
+    signing_card.Purpose.AUTHENTICATE: piv.KeySlot.AUTHENTICATION,
 }
 
 
@@ -25,7 +25,7 @@ class PcscCard:
         return self._reader
 
     def certificate(
-        self, purpose: signing_card.KeyPurpose = signing_card.KeyPurpose.SIGN
+        self, purpose: signing_card.Purpose = signing_card.Purpose.SIGN
     ) -> x509.Certificate:
         """Read a certificate."""
         with readers.Connection(self._reader) as connection:
@@ -35,7 +35,7 @@ class PcscCard:
         self,
         representation: signature.DataToBeSignedRepresentation,
         pin: card_pin.Pin,
-        purpose: signing_card.KeyPurpose = signing_card.KeyPurpose.SIGN,
+        purpose: signing_card.Purpose = signing_card.Purpose.SIGN,
     ) -> signature.SignatureValue:
         """Sign a hash."""
         with readers.Connection(self._reader) as connection:
@@ -63,7 +63,7 @@ class PcscCard:
 
     @staticmethod
     def _certificate(
-        session: piv_session.PivSession, purpose: signing_card.KeyPurpose
+        session: piv_session.PivSession, purpose: signing_card.Purpose
     ) -> x509.Certificate:
         certificate_der = session.read_certificate(_SLOTS[purpose])
         if certificate_der is None:

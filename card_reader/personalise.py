@@ -1,13 +1,17 @@
 """Put keys, certificates, PIN and PUK on a blank PIV card.
 
 The keys are made in the card and never leave it. The requests for certificates are signed by the
-card itself, which is the proof of possession (RFC 2986). The transport PIN, PUK and management
-key are replaced last, so that a personalisation that broke off can be begun again.
+card itself, which is the proof of possession (RFC 2986). The transport PUK, PIN and management
+key are replaced last, so that a personalisation that broke off before that can be begun again; one
+that broke off among these three is finished by hand, with the PIN letter, or the card set aside.
 """
 
 import dataclasses
 import datetime
 import hashlib
+import json
+import os
+import pathlib
 import secrets
 
 from cryptography import x509
@@ -22,8 +26,8 @@ CARD_LIFETIME = datetime.timedelta(days=5 * 365)
 """What the card says of itself in its CHUID; the certificates end before."""
 
 _SLOTS = (
-    (signing_card.KeyPurpose.AUTHENTICATE, piv.KeySlot.AUTHENTICATION),
-    (signing_card.KeyPurpose.SIGN, piv.KeySlot.SIGNATURE),
+    (signing_card.Purpose.AUTHENTICATE, piv.KeySlot.AUTHENTICATION),
+    (signing_card.Purpose.SIGN, piv.KeySlot.SIGNATURE),
 )
 
 _ECDSA_WITH_SHA256 = "1.2.840.10045.4.3.2"
@@ -42,6 +46,58 @@ class WrongCertificateError(errors.PeerError):
 
     code = "certificate-not-for-card"
     retriable = False
+
+
+class PinLetter:
+    """A new file, readable by its owner alone, that tells a card's holder the PIN and PUK.
+
+    The secrets are in it before the card has them: a card whose PIN nobody knows is waste.
+    """
+
+    def __init__(self, path: pathlib.Path) -> None:
+        """Make the file, empty.
+
+        Raises:
+            StateError: It exists, or cannot be made.
+        """
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        try:
+            os.close(os.open(path, flags, 0o600))
+        except OSError as error:
+            raise errors.StateError(
+                f"expected to make a new file {path}: {error.strerror}"
+            ) from error
+        self._path = path
+
+    def write(self, pin: card_pin.Pin, puk: card_pin.Pin, management_key: bytes) -> None:
+        """Write the secrets durably."""
+        content = {
+            "pin": pin.reveal().decode(),
+            "puk": puk.reveal().decode(),
+            "management_key": management_key.hex(),
+        }
+        with self._path.open("w", encoding="utf-8") as file:
+            json.dump(content, file, indent=2)
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def read_management_key(path: pathlib.Path) -> bytes:
+    """Read a management key: 64 hex digits, or a PIN letter's JSON.
+
+    Raises:
+        InputError: Neither.
+    """
+    try:
+        text = path.read_text(encoding="ascii").strip()
+        if text.startswith("{"):
+            text = str(json.loads(text)["management_key"])
+        key = bytes.fromhex(text)
+    except (OSError, ValueError, KeyError, RecursionError) as error:
+        raise errors.InputError(f"expected a management key in {path}") from error
+    if len(key) != len(piv.TRANSPORT_MANAGEMENT_KEY):
+        raise errors.InputError(f"expected a management key of 32 bytes, got {len(key)}")
+    return key
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,6 +151,7 @@ def personalise(
     puk: card_pin.Pin | None = None,
     management_key: bytes = piv.TRANSPORT_MANAGEMENT_KEY,
     person_code: str | None = None,
+    letter: PinLetter | None = None,
 ) -> PersonalisedCard:
     """Turn a blank card into the applicant's.
 
@@ -107,6 +164,7 @@ def personalise(
         puk: Random where None.
         management_key: The card's present one.
         person_code: Whose certificates they must be; not compared where None.
+        letter: Where the secrets are written before the card takes them over.
 
     Raises:
         ManagementKeyError: The card is not blank.
@@ -122,6 +180,9 @@ def personalise(
     card.write_object(piv.CARDHOLDER_ID_OBJECT, _cardholder_id(at))
     card.write_object(piv.CAPABILITY_OBJECT, _capabilities())
     new_pin, new_puk = pin or random_pin(6), puk or random_pin(8)
+    new_key = secrets.token_bytes(len(piv.TRANSPORT_MANAGEMENT_KEY))
+    if letter is not None:
+        letter.write(new_pin, new_puk, new_key)
     with card_pin.Pin(piv.TRANSPORT_PIN) as old_pin, card_pin.Pin(piv.TRANSPORT_PUK) as old_puk:
         card.change(piv.PUK_REFERENCE, old_puk, new_puk)
         try:
@@ -130,11 +191,10 @@ def personalise(
             # The PUK is put back, so that the card is in transport state and can be begun again.
             card.change(piv.PUK_REFERENCE, new_puk, old_puk)
             raise
-    new_key = secrets.token_bytes(len(piv.TRANSPORT_MANAGEMENT_KEY))
     card.set_management_key(new_key)
     return PersonalisedCard(
-        sign=issued[signing_card.KeyPurpose.SIGN],
-        authenticate=issued[signing_card.KeyPurpose.AUTHENTICATE],
+        sign=issued[signing_card.Purpose.SIGN],
+        authenticate=issued[signing_card.Purpose.AUTHENTICATE],
         pin=new_pin,
         puk=new_puk,
         management_key=new_key,
@@ -175,7 +235,7 @@ def _certify(
     card: piv_session.PivSession,
     ca: registration.RegistrationClient,
     application_id: str,
-    purpose: signing_card.KeyPurpose,
+    purpose: signing_card.Purpose,
     slot: piv.KeySlot,
     at: datetime.datetime,
     person_code: str | None,
@@ -198,14 +258,14 @@ def _certify(
 def _check_certificate(
     certificate: x509.Certificate,
     key: ec.EllipticCurvePublicKey,
-    purpose: signing_card.KeyPurpose,
+    purpose: signing_card.Purpose,
     at: datetime.datetime,
     person_code: str | None,
 ) -> None:
     facts = certificates.read(certificate)
     if certificate.public_key() != key:
         raise WrongCertificateError("expected a certificate for the card's key, got another key's")
-    if facts.is_for_signing is not (purpose is signing_card.KeyPurpose.SIGN):
+    if facts.is_for_signing is not (purpose is signing_card.Purpose.SIGN):
         raise WrongCertificateError(
             f"expected a certificate to {purpose.value}, got one with another key usage"
         )

@@ -1,5 +1,6 @@
 """A PIN that is never printed and is wiped after use, and what can go wrong with one."""
 
+import os
 from types import TracebackType
 from typing import Self
 
@@ -8,6 +9,8 @@ from pki import errors
 MIN_DIGITS = 6
 MAX_DIGITS = 8
 """A PIV PIN has six to eight digits (SP 800-73-4 part 2, 2.4.3)."""
+
+_MAX_LINE = 64
 
 
 class PinFormatError(errors.InputError):
@@ -115,3 +118,39 @@ class Pin:
     ) -> None:
         """Wipe."""
         self.wipe()
+
+
+def read_pin(prompt: str, descriptor: int | None, *, confirm: bool = False) -> Pin:
+    """Ask for a PIN on the terminal, or read one line of a file descriptor.
+
+    A descriptor may hold several PINs, a line each, in the order in which they are asked for.
+
+    Args:
+        prompt: What to ask for; goes to the standard error stream.
+        descriptor: Where to read instead; None asks a person.
+        confirm: Ask a person twice, for a PIN that is new.
+
+    Raises:
+        PinFormatError: Not six to eight digits.
+        InputError: The descriptor cannot be read.
+    """
+    if descriptor is None:
+        import click
+
+        text = click.prompt(
+            prompt, hide_input=True, err=True, confirmation_prompt=confirm, type=str
+        )
+        return Pin(text)
+    line = bytearray()
+    try:
+        # Byte by byte, since what follows the line belongs to whoever reads next.
+        while len(line) <= _MAX_LINE and (byte := os.read(descriptor, 1)) not in (b"", b"\n"):
+            line += byte
+    except OSError as error:
+        raise errors.InputError(
+            f"expected a PIN on file descriptor {descriptor}, cannot read it"
+        ) from error
+    try:
+        return Pin(line.decode("ascii", errors="replace").rstrip("\r"))
+    finally:
+        line[:] = bytes(len(line))

@@ -7,6 +7,7 @@ once in a process, at the first call, so it must be set before.
 import contextlib
 import dataclasses
 import enum
+import time
 from collections.abc import Iterator
 from types import TracebackType
 from typing import Any, Self
@@ -17,6 +18,12 @@ from pki import errors
 
 MAX_READERS = 64
 """More than any service offers (pcscd: 16); a longer list is refused."""
+
+MIN_RESPONSE_SIZE = 2
+"""A response ends in a status word (ISO/IEC 7816-4 5.1)."""
+
+REMOVAL_NOTICE_S = 1.0
+"""pcscd asks readers without interrupts every 0.4 s whether their card is still there."""
 
 _NEW_READER = "\\\\?PnP?\\Notification"
 """A reader that does not exist; its state changes when readers come or go."""
@@ -138,6 +145,10 @@ class Connection:
         status, response = scard.SCardTransmit(self._handle, protocol, list(command))
         if status != scard.SCARD_S_SUCCESS:
             raise removal_or(_error_of(status, self.reader), self.reader)
+        if len(response) < MIN_RESPONSE_SIZE:
+            # Some drivers call it success when the card went away in the middle.
+            silent = CardSilentError(f"the card in {self.reader!r} stopped in the middle")
+            raise removal_or(silent, self.reader)
         return bytes(response)
 
     def close(self) -> None:
@@ -211,17 +222,23 @@ def reset_card(reader: str) -> None:
 def removal_or(failure: errors.DeviceError, reader: str) -> errors.DeviceError:
     """Return why a call failed in the middle: service or card gone, or else `failure` itself.
 
-    Drivers report a pulled card in many ways, so the reader is asked instead of the error code.
+    Drivers report a pulled card in many ways, so the reader is asked instead of the error code;
+    a reader that is polled notices late, so it is asked for a while.
     """
-    try:
-        find_card(reader)
-    except ReaderServiceDownError as gone:
-        return gone
-    except (NoReaderError, NoCardError):
-        return CardRemovedError(
-            f"the card was taken out of {reader!r} before it had finished: insert it and try again"
-        )
-    return failure
+    end = time.monotonic() + REMOVAL_NOTICE_S
+    while True:
+        try:
+            find_card(reader)
+        except ReaderServiceDownError as gone:
+            return gone
+        except (NoReaderError, NoCardError):
+            return CardRemovedError(
+                f"the card was taken out of {reader!r} before it had finished:"
+                " insert it and try again"
+            )
+        if time.monotonic() > end:
+            return failure
+        time.sleep(0.02)
 
 
 def watch(timeout_s: float | None = None) -> Iterator[Event]:
@@ -312,6 +329,11 @@ def _error_of(status: int, reader: str | None) -> errors.DeviceError:
     if status in _SERVICE_DOWN:
         return ReaderServiceDownError(
             "the smart card service does not answer: start pcscd, or check PCSCLITE_CSOCK_NAME"
+        )
+    if status == scard.SCARD_W_SECURITY_VIOLATION:
+        # libpcsclite's word for a connection that closes while it says hello.
+        return ReaderServiceDownError(
+            "the smart card service hung up: it stopped, or its rules (polkit) forbid this user"
         )
     if status in _NO_READER:
         return NoReaderError(f"no card reader is called {reader!r}: see imza card list")

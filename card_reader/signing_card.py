@@ -4,6 +4,7 @@
 """
 
 import enum
+import pathlib
 from typing import Protocol
 
 from cryptography import x509
@@ -30,7 +31,7 @@ class CertificateMissingError(errors.StateError):
 
     code = "card-not-personalised"
 
-    def __init__(self, purpose: "KeyPurpose") -> None:
+    def __init__(self, purpose: "Purpose") -> None:
         """Name the purpose."""
         super().__init__(
             f"the card holds no certificate to {purpose.value}: it must be personalised first"
@@ -43,7 +44,7 @@ class WrongSignatureError(errors.DeviceError):
     code = "card-signature-wrong"
 
 
-class KeyPurpose(enum.Enum):
+class Purpose(enum.Enum):
     """What a key on the card is for; the value is the CA's name for the certificate's profile."""
 
     SIGN = "sign"
@@ -57,7 +58,7 @@ class SigningCard(Protocol):
     def reader(self) -> str:
         """The name of the reader that the card is in."""
 
-    def certificate(self, purpose: KeyPurpose = KeyPurpose.SIGN) -> x509.Certificate:
+    def certificate(self, purpose: Purpose = Purpose.SIGN) -> x509.Certificate:
         """Read a certificate; this needs no PIN.
 
         Raises:
@@ -70,7 +71,7 @@ class SigningCard(Protocol):
         self,
         representation: signature.DataToBeSignedRepresentation,
         pin: card_pin.Pin,
-        purpose: KeyPurpose = KeyPurpose.SIGN,
+        purpose: Purpose = Purpose.SIGN,
     ) -> signature.SignatureValue:
         """Sign a hash; one PIN, one signature, and the card is locked again afterwards.
 
@@ -87,6 +88,27 @@ class SigningCard(Protocol):
 
     def tries_left(self) -> int | None:
         """How many PIN tries are left; None when the card does not tell. Uses none up."""
+
+
+def open_card(reader: str | None = None, *, module: pathlib.Path | None = None) -> SigningCard:
+    """Return the card in the named reader, or in the first reader that has one.
+
+    A PKCS#11 module knows more kinds of card than our own APDUs do, so it is preferred: the one
+    named, else OpenSC's; without either, the card must be a PIV card.
+
+    Raises:
+        ReaderServiceDownError: The PC/SC service does not answer.
+        NoReaderError: No reader, or none of this name.
+        NoCardError: No card is in it.
+    """
+    # Imported here: both load native libraries, and both build on this module.
+    from card_reader import module_card, pcsc_card, readers
+
+    name = readers.find_card(reader).name
+    try:
+        return module_card.ModuleCard(name, module)
+    except module_card.ModuleMissingError:
+        return pcsc_card.PcscCard(name)
 
 
 def ecdsa_input(

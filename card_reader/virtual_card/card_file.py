@@ -17,6 +17,7 @@ import pathlib
 import secrets
 from collections.abc import Mapping
 
+from cryptography import exceptions
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
@@ -168,7 +169,7 @@ def load_private_key(pkcs8_der: bytes) -> ec.EllipticCurvePrivateKey:
     """
     try:
         key = serialization.load_der_private_key(pkcs8_der, password=None)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, exceptions.UnsupportedAlgorithm) as error:
         raise CardFileError("expected a private key in the card file") from error
     if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
         raise CardFileError("expected a private key on P-256 in the card file")
@@ -206,9 +207,12 @@ def _from_json(value: Mapping[str, object]) -> CardState:
     keys, objects = value["keys"], value["objects"]
     if not isinstance(keys, dict) or not isinstance(objects, dict):
         raise TypeError("expected objects")
+    management_key = _decode(value["management_key"])
+    if len(management_key) != len(piv.TRANSPORT_MANAGEMENT_KEY):
+        raise ValueError("expected an AES-256 key")
     return CardState(
         applet=str(value["applet"]),
-        management_key=_decode(value["management_key"]),
+        management_key=management_key,
         pin=_reference_from_json(value["pin"]),
         puk=_reference_from_json(value["puk"]),
         keys={int(slot, 16): _decode(key) for slot, key in keys.items()},

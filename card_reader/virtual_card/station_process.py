@@ -32,8 +32,10 @@ MAX_READERS = 16
 """pcscd's own limit (PCSCLITE_MAX_READERS_CONTEXTS)."""
 
 START_TIMEOUT_S = 8.0
-CARD_TIMEOUT_S = 5.0
+CARD_TIMEOUT_S = 2.0
 """pcscd looks for a card every 0.4 s; on a loaded machine it takes longer."""
+
+INSERT_ATTEMPTS = 4
 
 _SERVICE_FOLDER = pathlib.Path("/run/pcscd")
 _DRIVERS = (
@@ -79,12 +81,19 @@ class Station:
         # Another kind of card answers to reset with other historical bytes.
         other = card.state.applet == card_file.OTHER_APPLET
         atr = wire.answer_to_reset(b"otherBNK") if other else wire.answer_to_reset()
-        try:
-            self._cards[name] = wire.InsertedCard(port, applet.applet_of(card), atr)
-        except OSError as error:
-            raise readers.ReaderServiceDownError(f"the reader {name!r} is gone") from error
-        self._paths[name] = path
-        self._wait_for_card(name, present=True)
+        application = applet.applet_of(card)
+        for _ in range(INSERT_ATTEMPTS):
+            try:
+                self._cards[name] = wire.InsertedCard(port, application, atr)
+            except OSError as error:
+                raise readers.ReaderServiceDownError(f"the reader {name!r} is gone") from error
+            self._paths[name] = path
+            if self._notices(name, present=True):
+                return
+            # vpcd loses a card that comes while pcscd resets the one that was pulled: as a person
+            # would, take it out and put it in again.
+            self.remove(name)
+        raise self._unnoticed(name)
 
     def remove(self, name: str) -> None:
         """Take the card out of a reader and wait until pcscd has seen it; none there is fine."""
@@ -93,7 +102,8 @@ class Station:
         self._paths.pop(name, None)
         if card is not None:
             card.remove()
-            self._wait_for_card(name, present=False)
+            if not self._notices(name, present=False):
+                raise self._unnoticed(name)
 
     def pull_at(self, name: str, pull: wire.Pull | None) -> None:
         """Arm the removal of a card at a command."""
@@ -134,16 +144,19 @@ class Station:
             f"pcscd did not bring up {count} virtual readers: see {self._folder}/pcscd.log"
         )
 
-    def _wait_for_card(self, name: str, *, present: bool) -> None:
+    def _notices(self, name: str, *, present: bool) -> bool:
         end = time.monotonic() + CARD_TIMEOUT_S
         while time.monotonic() < end:
             found = {one.name: one.card_present for one in readers.list_readers()}
             if found.get(name) is present:
-                return
+                return True
             time.sleep(0.01)
-        raise namespaces.ReaderStationError(
-            f"pcscd did not notice within {CARD_TIMEOUT_S:.0f} s that a card was"
-            f" {'inserted into' if present else 'taken out of'} {name!r}"
+        return False
+
+    @staticmethod
+    def _unnoticed(name: str) -> namespaces.ReaderStationError:
+        return namespaces.ReaderStationError(
+            f"pcscd does not notice that a card came into or went out of {name!r}"
         )
 
 

@@ -1,11 +1,15 @@
 """Virtual cards for tests: personalised by a small CA in memory, behind APDUs or behind pcscd."""
 
+import atexit
+import base64
 import contextlib
 import dataclasses
 import datetime
+import functools
 import os
 import pathlib
 import shutil
+import tempfile
 from collections.abc import Iterator
 
 import fastapi
@@ -50,15 +54,23 @@ class SmallCA:
 
     hierarchy: hierarchy_support.Hierarchy
     certify_other_key: bool = False
-    approve_at_once: bool = False
+    applications: list[dict[str, object]] = dataclasses.field(default_factory=list)
 
     def application(self) -> fastapi.FastAPI:
         app = fastapi.FastAPI()
 
+        @app.post("/oauth2/token")
+        async def token(request: fastapi.Request) -> fastapi.responses.JSONResponse:
+            if b"client_secret=TEST-secret" not in await request.body():
+                return fastapi.responses.JSONResponse({"error": "invalid_client"}, 401)
+            return fastapi.responses.JSONResponse(
+                {"access_token": "TEST-token", "token_type": "Bearer", "expires_in": 3600}
+            )
+
         @app.post("/ra/v1/applications", status_code=201)
         def apply(body: dict[str, object]) -> dict[str, str]:
-            state = "approved" if self.approve_at_once else "awaiting_approval"
-            return {"id": "a1", "state": state, "request_hash": "00"}
+            self.applications.append(body)
+            return {"id": "a1", "state": "awaiting_approval", "request_hash": "00"}
 
         @app.post("/ra/v1/applications/a1/approval")
         def approve(body: dict[str, object]) -> dict[str, str]:
@@ -71,8 +83,6 @@ class SmallCA:
         return app
 
     def _certify(self, body: dict[str, str]) -> dict[str, object]:
-        import base64
-
         request = x509.load_der_x509_csr(base64.b64decode(body["csr"], validate=True))
         assert request.is_signature_valid
         key = request.public_key()
@@ -183,14 +193,19 @@ def copy_card(card: TestCard, path: pathlib.Path) -> TestCard:
     return dataclasses.replace(card, path=path)
 
 
-@contextlib.contextmanager
-def running_station(folder: pathlib.Path) -> Iterator[reader_station.ReaderStation]:
-    """Two virtual readers; PCSCLITE_CSOCK_NAME names them while this runs.
+@functools.cache
+def station_folder() -> pathlib.Path:
+    """One short path for the whole process: libpcsclite reads PCSCLITE_CSOCK_NAME only once."""
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="imza-card-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
-    libpcsclite reads the variable once in a process: one folder for the whole test run.
-    """
+
+@contextlib.contextmanager
+def running_station() -> Iterator[reader_station.ReaderStation]:
+    """Two virtual readers; PCSCLITE_CSOCK_NAME names them while this runs."""
     require_programs()
-    station = reader_station.ReaderStation(folder)
+    station = reader_station.ReaderStation(station_folder())
     try:
         station.start()
     except errors.DeviceError as error:
