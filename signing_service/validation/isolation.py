@@ -7,17 +7,21 @@ be killed by them. Here that costs one worker and one error, for that document a
 import contextlib
 import dataclasses
 import datetime
+import io
 import multiprocessing
+import pickle
 import queue
 import resource
+import sys
 import threading
 from collections.abc import Iterator, Sequence
 from multiprocessing import connection as mp_connection
 from multiprocessing import process as mp_process
+from typing import Any
 
 from pki import certificates, errors
 from signing_service import documents, trust
-from signing_service.validation import policy, process, report
+from signing_service.validation import evidence, policy, process, report
 
 TIME_LIMIT_S = 10.0
 """For one judgement of one document; ordinary ones take a fraction of a second."""
@@ -25,6 +29,12 @@ MEMORY_LIMIT_BYTES = 512 * 2**20
 """What a judgement may use beyond the loaded program."""
 START_LIMIT_S = 60.0
 """For a worker to load its libraries on a busy machine."""
+
+
+MAX_ANSWER_BYTES = 20 * 2**20
+"""A report of a document with a hundred signatures has some hundred kilobytes."""
+
+_ANSWER_MODULES = frozenset({report.__name__, evidence.__name__, process.__name__})
 
 
 class ValidationTimeoutError(errors.LimitError):
@@ -58,6 +68,28 @@ class _Refusal:
     message: str
 
 
+class _Answers(pickle.Unpickler):
+    """Reads what a worker sends: our report classes and times, and nothing that could run code.
+
+    A worker may have been taken over by the document it was judging.
+    """
+
+    def find_class(self, module: str, name: str) -> Any:
+        if module in _ANSWER_MODULES and "." not in name:
+            found = getattr(sys.modules[module], name)
+            if isinstance(found, type) and found.__module__ == module:
+                return found
+        if module == __name__ and name == _Refusal.__name__:
+            return _Refusal
+        if (module, name) in {
+            ("datetime", "datetime"),
+            ("datetime", "timezone"),
+            ("datetime", "timedelta"),
+        }:
+            return getattr(datetime, name)
+        raise pickle.UnpicklingError(f"a worker's answer names {module}.{name}")
+
+
 class _Worker:
     """A spawned process that judges one document at a time."""
 
@@ -78,15 +110,15 @@ class _Worker:
             if not self._ready and not self._connection.poll(START_LIMIT_S):
                 raise ValidationCrashError("the validation worker did not start")
             if not self._ready:
-                self._connection.recv()
+                self._connection.recv_bytes(MAX_ANSWER_BYTES)
                 self._ready = True
             self._connection.send(job)
             if not self._connection.poll(time_limit_s):
                 raise ValidationTimeoutError(
                     f"the document could not be judged within {time_limit_s:g} seconds"
                 )
-            answer = self._connection.recv()
-        except (EOFError, OSError) as error:
+            answer = _Answers(io.BytesIO(self._connection.recv_bytes(MAX_ANSWER_BYTES))).load()
+        except (EOFError, OSError, pickle.UnpicklingError, AttributeError, ValueError) as error:
             raise ValidationCrashError(
                 "the document made its validation worker fail, as a damaged or hostile one may"
             ) from error
@@ -192,18 +224,16 @@ def _serve(connection: mp_connection.Connection, memory_limit_bytes: int) -> Non
     from signing_service.validation import pdf_document, xml_document  # noqa: F401
 
     _limit_memory(memory_limit_bytes)
-    connection.send("ready")
+    connection.send_bytes(b"ready")
     while True:
         try:
             job: _Job = connection.recv()
         except EOFError:
             return
-        connection.send(_judge(job))
+        connection.send_bytes(pickle.dumps(_judge(job)))
 
 
 def _judge(job: _Job) -> process.Outcome | _Refusal:
-    from signing_service.validation import evidence
-
     anchors = trust.TrustAnchors(tuple(evidence.read_certificate(der) for der in job.anchors_der))
     try:
         return process.judge(
@@ -220,6 +250,12 @@ def _judge(job: _Job) -> process.Outcome | _Refusal:
         return _Refusal(ValidationCrashError.code, "the document needs more memory than is allowed")
     except RecursionError:
         return _Refusal(ValidationCrashError.code, "the document is nested too deeply")
+    except Exception as error:  # noqa: BLE001 - this process exists for what nobody foresaw
+        # Only its kind is told: its words may quote the document.
+        return _Refusal(
+            ValidationCrashError.code,
+            f"the document could not be judged ({type(error).__name__})",
+        )
 
 
 def _limit_memory(extra: int) -> None:

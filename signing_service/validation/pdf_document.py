@@ -120,7 +120,8 @@ def _read_entry(file: BinaryIO, reader: PdfFileReader, name: str, value: Any, fi
     problem = _range_problem(file, ranges, contents)
     changes, covers, note = _judge_changes(reader, name, field)
     return _Entry(
-        name=name,
+        # pyHanko's strings remember where they come from: a plain one does not.
+        name=str.__str__(name),
         subfilter=subfilter,
         is_time_stamp=is_time_stamp,
         claimed=_pdf_time(value),

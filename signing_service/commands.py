@@ -1,0 +1,320 @@
+"""`imza verify`: validate documents here, or at a service."""
+
+import datetime
+import json
+import pathlib
+import secrets
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pki import errors
+
+if TYPE_CHECKING:
+    from signing_service import documents
+    from signing_service.validation import report as reports
+
+EXIT_PASSED, EXIT_FAILED, EXIT_INDETERMINATE, EXIT_REFUSED = 0, 1, 3, 4
+_EXIT_CODES = {
+    "TOTAL-PASSED": EXIT_PASSED,
+    "INDETERMINATE": EXIT_INDETERMINATE,
+    "TOTAL-FAILED": EXIT_FAILED,
+    "NO-SIGNATURE": EXIT_FAILED,
+}
+_WORST_FIRST = (EXIT_FAILED, EXIT_REFUSED, EXIT_INDETERMINATE, EXIT_PASSED)
+
+MAX_ANSWER_BYTES = 20 * 2**20
+"""A validation report of a document with a hundred signatures has some hundred kilobytes."""
+
+
+class ServerRefusedError(errors.InputError):
+    """The service refused to validate the document."""
+
+    code = "validation-refused"
+
+
+class CredentialsError(errors.InputError):
+    """The credentials file cannot be used."""
+
+    code = "credentials-file"
+
+
+_FILE = click.Path(exists=True, dir_okay=False, path_type=pathlib.Path)
+
+
+@click.command()
+@click.argument("files", nargs=-1, required=True, type=_FILE)
+@click.option("--detached", multiple=True, type=_FILE, help="An original that a signature covers.")
+@click.option("--trust", "trust_files", multiple=True, type=_FILE, help="PEM with trust anchors.")
+@click.option("--at", "at_text", metavar="TIME", help="Judge as of this time (RFC 3339).")
+@click.option("--report", "kind", type=click.Choice(["simple", "detailed"]), default="simple")
+@click.option("--offline", is_flag=True, help="Fetch nothing; judge by what the document carries.")
+@click.option("--server", metavar="URL", help="Let a signing service validate.")
+@click.option("--credentials", type=_FILE, help="An api_client object or a sandbox.json.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON report a line, and nothing else.")
+def verify(
+    files: tuple[pathlib.Path, ...],
+    detached: tuple[pathlib.Path, ...],
+    trust_files: tuple[pathlib.Path, ...],
+    at_text: str | None,
+    kind: str,
+    offline: bool,
+    server: str | None,
+    credentials: pathlib.Path | None,
+    as_json: bool,
+) -> int:
+    r"""Validate signed documents: who signed, when, and what it is worth.
+
+    Leaves with 0 when everything passed, 1 when a document failed or has no signature, 3 when a
+    verdict is not possible with what is at hand, 4 when a document cannot be read.
+
+    \b
+    Example:
+        imza verify --trust demo/trust-anchors.pem demo/signed-by-card.pdf
+    """
+    if (server is None) != (credentials is None):
+        raise click.UsageError("--server and --credentials go together")
+    if server is not None and (trust_files or offline):
+        raise click.UsageError("--trust and --offline are for validating here, not at a --server")
+    at = None if at_text is None else _read_time(at_text)
+    codes = []
+    with _Judge(server, credentials, trust_files, detached, at, offline, as_json) as judge:
+        for number, path in enumerate(files, start=1):
+            if not as_json and len(files) > 1:
+                click.echo(f"[{number}/{len(files)}] {path.name}", err=True)
+            try:
+                answer, text = judge(path, kind == "detailed")
+            except errors.InputError as error:
+                if len(files) == 1:
+                    raise
+                _show_refusal(path, error, as_json)
+                codes.append(EXIT_REFUSED)
+                continue
+            click.echo(json.dumps(answer, ensure_ascii=False) if as_json else text)
+            codes.append(_EXIT_CODES[str(answer["overall"])])
+    return next(code for code in _WORST_FIRST if code in codes)
+
+
+class _Judge:
+    """Validates one file after the other, here or at a service."""
+
+    def __init__(
+        self,
+        server: str | None,
+        credentials: pathlib.Path | None,
+        trust_files: Sequence[pathlib.Path],
+        detached: Sequence[pathlib.Path],
+        at: datetime.datetime | None,
+        offline: bool,
+        as_json: bool,
+    ) -> None:
+        self._server = server
+        self._credentials = credentials
+        self._trust_files = trust_files
+        self._detached = detached
+        self._at = at
+        self._offline = offline
+        self._as_json = as_json
+        self._close: list[Callable[[], None]] = []
+
+    def __enter__(self) -> Callable[[pathlib.Path, bool], tuple[dict[str, Any], str]]:
+        """Open connections or workers; gives the function that validates a file."""
+        return self._local() if self._server is None else self._remote(self._server)
+
+    def __exit__(self, *_: object) -> None:
+        """Close them."""
+        for close in reversed(self._close):
+            close()
+
+    def _local(self) -> Callable[[pathlib.Path, bool], tuple[dict[str, Any], str]]:
+        from pki import clock, outbound
+        from signing_service import trust
+        from signing_service.validation import evidence, fetching, isolation, process
+
+        anchors = trust.load(self._trust_files)
+        workers = isolation.ValidationWorkers(1)
+        client = outbound.Client(max_bytes=64 * 2**20)
+        self._close += [client.close, workers.close]
+        present = clock.SystemClock()
+        over_network = fetching.fetcher(client, present)
+
+        def fetch(missing: Sequence[evidence.MissingStatus]) -> process.FetchedEvidence:
+            if not self._as_json:
+                click.echo(
+                    f"Asking the authorities for the status of {len(missing)} certificate(s) …",
+                    err=True,
+                )
+            return over_network(missing)
+
+        def judge(path: pathlib.Path, detailed: bool) -> tuple[dict[str, Any], str]:
+            report: reports.ValidationReport = workers.validate(
+                _document(path),
+                trust=anchors,
+                at=self._at or present.now(),
+                fetch=None if self._offline else fetch,
+                detached=[_document(one) for one in self._detached],
+            )
+            return report.to_json(), report.to_text(detailed=detailed)
+
+        return judge
+
+    def _remote(self, server: str) -> Callable[[pathlib.Path, bool], tuple[dict[str, Any], str]]:
+        from pki import outbound
+
+        client_id, secret, tls_ca = _read_credentials(self._credentials)
+        client = outbound.Client(timeout_s=120.0, max_bytes=MAX_ANSWER_BYTES, trust_pem=tls_ca)
+        self._close.append(client.close)
+        bearer = _fetch_token(client, server, client_id, secret)
+
+        def judge(path: pathlib.Path, detailed: bool) -> tuple[dict[str, Any], str]:
+            boundary = secrets.token_hex(16)
+            chosen = {} if self._at is None else {"at": self._at.isoformat().replace("+00:00", "Z")}
+            try:
+                reply = client.send(
+                    "POST",
+                    f"{server.rstrip('/')}/api/v1/validations",
+                    body=b"".join(_multipart(boundary, path, self._detached, chosen)),
+                    content_type=f"multipart/form-data; boundary={boundary}",
+                    headers={"Authorization": f"Bearer {bearer}"},
+                    accept="application/json",
+                )
+            except outbound.PeerAnswerError as error:
+                raise _refusal(error) from error
+            answer = reply.json()
+            if not isinstance(answer, dict) or answer.get("overall") not in _EXIT_CODES:
+                raise errors.PeerError("expected a validation report, got something else")
+            return answer, _text_of(answer, detailed)
+
+        return judge
+
+
+def _document(path: pathlib.Path) -> "documents.Document":
+    from signing_service import documents
+
+    return documents.Document(path.name, path)
+
+
+def _read_time(text: str) -> datetime.datetime:
+    try:
+        at = datetime.datetime.fromisoformat(text)
+    except ValueError as error:
+        raise click.UsageError(
+            f"--at: expected a time such as 2026-01-31T12:00:00Z: {text!r}"
+        ) from error
+    if at.tzinfo is None:
+        raise click.UsageError("--at: expected a time with a zone, such as 2026-01-31T12:00:00Z")
+    return at.astimezone(datetime.UTC)
+
+
+def _show_refusal(path: pathlib.Path, error: errors.InputError, as_json: bool) -> None:
+    """One line for a document of several that cannot be read."""
+    if not as_json:
+        click.echo(f"{path.name}: {error.message} [{error.code}]")
+        return
+    problem = {
+        "document": {"name": path.name},
+        "type": "about:blank",
+        "title": error.code.replace("-", " "),
+        "code": error.code,
+        "detail": error.message,
+        "exit_code": EXIT_REFUSED,
+    }
+    click.echo(json.dumps(problem, ensure_ascii=False))
+
+
+def _read_credentials(path: pathlib.Path | None) -> tuple[str, str, pathlib.Path | None]:
+    try:
+        content = json.loads((path or pathlib.Path()).read_text(encoding="utf-8"))
+        found = content.get("api_client") or content
+        tls = content.get("tls_ca_pem")
+        return (
+            str(found["client_id"]),
+            str(found["client_secret"]),
+            pathlib.Path(tls) if tls else None,
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        # The cause is not shown: it could quote the file.
+        raise CredentialsError(
+            "expected a credentials file with client_id and client_secret, or a sandbox.json"
+        ) from error
+
+
+def _fetch_token(client: Any, server: str, client_id: str, secret: str) -> str:
+    """OAuth 2.0 client credentials (RFC 6749 4.4)."""
+    import base64
+    import urllib.parse
+
+    from pki import outbound
+
+    # RFC 6749 2.3.1: both parts are form-encoded before they are joined.
+    pair = f"{urllib.parse.quote_plus(client_id)}:{urllib.parse.quote_plus(secret)}".encode()
+    try:
+        reply = client.send(
+            "POST",
+            f"{server.rstrip('/')}/oauth2/token",
+            body=b"grant_type=client_credentials&scope=validate",
+            content_type="application/x-www-form-urlencoded",
+            headers={"Authorization": "Basic " + base64.b64encode(pair).decode()},
+        )
+        return str(reply.json()["access_token"])
+    except outbound.PeerAnswerError as error:
+        raise _refusal(error) from error
+    except (KeyError, TypeError) as error:
+        raise errors.PeerError("expected an access token, got something else") from error
+
+
+def _multipart(
+    boundary: str,
+    path: pathlib.Path,
+    detached: Sequence[pathlib.Path],
+    chosen: dict[str, str],
+) -> Iterator[bytes]:
+    parts = [("document", path), *(("detached", one) for one in detached)]
+    for name, file in parts:
+        # RFC 7578 4.2 and the HTML living standard: these three are escaped in a file name.
+        shown = file.name.replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")
+        yield (
+            f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"; filename="{shown}"\r\n'
+            "Content-Type: application/octet-stream\r\n\r\n"
+        ).encode()
+        yield file.read_bytes()
+        yield b"\r\n"
+    yield (
+        f'--{boundary}\r\nContent-Disposition: form-data; name="parameters"\r\n'
+        f"Content-Type: application/json\r\n\r\n{json.dumps(chosen)}\r\n--{boundary}--\r\n"
+    ).encode()
+
+
+def _refusal(error: Any) -> errors.ImzaError:
+    """What a service's problem document says; a 5xx stays a failure of the peer."""
+    reply = error.reply
+    if reply is None or reply.status >= 500:
+        failure: errors.ImzaError = error
+        return failure
+    try:
+        problem = json.loads(reply.body)
+        sentence = str(problem.get("detail") or problem.get("title"))[:500]
+        code = str(problem.get("code"))[:100]
+    except (ValueError, AttributeError):
+        sentence, code = f"HTTP {reply.status}", "unknown"
+    return ServerRefusedError(f"the service refused: {sentence} ({code})")
+
+
+def _text_of(answer: dict[str, Any], detailed: bool) -> str:
+    """A report that came as JSON, for a person."""
+    lines = [f"{answer['document']['name']}: {answer['overall']}"]
+    for number, one in enumerate(answer["signatures"], start=1):
+        reason = f" / {one['sub_indication']}" if one.get("sub_indication") else ""
+        when = one.get("best_signature_time")
+        lines += [
+            f"  Signature {number}: {one['indication']}{reason}",
+            f"    signed by   {one.get('signed_by') or 'an unknown signer'}",
+            f"    when        {f'before {when}' if when else one.get('claimed_signing_time')}",
+            f"    level       {one['level']}",
+        ]
+        lines += [f"    why         {finding['message']}" for finding in one["errors"]]
+        if detailed:
+            lines += [f"    warning     {finding['message']}" for finding in one["warnings"]]
+            lines += [f"    note        {finding['message']}" for finding in one["info"]]
+    return "\n".join(lines)

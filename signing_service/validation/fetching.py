@@ -1,0 +1,81 @@
+"""Fetch the statuses that a judgement found missing, from the authorities that keep them.
+
+Addresses are taken only from certificates on a path to a trust anchor: `paths` names no other as
+missing. So a stranger's document cannot make this machine connect to where it likes.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+
+from cryptography import x509
+
+from ocsp import client as ocsp_client
+from pki import certificates, clock, errors, outbound
+from signing_service.validation import evidence, process
+
+MAX_FETCHES = 20
+"""For one document; a signature with time stamps needs five or six."""
+CRL_TYPE = "application/pkix-crl"
+
+logger = logging.getLogger(__name__)
+
+
+def fetcher(client: outbound.Client, present: clock.Clock) -> process.Fetch:
+    """Return a function that fetches statuses over a client.
+
+    Args:
+        client: Its limits on time and size are the limits here.
+        present: The real present, by which answers must be fresh, whatever time is judged.
+    """
+
+    def fetch(missing: Sequence[evidence.MissingStatus]) -> process.FetchedEvidence:
+        responses: list[bytes] = []
+        crls: dict[str, bytes] = {}
+        for one in missing[:MAX_FETCHES]:
+            certificate = evidence.read_certificate(one.certificate_der)
+            issuer = evidence.read_certificate(one.issuer_der)
+            response = _quietly(lambda c=certificate, i=issuer: _ask(client, c, i, present))  # type: ignore[misc]
+            if response is not None:
+                responses.append(response)
+                continue
+            for url in _crl_urls(certificate):
+                if url not in crls:
+                    crl = _quietly(lambda u=url: _get(client, u))  # type: ignore[misc]
+                    if crl is None:
+                        continue
+                    crls[url] = crl
+                break
+        return process.FetchedEvidence(ocsp_responses=tuple(responses), crls=tuple(crls.values()))
+
+    return fetch
+
+
+def _ask(
+    client: outbound.Client,
+    certificate: x509.Certificate,
+    issuer: x509.Certificate,
+    present: clock.Clock,
+) -> bytes | None:
+    if not certificates.read(certificate).ocsp_urls:
+        return None
+    return ocsp_client.fetch_status(client, certificate, issuer, present.now()).response_der
+
+
+def _get(client: outbound.Client, url: str) -> bytes:
+    return client.send("GET", url, accept=CRL_TYPE).body
+
+
+def _crl_urls(certificate: x509.Certificate) -> tuple[str, ...]:
+    try:
+        return certificates.read(certificate).crl_urls
+    except errors.InputError:
+        return ()
+
+
+def _quietly(ask: Callable[[], bytes | None]) -> bytes | None:
+    """Ask one authority; what does not answer leaves its status missing, and the report says so."""
+    try:
+        return ask()
+    except (errors.PeerError, errors.InputError) as error:
+        logger.info("status not fetched", extra={"code": error.code})
+        return None
