@@ -33,8 +33,8 @@ def table(rows: list[row.Row]) -> str:
     lines = [
         "# Results",
         "",
-        "Written by `make bench`. Only ratios mean something: both sides ran interleaved in one run,",
-        f"on {os.cpu_count()} cores, Python {platform.python_version()}.",
+        "Written by `make bench`. Only ratios mean something: both sides ran interleaved",
+        f"in one run, on {os.cpu_count()} cores, Python {platform.python_version()}.",
         "",
         "| what | ours | peer or limit | theirs | ratio | target | met |",
         "|---|---|---|---|---|---|---|",

@@ -236,12 +236,14 @@ def _port(port: int) -> Finding:
 
 
 def _database(config: pathlib.Path) -> Finding:
-    from imza import schema, wiring
+    from imza import config as configs
+    from imza import schema
     from pki import database
 
     subject = "Database"
     try:
-        engine = database.connect(wiring.read_config(config).database.url)
+        settings = configs.require(configs.read(config).database, "database")
+        engine = database.connect(settings.url)
         try:
             schema.check(engine)
         finally:

@@ -17,7 +17,6 @@ TABLE_MODULES = (
     "pki.audit",
     "pki.registry",
     "ca.tables",
-    "tsa.tables",
     "mobile_id.subscribers",
     "mobile_id.transactions",
     "signing_service.sessions",

@@ -12,9 +12,10 @@ import tempfile
 from typing import Any
 
 import click
+from cryptography.hazmat.primitives import serialization
 
 from card_reader import pin as pins
-from card_reader import signing_card
+from card_reader import readers, signing_card
 from imza import api_client
 from pki import algorithms, errors, signature
 
@@ -127,7 +128,7 @@ def command(
                 signer = {"phone_number": phone, "person_code": person}
                 result = _by_phone(api, file, {**parameters, "signer": signer})
             else:
-                result = _opened(api, file, {**parameters, "signer": {"seal": seal}})
+                result = api.open_session(file, {**parameters, "signer": {"seal": seal}})
             result = _finished(api, result)
             _write(target, api.document(result["id"]))
             results.append({**result, "file": str(file), "output": str(target)})
@@ -161,20 +162,19 @@ def _by_card(
     reader: str | None,
     pin_fd: int | None,
 ) -> dict[str, Any]:
-    with signing_card.open_card(reader) as card:
-        certificate = card.certificate(signing_card.Purpose.SIGN)
-        session = _opened(
-            api,
-            file,
-            {**parameters, "signer": {"certificate": base64.b64encode(certificate).decode()}},
-        )
-        representation = signature.DataToBeSignedRepresentation(
-            algorithms.HashAlgorithm(session["representation"]["hash_algorithm"]),
-            base64.b64decode(session["representation"]["hash"]),
-        )
-        _require_same_hash(session, representation)
-        _say(f"{file.name}: session {session['id']} waits for the card in {card.reader}")
-        value = _sign_with_tries(card, representation, pin_fd)
+    card = signing_card.open_card(reader)
+    certificate = card.certificate(signing_card.Purpose.SIGN)
+    der = certificate.public_bytes(serialization.Encoding.DER)
+    session = api.open_session(
+        file, {**parameters, "signer": {"certificate": base64.b64encode(der).decode()}}
+    )
+    representation = signature.DataToBeSignedRepresentation(
+        algorithms.HashAlgorithm(session["representation"]["hash_algorithm"]),
+        base64.b64decode(session["representation"]["hash"]),
+    )
+    _require_same_hash(session, representation)
+    _say(f"{file.name}: session {session['id']} waits for the card in {card.reader}")
+    value = _sign_with_tries(card, representation, pin_fd)
     return api.deliver_value(
         session["id"],
         {
@@ -199,29 +199,26 @@ def _sign_with_tries(
     representation: signature.DataToBeSignedRepresentation,
     pin_fd: int | None,
 ) -> signature.SignatureValue:
+    """Ask for the PIN and sign; a person may correct a wrong PIN or put the card back."""
     while True:
         with pins.read_pin("PIN for signing", pin_fd) as pin:
             try:
-                return card.sign(signing_card.Purpose.SIGN, representation, pin)
-            except signing_card.WrongPinError as error:
+                return card.sign(representation, pin, signing_card.Purpose.SIGN)
+            except (pins.WrongPinError, readers.CardRemovedError, readers.NoCardError) as error:
                 if pin_fd is not None:
                     raise
-                _say(error.message)
+                _say(f"{error.message}. The session stays open; Ctrl-C ends the attempt.")
+                if not isinstance(error, pins.WrongPinError):
+                    click.pause("Put the card back and press any key.", err=True)
 
 
 def _by_phone(
     api: api_client.SigningApi, file: pathlib.Path, parameters: dict[str, Any]
 ) -> dict[str, Any]:
-    session = _opened(api, file, parameters)
+    session = api.open_session(file, parameters)
     _say(f"{file.name}: control code {session['control_code']}")
     _say("Confirm on the phone only if it shows the same code.")
     return session
-
-
-def _opened(
-    api: api_client.SigningApi, file: pathlib.Path, parameters: dict[str, Any]
-) -> dict[str, Any]:
-    return api.open_session(file, parameters)
 
 
 def _finished(api: api_client.SigningApi, session: dict[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,9 @@ schema.import_tables()
 context.configure(
     connection=context.config.attributes["connection"],
     target_metadata=database.Base.metadata,
-    render_as_batch=True,
+    # SQLite changes a table by copying it; creating one needs no copy.
+    render_as_batch=bool(context.config.attributes.get("copy_tables", True)),
+    user_module_prefix="database.",
     compare_type=True,
 )
 with context.begin_transaction():

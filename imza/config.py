@@ -1,0 +1,117 @@
+"""The settings file of a zone: which sections there are. Each package declares its own."""
+
+import dataclasses
+import pathlib
+from collections.abc import Mapping
+from typing import TypeVar
+
+from ca import settings as ca_settings
+from mobile_id import settings as mobile_settings
+from ocsp import settings as ocsp_settings
+from pki import access as access_settings
+from pki import settings
+from pki.keystore import settings as keystore_settings
+from signing_service import settings as signing_settings
+from tsa import settings as tsa_settings
+
+Section = TypeVar("Section")
+
+
+@dataclasses.dataclass(frozen=True)
+class ServerSettings:
+    """The `[server]` section: where the zone listens.
+
+    Attributes:
+        host: An address of this machine.
+        port: The plain port; TLS ends here or at a reverse proxy.
+        tls_port: Another port with TLS, or none.
+        tls_certificate: PEM with the chain, for `tls_port`.
+        tls_key: PEM of its private key.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8080
+    tls_port: int | None = None
+    tls_certificate: pathlib.Path | None = None
+    tls_key: pathlib.Path | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class DatabaseSettings:
+    """The `[database]` section."""
+
+    url: str
+
+
+@dataclasses.dataclass(frozen=True)
+class MobilePeerSettings:
+    """The `[mobile_peer]` section: the gateway, as the signing zone's relying party sees it.
+
+    Attributes:
+        api_root: Such as `https://HOST/mid-api`.
+        relying_party_name: What people are shown.
+        relying_party_uuid_file: Holds the shared secret; mode 0600.
+        tls_ca: Whom to trust for the gateway's TLS, where that is a private CA.
+    """
+
+    api_root: str
+    relying_party_name: str
+    relying_party_uuid_file: pathlib.Path
+    tls_ca: pathlib.Path | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class TestingSettings:
+    """The `[testing]` section; never in production."""
+
+    failpoint: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """Everything a settings file may say; each zone needs some of it.
+
+    Attributes:
+        keystore: The zone's own keys.
+        keystore_ocsp: Where `imza ca init` makes the responders' keys, if not in `keystore`.
+        keystore_tsa: Likewise for the time-stamping unit's key.
+    """
+
+    server: ServerSettings = ServerSettings()
+    database: DatabaseSettings | None = None
+    access: access_settings.Settings = dataclasses.field(default_factory=access_settings.Settings)
+    keystore: keystore_settings.Settings | None = None
+    keystore_ocsp: keystore_settings.Settings | None = None
+    keystore_tsa: keystore_settings.Settings | None = None
+    ca: ca_settings.Settings | None = None
+    ocsp: ocsp_settings.Settings | None = None
+    tsa: tsa_settings.Settings | None = None
+    mobile_id: mobile_settings.Settings | None = None
+    mobile_peer: MobilePeerSettings | None = None
+    signing: signing_settings.Settings | None = None
+    testing: TestingSettings = TestingSettings()
+
+
+def read(path: pathlib.Path) -> Config:
+    """Read and check a settings file; relative paths in it are relative to the current folder.
+
+    Raises:
+        SettingsError: Unreadable, or an entry is unknown, missing or of another type.
+    """
+    return parse(settings.read_file(path))
+
+
+def parse(content: Mapping[str, object]) -> Config:
+    """Check the content of a settings file; raises as `read` does."""
+    return settings.read_section(Config, content, name="settings")
+
+
+def require(section: Section | None, name: str) -> Section:
+    """Return a section that a zone cannot do without.
+
+    Raises:
+        SettingsError: It is not in the file.
+    """
+    if section is None:
+        raise settings.SettingsError(f"expected a section [{name}] in the settings file")
+    return section

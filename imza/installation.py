@@ -1,0 +1,250 @@
+"""A folder that holds a whole installation: a settings file for each zone, and its secrets.
+
+The sandbox runs all zones from one; `imza serve` runs each from its own settings file. The
+secrets are random for each folder and work nowhere else.
+"""
+
+import dataclasses
+import json
+import os
+import pathlib
+import secrets
+import uuid
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import tomli_w
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+
+from imza import wiring
+from pki import access
+from pki.keystore import settings as keystore_settings
+
+SIGNING_RELYING_PARTY = "TEST imza"
+PORTAL_RELYING_PARTY = "TEST portal"
+
+COUNTRY = "AZ"
+COUNTRIES = ("AZ", "GE", "EE", "LT")
+ORGANISATION = "imza sandbox"
+ORGANISATION_CODE = "9900000001"
+
+API_SCOPES = ("sign", "validate", "seal", "authenticate")
+
+
+@dataclasses.dataclass(frozen=True)
+class Addresses:
+    """Where each zone can be reached, as base addresses; in the sandbox all are the same."""
+
+    ca: str
+    ocsp: str
+    tsa: str
+    mobile: str
+    signing: str
+
+    @classmethod
+    def together(cls, base_url: str) -> "Addresses":
+        """Every zone behind one address."""
+        return cls(base_url, base_url, base_url, base_url, base_url)
+
+    def of(self, zone: str) -> str:
+        """The base address of a zone."""
+        return str(getattr(self, zone))
+
+
+@dataclasses.dataclass(frozen=True)
+class ClientSecret:
+    """An API client with its secret, as `sandbox.json` tells it."""
+
+    client_id: str
+    client_secret: str = dataclasses.field(repr=False)
+    scopes: tuple[str, ...]
+
+
+class Installation:
+    """Paths and secrets in one folder."""
+
+    def __init__(self, folder: pathlib.Path) -> None:
+        """Name the folder; `lay_out` fills it."""
+        self.folder = folder.absolute()
+        self.trust_anchors = self.folder / "trust-anchors.pem"
+        self.authorities = self.folder / "authorities.pem"
+        self.unit_chain = self.folder / "tsu-1.pem"
+        self.mobile_folder = self.folder / "mobile"
+        self.cards_folder = self.folder / "cards"
+        self._secrets = self.folder / "secrets"
+
+    def config_path(self, zone: str) -> pathlib.Path:
+        """The settings file of a zone."""
+        return self.folder / "config" / f"{zone}.toml"
+
+    @property
+    def api_client(self) -> ClientSecret:
+        """A portal."""
+        return self._client("sandbox-portal", API_SCOPES)
+
+    @property
+    def registration_client(self) -> ClientSecret:
+        """A registration office."""
+        return self._client("sandbox-registration", ("register",))
+
+    def relying_party_uuid(self, name: str) -> str:
+        """The secret that a Mobile-ID relying party shows."""
+        return self._secret(f"relying-party-{name.replace(' ', '-')}", lambda: str(uuid.uuid4()))
+
+    def lay_out(
+        self,
+        addresses: Addresses,
+        *,
+        database_url: str | None = None,
+        token: keystore_settings.Settings | None = None,
+        failpoint: str | None = None,
+    ) -> None:
+        """Write what is missing of the secrets, and every zone's settings anew.
+
+        Args:
+            addresses: Where the zones will be.
+            database_url: One database for all zones, instead of a SQLite file for each.
+            token: A PKCS#11 token for the authorities' keys, instead of encrypted files.
+            failpoint: Kill the process at a named place.
+        """
+        for folder in (self.folder, self._secrets, self.folder / "config"):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._write_relying_parties()
+        common: dict[str, Any] = {
+            "access": {"clients": [_as_setting(one) for one in self._clients()]}
+        }
+        if failpoint is not None:
+            common["testing"] = {"failpoint": failpoint}
+        for zone in wiring.ZONES:
+            content = {
+                **common,
+                "server": _server(addresses.of(zone)),
+                "database": {"url": database_url or f"sqlite:///{self._database_of(zone)}"},
+                **self._sections(zone, addresses, token),
+            }
+            _write_private(self.config_path(zone), tomli_w.dumps(content).encode())
+
+    def write_certificates(self, made: wiring.Initialised) -> None:
+        """Write roots, authorities and the time-stamping unit's chain as PEM files."""
+        roots = [one.certificate for one in made.issuers if one.issuer_name == one.name]
+        below = [one.certificate for one in made.issuers if one.issuer_name != one.name]
+        self.trust_anchors.write_bytes(_pem(roots))
+        self.authorities.write_bytes(_pem(below))
+        self.unit_chain.write_bytes(_pem(made.unit_chain))
+
+    def _database_of(self, zone: str) -> pathlib.Path:
+        # The responder reads the registry that the certification authority writes.
+        return self.folder / f"{'ca' if zone == 'ocsp' else zone}.sqlite"
+
+    def _sections(
+        self, zone: str, addresses: Addresses, token: keystore_settings.Settings | None
+    ) -> dict[str, Any]:
+        if zone == "ca":
+            return {
+                "keystore": self._keystore("ca", token),
+                "keystore_ocsp": self._keystore("ocsp", token),
+                "keystore_tsa": self._keystore("tsa", token),
+                "ca": {
+                    "country": COUNTRY,
+                    "organisation_name": ORGANISATION,
+                    "organisation_code": ORGANISATION_CODE,
+                    "base_url": addresses.ca,
+                    "ocsp_url": f"{addresses.ocsp}/ocsp",
+                    "disclosures": [{"url": "https://localhost/pds/en.pdf", "language": "en"}],
+                    "test": True,
+                },
+            }
+        if zone == "ocsp":
+            return {"keystore": self._keystore("ocsp", token), "ocsp": {}}
+        if zone == "tsa":
+            return {
+                "keystore": self._keystore("tsa", token),
+                "tsa": {"certificates": str(self.unit_chain)},
+            }
+        if zone == "mobile":
+            return {
+                "mobile_id": {
+                    "relying_parties": str(self._secrets / "relying-parties.json"),
+                    "countries": list(COUNTRIES),
+                }
+            }
+        return {
+            "mobile_peer": {
+                "api_root": f"{addresses.mobile}/mid-api",
+                "relying_party_name": SIGNING_RELYING_PARTY,
+                "relying_party_uuid_file": str(
+                    self._secrets / f"relying-party-{SIGNING_RELYING_PARTY.replace(' ', '-')}"
+                ),
+            },
+            "signing": {
+                "folder": str(self.folder / "documents"),
+                "tsa_url": f"{addresses.tsa}/tsa",
+                "trust_anchors": [str(self.trust_anchors)],
+                "authorities": [str(self.authorities)],
+            },
+        }
+
+    def _keystore(self, zone: str, token: keystore_settings.Settings | None) -> dict[str, str]:
+        if token is not None:
+            return {
+                "kind": token.kind,
+                "secret_file": str(token.secret_file),
+                "module": str(token.module),
+                "token": str(token.token),
+            }
+        self._secret(f"keystore-{zone}", lambda: secrets.token_urlsafe(32))
+        return {
+            "kind": "file",
+            "secret_file": str(self._secrets / f"keystore-{zone}"),
+            "folder": str(self.folder / "keys" / zone),
+        }
+
+    def _write_relying_parties(self) -> None:
+        parties = [
+            {
+                "uuid": self.relying_party_uuid(name),
+                "names": [name],
+                "networks": ["127.0.0.0/8", "::1/128"],
+            }
+            for name in (SIGNING_RELYING_PARTY, PORTAL_RELYING_PARTY)
+        ]
+        _write_private(self._secrets / "relying-parties.json", json.dumps(parties).encode())
+
+    def _clients(self) -> tuple[ClientSecret, ...]:
+        return self.api_client, self.registration_client
+
+    def _client(self, client_id: str, scopes: tuple[str, ...]) -> ClientSecret:
+        return ClientSecret(
+            client_id, self._secret(f"client-{client_id}", access.new_secret), scopes
+        )
+
+    def _secret(self, name: str, make: Callable[[], str]) -> str:
+        path = self._secrets / name
+        if not path.exists():
+            _write_private(path, make().encode())
+        return path.read_text(encoding="utf-8")
+
+
+def _as_setting(client: ClientSecret) -> Mapping[str, object]:
+    return {
+        "client_id": client.client_id,
+        "secret_sha256": access.hash_secret(client.client_secret),
+        "scopes": list(client.scopes),
+    }
+
+
+def _server(base_url: str) -> dict[str, object]:
+    host, _, port = base_url.removeprefix("http://").partition(":")
+    return {"host": host, "port": int(port)}
+
+
+def _pem(certificates: Iterable[x509.Certificate]) -> bytes:
+    return b"".join(one.public_bytes(serialization.Encoding.PEM) for one in certificates)
+
+
+def _write_private(path: pathlib.Path, content: bytes) -> None:
+    temporary = path.with_name(f".{path.name}.new")
+    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as out:
+        out.write(content)
+    os.replace(temporary, path)

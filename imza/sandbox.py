@@ -1,0 +1,456 @@
+"""A whole throw-away world in one process: every zone, simulated phones, a virtual card reader.
+
+It is made of the parts that a real installation has, each behind its own protocol; only the card
+and the SIM are software. Starting again on the same folder continues the same world.
+"""
+
+import contextlib
+import dataclasses
+import fcntl
+import json
+import logging
+import os
+import pathlib
+import urllib.parse
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Self
+
+from cryptography import x509
+from cryptography.x509.oid import NameOID
+
+from card_reader import module_card, piv_session, readers
+from card_reader import personalise as personalisation
+from card_reader.virtual_card import reader_station
+from imza import config as configs
+from imza import (
+    health,
+    http_server,
+    installation,
+    people,
+    schema,
+    tls_certificate,
+    wiring,
+    worker,
+)
+from mobile_id.simulation import enrolment, personas, phones, station
+from pki import access, clock, database, errors, outbound, registration, web
+from pki.keystore import settings as keystore_settings
+
+log = logging.getLogger(__name__)
+
+READERS = 4
+"""One for each person with a card, one with a blank card to personalise, one empty."""
+
+OFFICER = "TEST registration officer"
+APPROVER = "TEST approving officer"
+DOCUMENT = "TEST passport"
+
+LOOPBACK = "127.0.0.1"
+
+
+class WorldElsewhereError(errors.StateError):
+    """The folder's world has other ports: its certificates carry the address."""
+
+    code = "sandbox-other-port"
+
+
+class WorldRunsError(errors.StateError):
+    """Another process runs this folder's world."""
+
+    code = "sandbox-runs-already"
+
+
+class ForeignFolderError(errors.InputError):
+    """The folder holds something that is no sandbox."""
+
+    code = "not-a-sandbox"
+
+
+@dataclasses.dataclass(frozen=True)
+class Ports:
+    """Where the world listens."""
+
+    plain: int
+    tls: int
+
+    @property
+    def base_url(self) -> str:
+        """The plain address, which stands in certificates."""
+        return f"http://{LOOPBACK}:{self.plain}"
+
+    @property
+    def tls_base_url(self) -> str:
+        """The same with TLS."""
+        return f"https://localhost:{self.tls}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Card:
+    """A personalised card in its reader."""
+
+    reader: str
+    person: people.Person
+    pin: str = dataclasses.field(repr=False)
+    puk: str = dataclasses.field(repr=False)
+
+
+class Sandbox:
+    """The world of one folder; use it in a `with` block."""
+
+    def __init__(
+        self,
+        folder: pathlib.Path,
+        ports: Ports,
+        tell: Callable[[str], None],
+        *,
+        database_url: str | None = None,
+        token: keystore_settings.Settings | None = None,
+        failpoint: str | None = None,
+    ) -> None:
+        """Name the folder and the ports; 0 takes a free one.
+
+        Args:
+            folder: DIR.
+            ports: Asked for; a world that exists keeps its own.
+            tell: Called with a line for people, as things happen.
+            database_url: One database for all zones instead of SQLite files.
+            token: A PKCS#11 token for the authorities' keys instead of encrypted files.
+            failpoint: Kill the process at a named place.
+        """
+        self._world = installation.Installation(folder)
+        self._asked = ports
+        self._tell = tell
+        self._database_url = database_url
+        self._token = token
+        self._failpoint = failpoint
+        self._present = clock.SystemClock()
+        self._running = contextlib.ExitStack()
+
+    @property
+    def description_path(self) -> pathlib.Path:
+        """Where `sandbox.json` is."""
+        return self._world.folder / "sandbox.json"
+
+    def __enter__(self) -> Self:
+        """Start everything; when this returns, everything answers."""
+        try:
+            self._start()
+        except BaseException:
+            self._running.close()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Stop everything, the last started first."""
+        self.description_path.unlink(missing_ok=True)
+        self._running.close()
+
+    def _start(self) -> None:
+        self._enter_folder()
+        ports, plain, tls = self._listen()
+        self._world.lay_out(
+            installation.Addresses.together(ports.base_url),
+            database_url=self._database_url,
+            token=self._token,
+            failpoint=self._failpoint,
+        )
+        wired = self._running.enter_context(contextlib.closing(wiring.Wiring(self._present)))
+        zones, tokens = self._build_zones(wired)
+        tls_ca = self._world.folder / "tls-ca.pem"
+        probes = {f"{zone.name}-{name}": one for zone in zones for name, one in zone.probes.items()}
+        notes = {"clock": "the machine's clock is trusted: a sandbox setting"}
+        app = web.application(
+            "imza sandbox",
+            [
+                *(router for zone in zones for router in zone.routers),
+                web.token_routes(tokens, self._present),
+                health.routes(probes, notes),
+            ],
+        )
+        server = http_server.HttpServer(
+            app,
+            plain,
+            tls=tls,
+            tls_files=tls_certificate.make(
+                self._world.folder / "secrets" / "tls", tls_ca, self._present.now()
+            ),
+        )
+        self._running.callback(server.stop)
+        server.start()
+        duties = worker.Worker([job for zone in zones for job in zone.jobs], self._present)
+        self._running.callback(duties.stop)
+        duties.start()
+        self._tell(f"Serving at {ports.base_url} and {ports.tls_base_url}")
+        client = self._running.enter_context(contextlib.closing(outbound.Client(timeout_s=30.0)))
+        registrar = registration.RegistrationClient(
+            client, ports.base_url, self._token_source(client, ports)
+        )
+        self._enrol_phones(client, registrar, ports)
+        cards = self._start_readers(registrar)
+        self._describe(ports, tls_ca, cards)
+
+    def _enter_folder(self) -> None:
+        """Take the folder for this process alone, and remove what says that a world is ready."""
+        folder = self._world.folder
+        if folder.exists() and any(folder.iterdir()) and not (folder / "world.json").exists():
+            known = {"contract.pdf", "form.xml", "imza.log", ".lock"}
+            if any(one.name not in known for one in folder.iterdir()):
+                raise ForeignFolderError(
+                    f"expected an empty folder or a sandbox's, but {folder} holds something else"
+                )
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = self._running.enter_context((folder / ".lock").open("w"))
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise WorldRunsError(
+                f"another process runs the sandbox in {folder}: stop it, or choose another folder"
+            ) from error
+        self.description_path.unlink(missing_ok=True)
+
+    def _listen(self) -> tuple[Ports, Any, Any]:
+        """Bind the ports: those of the world in the folder, or those asked for."""
+        path = self._world.folder / "world.json"
+        asked = self._asked
+        if path.exists():
+            kept = json.loads(path.read_text(encoding="utf-8"))
+            known = Ports(kept["port"], kept["tls_port"])
+            for name, wanted, had in (
+                ("--port", asked.plain, known.plain),
+                ("--tls-port", asked.tls, known.tls),
+            ):
+                if wanted not in (0, had):
+                    raise WorldElsewhereError(
+                        f"expected {name} {had}, got {wanted}: this world's certificates carry"
+                        " its address; choose another folder for another port"
+                    )
+            asked = known
+        plain = http_server.listen(LOOPBACK, asked.plain)
+        self._running.callback(plain.close)
+        tls = http_server.listen(LOOPBACK, asked.tls)
+        self._running.callback(tls.close)
+        ports = Ports(plain.getsockname()[1], tls.getsockname()[1])
+        path.write_text(json.dumps({"port": ports.plain, "tls_port": ports.tls}), encoding="utf-8")
+        return ports, plain, tls
+
+    def _build_zones(self, wired: wiring.Wiring) -> tuple[list[wiring.Zone], access.AccessTokens]:
+        settings = {zone: configs.read(self._world.config_path(zone)) for zone in wiring.ZONES}
+        for zone, config in settings.items():
+            if zone not in ("ca", "ocsp"):
+                engine = database.connect(configs.require(config.database, "database").url)
+                schema.upgrade(engine)
+                engine.dispose()
+        made = wired.initialise(settings["ca"])
+        self._world.write_certificates(made)
+        for issuer in made.issuers:
+            self._tell(f"CA {issuer.name}: {_common_name(issuer.certificate)}")
+        # One /oauth2/token serves all zones here, so they share what knows its tokens.
+        tokens = wired.access_tokens(settings["signing"])
+        zones = [wired.build(zone, config, tokens) for zone, config in settings.items()]
+        return zones, tokens
+
+    def _token_source(self, client: outbound.Client, ports: Ports) -> Callable[[], str]:
+        known = self._world.registration_client
+        form = urllib.parse.urlencode(
+            {
+                "grant_type": "client_credentials",
+                "client_id": known.client_id,
+                "client_secret": known.client_secret,
+            }
+        ).encode()
+
+        def fetch() -> str:
+            answer: Any = client.send(
+                "POST",
+                f"{ports.base_url}/oauth2/token",
+                body=form,
+                content_type="application/x-www-form-urlencoded",
+            ).json()
+            return str(answer["access_token"])
+
+        return fetch
+
+    def _enrol_phones(
+        self, client: outbound.Client, registrar: registration.RegistrationClient, ports: Ports
+    ) -> None:
+        folder = self._world.mobile_folder
+        mobile = configs.read(self._world.config_path("mobile"))
+        url = configs.require(mobile.database, "database").url
+        engine = database.connect(url)
+        self._running.callback(engine.dispose)
+        sessions = database.session_factory(engine)
+        numbers = []
+        for person in people.PEOPLE:
+            behaviour = personas.Behaviour(person.behaviour)
+            if person.phone_number is None or not behaviour.has_sim:
+                continue
+            numbers.append(person.phone_number)
+            if personas.person_path(folder, person.phone_number).exists():
+                continue
+            enrolment.enrol_subscriber(
+                sessions,
+                registrar,
+                folder,
+                enrolment.Applicant(
+                    _person(person),
+                    person.phone_number,
+                    registration.Vetting(OFFICER, DOCUMENT),
+                    registration.Category(person.role),
+                    _organisation(person),
+                    person.title,
+                ),
+                approving_officer=APPROVER,
+                behaviour=behaviour,
+                at=self._present.now(),
+            )
+        station.write_settings(
+            folder,
+            station.StationSettings(
+                database_url=url,
+                registration_url=ports.base_url,
+                registration_credentials=self.description_path,
+                device_url=f"{ports.base_url}/mobile-device",
+            ),
+        )
+        handsets = phones.SimulatedPhones(client, f"{ports.base_url}/mobile-device", folder)
+        self._running.callback(handsets.switch_off)
+        switched_on = handsets.switch_on(numbers)
+        self._tell(f"Phones: {len(numbers)} subscribers, {switched_on} answer by themselves")
+
+    def _start_readers(self, registrar: registration.RegistrationClient) -> list[Card] | None:
+        """Start the virtual readers and put cards in; None where the machine refuses them."""
+        slots = reader_station.ReaderStation(self._world.folder, reader_count=READERS)
+        try:
+            slots.start()
+        except errors.DeviceError as error:
+            self._tell(f"No card reader: {error.message}")
+            return None
+        self._running.callback(slots.stop)
+        os.environ["PCSCLITE_CSOCK_NAME"] = str(slots.socket_path)
+        self._world.cards_folder.mkdir(mode=0o700, exist_ok=True)
+        holders = [person for person in people.PEOPLE if person.has_card]
+        cards = []
+        for reader, person in zip(slots.reader_names, holders, strict=False):
+            cards.append(self._issue_card(slots, reader, person, registrar))
+        blank = self._world.cards_folder / "blank.json"
+        if not blank.exists():
+            reader_station.make_blank_card(blank)
+        slots.insert(slots.reader_names[len(holders)], blank)
+        self._tell(f"Card readers: {READERS}, {len(cards)} personalised cards and a blank one")
+        return cards
+
+    def _issue_card(
+        self,
+        slots: reader_station.ReaderStation,
+        reader: str,
+        person: people.Person,
+        registrar: registration.RegistrationClient,
+    ) -> Card:
+        file = self._world.cards_folder / f"{person.person_code}.json"
+        letter = self._world.cards_folder / f"{person.person_code}.letter.json"
+        if not letter.exists() or not json.loads(letter.read_text() or "{}").get("pin"):
+            # A world that was killed while it personalised this card begins it again.
+            file.unlink(missing_ok=True)
+            letter.unlink(missing_ok=True)
+            reader_station.make_blank_card(file)
+            slots.insert(reader, file)
+            application = personalisation.apply_for_card(
+                registrar,
+                registration.Category(person.role),
+                _person(person),
+                registration.Vetting(OFFICER, DOCUMENT),
+                approver=APPROVER,
+                organisation=_organisation(person),
+                title=person.title,
+            )
+            with readers.Connection(reader) as connection:
+                done = personalisation.personalise(
+                    piv_session.PivSession(connection.transmit),
+                    registrar,
+                    application,
+                    self._present.now(),
+                    person_code=person.person_code,
+                    letter=personalisation.PinLetter(letter),
+                )
+            done.pin.wipe()
+            done.puk.wipe()
+        else:
+            slots.insert(reader, file)
+        secrets = json.loads(letter.read_text(encoding="utf-8"))
+        return Card(reader, person, secrets["pin"], secrets["puk"])
+
+    def _describe(self, ports: Ports, tls_ca: pathlib.Path, cards: list[Card] | None) -> None:
+        """Write `sandbox.json`, whole or not at all."""
+        world = self._world
+        description = {
+            "base_url": ports.base_url,
+            "tls_base_url": ports.tls_base_url,
+            "tls_ca_pem": str(tls_ca),
+            "trust_anchors_pem": str(world.trust_anchors),
+            "trusted_list": None,
+            "api_client": dataclasses.asdict(world.api_client),
+            "registration_client": dataclasses.asdict(world.registration_client),
+            "mobile_id": {
+                "api_root": f"{ports.tls_base_url}/mid-api",
+                "relying_party_name": installation.PORTAL_RELYING_PARTY,
+                "relying_party_uuid": world.relying_party_uuid(installation.PORTAL_RELYING_PARTY),
+            },
+            "csc": None,
+            "people": [
+                {
+                    "name": one.name,
+                    "person_code": one.person_code,
+                    "country": one.country,
+                    "phone_number": one.phone_number,
+                    "behaviour": one.behaviour,
+                    "roles": [one.role],
+                }
+                for one in people.PEOPLE
+            ],
+            "cards": [
+                {
+                    "reader": one.reader,
+                    "person_code": one.person.person_code,
+                    "pin1": one.pin,
+                    "pin2": None,
+                    "puk": one.puk,
+                }
+                for one in cards or ()
+            ],
+            "handset": None,
+            "cmp": None,
+            "operators": None,
+            "pcscd": (
+                None if cards is None else {"socket": str(world.folder / "pcscd" / "pcscd.comm")}
+            ),
+            "pkcs11_module": None if cards is None else str(module_card.find_module()),
+        }
+        path = self.description_path
+        temporary = path.with_name(".sandbox.json.new")
+        with os.fdopen(
+            os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w"
+        ) as out:
+            json.dump(description, out, ensure_ascii=False, indent=2)
+        os.replace(temporary, path)
+
+
+def _person(person: people.Person) -> registration.Person:
+    return registration.Person(
+        person.country, person.person_code, person.surname, person.given_name
+    )
+
+
+def _organisation(person: people.Person) -> registration.Organisation | None:
+    one = person.organisation
+    return None if one is None else registration.Organisation(one.country, one.code, one.name)
+
+
+def _common_name(certificate: x509.Certificate) -> str:
+    names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    return str(names[0].value)
