@@ -5,7 +5,6 @@ import enum
 import hashlib
 
 from cryptography import x509
-from cryptography.hazmat.primitives import serialization
 
 from pki import der, der_types
 
@@ -50,19 +49,17 @@ class CertID:
 
 def key_hash(certificate: x509.Certificate, hash_algorithm: CertIDHash) -> bytes:
     """The hash of a public key's BIT STRING without tag, length and unused bits."""
-    info = certificate.public_key().public_bytes(
-        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
-    )
-    _, key = der.read(info).children()
-    return hash_algorithm.digest(der_types.decode_bit_string(key))
+    parts = der_types.certificate_parts(certificate.tbs_certificate_bytes)
+    return hash_algorithm.digest(parts.public_key)
 
 
 def issuer_id(issuer: x509.Certificate, hash_algorithm: CertIDHash) -> IssuerID:
     """How a CertID names this issuer."""
+    parts = der_types.certificate_parts(issuer.tbs_certificate_bytes)
     return IssuerID(
         hash_algorithm,
-        hash_algorithm.digest(der_types.certificate_names(issuer.tbs_certificate_bytes)[1]),
-        key_hash(issuer, hash_algorithm),
+        hash_algorithm.digest(parts.subject),
+        hash_algorithm.digest(parts.public_key),
     )
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from cryptography import x509
 
 from ocsp import cert_id, messages, responder_key
-from pki import algorithms, certificates, clock, der_types, errors, outbound, signature, status
+from pki import certificates, clock, der_types, errors, outbound, signature, status
 
 NONCE_OCTETS = 32
 """What RFC 9654 2.1 wants of clients."""
@@ -223,13 +223,12 @@ def _candidates(
 def _is_responder(data: messages.ResponseData, certificate: x509.Certificate) -> bool:
     if data.by_key:
         return data.responder == cert_id.key_hash(certificate, cert_id.CertIDHash.SHA1)
-    return data.responder == der_types.certificate_names(certificate.tbs_certificate_bytes)[1]
+    parts = der_types.certificate_parts(certificate.tbs_certificate_bytes)
+    return data.responder == parts.subject
 
 
 def _verify(basic: messages.BasicResponse, signer: x509.Certificate) -> None:
-    key = signer.public_key()
-    algorithms.key_kind(key)
-    assert isinstance(key, algorithms.PublicKey)  # noqa: S101 - key_kind refused all others
+    key = certificates.public_key(signer)
     value = der_types.decode_signature_value(basic.algorithm, basic.signature, key)
     signature.check_value(key, signature.represent(basic.signed, value.hash_algorithm), value)
 

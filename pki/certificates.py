@@ -185,6 +185,23 @@ def from_asn1(certificate: asn1_x509.Certificate) -> x509.Certificate:
     return parse(certificate.dump())
 
 
+def public_key(certificate: x509.Certificate) -> algorithms.PublicKey:
+    """The key of a certificate, where it is of a kind that is allowed.
+
+    Raises:
+        UnsupportedAlgorithmError: Another algorithm, curve or size.
+    """
+    try:
+        key = certificate.public_key()
+    except (ValueError, exceptions.UnsupportedAlgorithm) as error:
+        raise algorithms.UnsupportedAlgorithmError(
+            "expected an EC or RSA public key, got one that cannot be read"
+        ) from error
+    algorithms.key_kind(key)
+    assert isinstance(key, algorithms.PublicKey)  # noqa: S101 - key_kind refused all others
+    return key
+
+
 def key_sha256(public_key: algorithms.PublicKey) -> str:
     """The SHA-256 of a SubjectPublicKeyInfo, in hex: the same key gives the same value."""
     return hashlib.sha256(

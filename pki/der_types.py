@@ -294,10 +294,18 @@ class UnknownExtensionError(errors.InputError):
     code = "unknown-critical-extension"
 
 
-def certificate_names(tbs_certificate: bytes) -> tuple[bytes, bytes]:
-    """Return issuer and subject of a to-be-signed certificate exactly as they are encoded.
+@dataclasses.dataclass(frozen=True)
+class CertificateParts:
+    """Parts of a certificate exactly as they are encoded, to be hashed and compared."""
 
-    Hashes of names and CMS signer identifiers are compared byte by byte.
+    issuer: bytes
+    subject: bytes
+    public_key: bytes
+    """The BIT STRING of the key, without tag, length and unused bits."""
+
+
+def certificate_parts(tbs_certificate: bytes) -> CertificateParts:
+    """Return names and key of a to-be-signed certificate.
 
     Raises:
         DERError: Malformed.
@@ -309,4 +317,10 @@ def certificate_names(tbs_certificate: bytes) -> tuple[bytes, bytes]:
     issuer = fields.take()
     fields.take()  # The validity.
     subject = fields.take()
-    return der.encode(issuer.tag, issuer.content), der.encode(subject.tag, subject.content)
+    key = Fields(fields.take())
+    key.take()  # The key's algorithm.
+    return CertificateParts(
+        der.encode(issuer.tag, issuer.content),
+        der.encode(subject.tag, subject.content),
+        decode_bit_string(key.take()),
+    )

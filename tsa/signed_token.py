@@ -160,9 +160,7 @@ def check_signature(token: TimeStampToken, certificate: x509.Certificate) -> Non
     if digest != signer.hash_algorithm.digest(token.info_der):
         raise TokenSignatureError("the token's content is not what was signed")
     _check_binding(_find(signer, _ID_SIGNING_CERTIFICATE_V2), certificate)
-    key = certificate.public_key()
-    algorithms.key_kind(key)
-    assert isinstance(key, algorithms.PublicKey)  # noqa: S101 - key_kind refused all others
+    key = certificates.public_key(certificate)
     value = der_types.decode_signature_value(
         signer.algorithm, signer.value, key, signer.hash_algorithm
     )
@@ -205,8 +203,10 @@ def _signing_certificate(
 
 
 def _issuer_and_serial(certificate: x509.Certificate) -> bytes:
-    issuer, _ = der_types.certificate_names(certificate.tbs_certificate_bytes)
-    return der.encode(der.SEQUENCE, issuer, der_types.encode_integer(certificate.serial_number))
+    parts = der_types.certificate_parts(certificate.tbs_certificate_bytes)
+    return der.encode(
+        der.SEQUENCE, parts.issuer, der_types.encode_integer(certificate.serial_number)
+    )
 
 
 def _identifies(identifier: der.Element, certificate: x509.Certificate) -> bool:

@@ -7,6 +7,8 @@ from pathlib import Path
 import click.testing
 import fastapi
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ocsp import cert_id, client, commands, messages
 from pki import certificates, errors, outbound, signature, status, web
@@ -328,3 +330,42 @@ def test_the_command_raises_for_what_it_cannot_read(tmp_path: Path) -> None:
     (tmp_path / "junk").write_bytes(b"-----BEGIN NOTHING-----")
     done = _query(str(tmp_path / "junk"))
     assert isinstance(done.exception, errors.InputError)
+
+
+AT = datetime.datetime(2026, 11, 21, 12, 0, 0, tzinfo=datetime.UTC)
+HIERARCHY = hierarchy_support.make_hierarchy(AT)
+SIGNER = HIERARCHY.signer()
+
+
+def _make_response() -> bytes:
+    holder = HIERARCHY.ocsp_responder()
+    issuer = HIERARCHY.issuing.certificate
+    name = cert_id.name_certificate(issuer, SIGNER.certificate.serial_number)
+    single = messages.SingleResponse(name, GOOD, AT, AT + datetime.timedelta(minutes=30))
+    key = cert_id.key_hash(holder.certificate, cert_id.CertIDHash.SHA1)
+    signed = messages.build_response_data(messages.ResponseData(key, AT, (single,), b"n" * 32))
+    value = holder.handle.sign(signature.represent(signed, HashAlgorithm.SHA256))
+    return messages.build_response(signed, value, (holder.der,))
+
+
+RESPONSE = _make_response()
+
+
+# A mutated certificate may be one that the library only warns of; we refuse it ourselves.
+@pytest.mark.filterwarnings("ignore::cryptography.utils.CryptographyDeprecationWarning")
+@given(st.integers(0, len(RESPONSE) - 1), st.integers(1, 255))
+@settings(deadline=None, max_examples=400)
+def test_no_changed_byte_changes_a_status_that_is_taken(position: int, difference: int) -> None:
+    changed = bytearray(RESPONSE)
+    changed[position] ^= difference
+    try:
+        checked = client.check_response(
+            bytes(changed),
+            SIGNER.certificate,
+            HIERARCHY.issuing.certificate,
+            AT,
+            nonce=b"n" * 32,
+        )
+    except errors.PeerError:
+        return
+    assert (checked.status, checked.this_update) == (GOOD, AT)
