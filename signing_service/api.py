@@ -4,11 +4,12 @@ A route reads a request, calls one function of the main job and shows the result
 without a thread and without a connection to the database.
 """
 
+import datetime
 import functools
 import hashlib
 import os
 import urllib.parse
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Annotated, Any, BinaryIO, TypeVar
 
 import anyio
@@ -29,6 +30,7 @@ from signing_service import (
     signers,
     uploads,
 )
+from signing_service.validation import report as validation_report
 
 MAX_WAIT_S = 60.0
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 0.5
@@ -43,9 +45,10 @@ MEDIA_TYPES = {
 }
 
 Validate = Callable[
-    [documents.Document, Sequence[documents.Document], "schemas.ValidationRequest"],
-    Mapping[str, object],
+    [documents.Document, Sequence[documents.Document], datetime.datetime],
+    validation_report.ValidationReport,
 ]
+"""Judges a document, beside its detached originals, for a time."""
 
 Result = TypeVar("Result")
 
@@ -73,7 +76,7 @@ def routes(
     Args:
         service: The signing service.
         phones: Signing with phones, where there is a gateway.
-        validate: Judges a document; gives the report as JSON values.
+        validate: Judges a document, in a process with limits.
         tokens: Who calls.
     """
     router = fastapi.APIRouter(prefix="/api/v1")
@@ -170,9 +173,9 @@ def _add_validation(
         async with uploads.read_upload(
             request, max_bytes=service.settings.max_validation_bytes, takes_detached=True
         ) as upload:
-            wanted = schemas.read_validation(upload.parameters, service.clock.now())
-            report = await _in_thread(validate, upload.document, upload.detached, wanted)
-        return responses.JSONResponse(report)
+            at = schemas.read_validation(upload.parameters, service.clock.now())
+            report = await _in_thread(validate, upload.document, upload.detached, at)
+        return responses.JSONResponse(report.to_json())
 
 
 def _open(

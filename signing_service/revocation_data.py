@@ -9,15 +9,15 @@ before the best signature time does not show that the certificate was still good
 import dataclasses
 import datetime
 import itertools
-from collections.abc import Sequence
+import logging
+from collections.abc import Iterable, Sequence
 
 from cryptography import exceptions, x509
 
 from ocsp import client as ocsp_client
 from pki import algorithms, certificates, errors, outbound
 
-MAX_CRL_BYTES = 64 * 2**20
-"""A CRL of a million entries has 49 MB."""
+log = logging.getLogger(__name__)
 
 CLOCK_SKEW = datetime.timedelta(seconds=60)
 """How far in the future a `thisUpdate` may lie: two servers' clocks differ."""
@@ -99,17 +99,33 @@ def fetch_crl(
         CRLError: No address gave a usable CRL.
         PeerError: No address answered.
     """
+    crl_der, crl = load_crl(certificate, issuer, client=client, at=at)
+    if crl.get_revoked_certificate_by_serial_number(certificate.serial_number) is not None:
+        raise _revoked(certificate)
+    return crl_der
+
+
+def load_crl(
+    certificate: x509.Certificate,
+    issuer: x509.Certificate,
+    *,
+    client: outbound.Client,
+    at: datetime.datetime,
+) -> tuple[bytes, x509.CertificateRevocationList]:
+    """Fetch the CRL that a certificate names, in DER and as it was read.
+
+    Raises:
+        CRLError: No address gave a usable CRL.
+        PeerError: No address answered.
+        NoStatusSourceError: There is no address.
+    """
     failure: errors.PeerError | None = None
     for url in certificates.read(certificate).crl_urls:
         try:
             reply = client.send("GET", url, accept="application/pkix-crl")
-            crl = check_crl(reply.body, issuer, at)
+            return reply.body, check_crl(reply.body, issuer, at)
         except errors.PeerError as error:
             failure = error
-            continue
-        if crl.get_revoked_certificate_by_serial_number(certificate.serial_number) is not None:
-            raise _revoked(certificate)
-        return reply.body
     raise failure or NoStatusSourceError("expected a certificate that names a CRL, got none")
 
 
@@ -154,6 +170,38 @@ def fetch(
                 found[certificates.to_der(checked.responder)] = checked.responder
             else:
                 crls[fetch_crl(certificate, issuer, client=client, at=at)] = None
+    return ValidationData(tuple(found.values()), tuple(responses), tuple(crls))
+
+
+def fetch_available(
+    pairs: Iterable[tuple[x509.Certificate, x509.Certificate]],
+    *,
+    client: outbound.Client,
+    at: datetime.datetime,
+) -> ValidationData:
+    """Fetch what can be learned about certificates, good or bad, for a validation that judges it.
+
+    A source that does not answer, or not usefully, is left out: the validation then says what is
+    missing. Requests go only where the certificates say, so their issuers must be trusted ones.
+
+    Args:
+        pairs: Certificates, each with its issuer.
+        client: Asks responders and fetches CRLs.
+        at: The present.
+    """
+    found: dict[bytes, x509.Certificate] = {}
+    responses: list[bytes] = []
+    crls: dict[bytes, None] = {}
+    for certificate, issuer in pairs:
+        try:
+            if certificates.read(certificate).ocsp_urls:
+                checked = ocsp_client.fetch_status(client, certificate, issuer, at)
+                responses.append(checked.response_der)
+                found[certificates.to_der(checked.responder)] = checked.responder
+            else:
+                crls[load_crl(certificate, issuer, client=client, at=at)[0]] = None
+        except errors.ImzaError as error:
+            log.info("status_unavailable code=%s", error.code)
     return ValidationData(tuple(found.values()), tuple(responses), tuple(crls))
 
 

@@ -2,7 +2,6 @@
 
 import base64
 import binascii
-import dataclasses
 import datetime
 import enum
 import json
@@ -78,17 +77,6 @@ class SignatureValueShape(_Shape):
     hash_algorithm: str
 
 
-@dataclasses.dataclass(frozen=True)
-class ValidationRequest:
-    """How a document is to be validated.
-
-    Attributes:
-        at: The time for which it is judged.
-    """
-
-    at: datetime.datetime
-
-
 def read_signing(
     text: bytes,
 ) -> tuple[parameters.SignatureParameters, signers.Signer]:
@@ -124,8 +112,8 @@ def read_signing(
     return chosen, _signer(shape.signer)
 
 
-def read_validation(text: bytes, at: datetime.datetime) -> ValidationRequest:
-    """Read how to validate; an empty part means: now, by the built-in policy.
+def read_validation(text: bytes, now: datetime.datetime) -> datetime.datetime:
+    """Read how to validate and return the time judged; an empty part means: now.
 
     Raises:
         ParametersError: A field is unknown or wrong.
@@ -135,7 +123,7 @@ def read_validation(text: bytes, at: datetime.datetime) -> ValidationRequest:
         raise parameters.ParametersError(
             "policy: expected none, as there is only the built-in policy", field="policy"
         )
-    return ValidationRequest(at=at if shape.at is None else _time(shape.at, "at"))
+    return now if shape.at is None else _time(shape.at, "at")
 
 
 def _time(text: str, field: str) -> datetime.datetime:

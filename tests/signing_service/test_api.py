@@ -1,0 +1,479 @@
+import base64
+import concurrent.futures
+import contextlib
+import dataclasses
+import datetime
+import json
+import pathlib
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+import sqlalchemy
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from mobile_id import client as mobile_client
+from pki import access, algorithms, clock, database, signature, web
+from signing_service import api, flow, phone_signing, trust
+from signing_service.validation import process
+from tests.support import hierarchy as hierarchy_support
+from tests.support import mobile_gateway, servers, signing_world
+
+SESSIONS = "/api/v1/signing-sessions"
+
+
+@dataclasses.dataclass
+class Portal:
+    """A portal's view of the service: HTTP alone, and a citizen's card."""
+
+    http: httpx.Client
+    world: signing_world.World
+    holder: hierarchy_support.Holder
+    gateway: mobile_gateway.Gateway
+    service: flow.SigningService
+    other: dict[str, str]
+
+    @property
+    def signer(self) -> dict[str, str]:
+        return {"certificate": base64.b64encode(self.holder.der).decode()}
+
+    def parameters(self, **others: Any) -> dict[str, Any]:
+        return {"format": "PAdES", "level": "B-T", "signer": self.signer} | others
+
+    def open(
+        self, pdf: bytes | None = None, headers: dict[str, str] | None = None, **others: Any
+    ) -> httpx.Response:
+        content = signing_world.make_pdf() if pdf is None else pdf
+        return self.http.post(
+            SESSIONS,
+            files={"document": ("müqavilə.pdf", content, "application/pdf")},
+            data={"parameters": json.dumps(self.parameters(**others))},
+            headers=headers or {},
+        )
+
+    def value(self, opened: dict[str, Any]) -> dict[str, str]:
+        value = self.holder.handle.sign(
+            signature.DataToBeSignedRepresentation(
+                algorithms.HashAlgorithm(opened["representation"]["hash_algorithm"]),
+                base64.b64decode(opened["representation"]["hash"]),
+            )
+        )
+        return {
+            "signature_value": base64.b64encode(value.value).decode(),
+            "signature_algorithm": value.algorithm.value,
+            "hash_algorithm": value.hash_algorithm.value,
+        }
+
+    def wait(self, session_id: str, state: str) -> dict[str, Any]:
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline:
+            found = self.http.get(f"{SESSIONS}/{session_id}", params={"wait": 2}).json()
+            if found["state"] == state:
+                return dict(found)
+        raise AssertionError(f"expected {state}, the session is {found}")
+
+
+@pytest.fixture(scope="module")
+def at() -> datetime.datetime:
+    return clock.whole_seconds(clock.SystemClock().now())
+
+
+@pytest.fixture(scope="module")
+def portal(at: datetime.datetime, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Portal]:
+    folder = tmp_path_factory.mktemp("api")
+    engine = database.connect(f"sqlite:///{folder}/test.sqlite")
+    database.Base.metadata.create_all(engine)
+    secret = access.new_secret()
+    tokens = access.AccessTokens(
+        access.Settings(
+            clients=tuple(
+                access.ApiClient(name, access.hash_secret(secret), ("sign", "validate"))
+                for name in ("portal", "other")
+            )
+        ),
+        database.session_factory(engine),
+    )
+    with contextlib.ExitStack() as stack:
+        world = stack.enter_context(signing_world.make_world(at))
+        service = world.service(engine, folder / "store")
+        holder = world.authorities.signer()
+        gateway = mobile_gateway.Gateway(holder, holder)
+        gateway_url = stack.enter_context(
+            servers.serve(web.application("test gateway", [gateway.routes()]))
+        )
+        waiting = stack.enter_context(concurrent.futures.ThreadPoolExecutor(4))
+        phones = phone_signing.PhoneSigning(
+            service,
+            mobile_client.MobileIdClient(
+                world.client, f"{gateway_url}/mid-api", mobile_client.RelyingParty("uuid", "DEMO")
+            ),
+            waiting,
+        )
+        anchors = trust.TrustAnchors((world.authorities.root.certificate,))
+
+        def validate(document: Any, detached: Any, when: datetime.datetime) -> Any:
+            return process.validate(document, trust=anchors, at=when, fetch=None, detached=detached)
+
+        routers = [
+            api.routes(service, phones, validate, tokens),
+            web.token_routes(tokens, world.clock),
+        ]
+        base_url = stack.enter_context(servers.serve(web.application("test", routers)))
+        http = stack.enter_context(httpx.Client(base_url=base_url, trust_env=False, timeout=30))
+        headers = []
+        for name in ("portal", "other"):
+            answer = http.post(
+                "/oauth2/token",
+                data={"grant_type": "client_credentials"},
+                auth=(name, secret),
+            )
+            headers.append({"Authorization": f"Bearer {answer.json()['access_token']}"})
+        http.headers.update(headers[0])
+        yield Portal(http, world, holder, gateway, service, headers[1])
+    engine.dispose()
+
+
+@pytest.fixture(autouse=True)
+def _calm(portal: Portal) -> None:
+    portal.world.down.clear()
+    portal.world.revoked.clear()
+    portal.gateway.key = portal.holder
+    portal.gateway.result = "OK"
+
+
+def test_card_session_from_upload_to_signed_document(portal: Portal) -> None:
+    answer = portal.open(level="B-LTA", place="Bakı")
+    assert answer.status_code == 201
+    opened = answer.json()
+    assert opened["state"] == "awaiting_value"
+    assert opened["expires_at"].endswith("Z")
+    assert answer.headers["location"] == f"{SESSIONS}/{opened['id']}"
+    attributes = base64.b64decode(opened["data_to_be_signed"])
+    assert attributes[0] == 0x31
+
+    value = portal.value(opened)
+    completed = portal.http.post(f"{SESSIONS}/{opened['id']}/signature-value", json=value)
+    again = portal.http.post(f"{SESSIONS}/{opened['id']}/signature-value", json=value)
+
+    assert completed.status_code == 200
+    assert completed.json()["state"] == "completed"
+    assert completed.json()["level_reached"] == "B-LTA"
+    assert again.json() == completed.json()
+    document = portal.http.get(f"{SESSIONS}/{opened['id']}/document")
+    assert document.headers["content-type"] == "application/pdf"
+    assert document.headers["imza-level"] == "B-LTA"
+    assert "m%C3%BCqavil%C9%99.pdf" in document.headers["content-disposition"]
+    assert document.content.startswith(b"%PDF-")
+
+
+def test_signed_document_is_judged_by_the_validation_call(portal: Portal) -> None:
+    opened = portal.open(level="B-LTA").json()
+    portal.http.post(f"{SESSIONS}/{opened['id']}/signature-value", json=portal.value(opened))
+    document = portal.http.get(f"{SESSIONS}/{opened['id']}/document").content
+
+    answer = portal.http.post("/api/v1/validations", files={"document": ("a.pdf", document)})
+
+    assert answer.status_code == 200
+    report = answer.json()
+    assert report["overall"] == "TOTAL-PASSED", report
+    assert report["signatures"][0]["level"] == "PAdES-BASELINE-LTA"
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"format": "PDF"}, "format"),
+        ({"format": "ASiC-E"}, "format"),
+        ({"format": "CAdES"}, "format"),
+        ({"level": "B-X"}, "level"),
+        ({"level": 3}, "level"),
+        ({"packaging": "detached"}, "packaging"),
+        ({"signer": {}}, "signer"),
+        ({"signer": {"seal": "stamp"}}, "signer"),
+        ({"signer": {"certificate": "%%"}}, "signer.certificate"),
+        ({"signer": {"phone_number": "+99450"}}, "signer.person_code"),
+        ({"commitment": "love"}, "commitment"),
+        ({"place": "\u0000"}, "place"),
+        ({"reason": "r", "commitment": "proof-of-origin"}, "reason"),
+        ({"appearance": {"page": 0, "box": [0, 0, 100, 100]}}, "appearance.page"),
+        ({"appearance": {"box": [0, 0, 1, 1]}}, "appearance.box"),
+        ({"digests": []}, "digests"),
+    ],
+)
+def test_wrong_parameter_is_a_problem_that_names_the_field(
+    portal: Portal, change: dict[str, Any], field: str
+) -> None:
+    answer = portal.open(**change)
+    assert answer.status_code == 422
+    assert answer.headers["content-type"] == "application/problem+json"
+    problem = answer.json()
+    assert problem["errors"][0]["field"] == field
+    assert problem["code"] in ("invalid-parameters", "unsupported-format")
+
+
+@pytest.mark.parametrize(
+    ("pdf", "status", "code"),
+    [
+        (b"", 422, "document-empty"),
+        (b"hello", 422, "document-not-pdf"),
+        (b"%PDF-1.7 and no end", 422, "document-truncated"),
+        (b"%PDF-1.7\n" + bytes(1_000_000), 413, "document-too-large"),
+        (b"%PDF-1.7\n" + bytes(1_500_000), 413, "document-too-large"),
+    ],
+)
+def test_document_that_cannot_be_signed_is_a_problem_with_its_own_code(
+    portal: Portal, pdf: bytes, status: int, code: str
+) -> None:
+    answer = portal.open(pdf)
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+
+
+def test_certificate_that_is_none_is_refused(portal: Portal) -> None:
+    answer = portal.open(signer={"certificate": base64.b64encode(b"no certificate").decode()})
+    assert (answer.status_code, answer.json()["code"]) == (422, "certificate-malformed")
+
+
+def test_revoked_certificate_opens_no_session(portal: Portal) -> None:
+    portal.world.revoked[portal.holder.certificate.serial_number] = portal.world.clock.now()
+    answer = portal.open()
+    assert (answer.status_code, answer.json()["code"]) == (403, "certificate-revoked")
+
+
+def test_value_in_der_is_refused_with_a_sentence_and_the_session_stays_open(
+    portal: Portal,
+) -> None:
+    opened = portal.open().json()
+    value = portal.value(opened)
+    raw = base64.b64decode(value["signature_value"])
+    der = base64.b64encode(algorithms.ecdsa_raw_to_der(raw)).decode()
+
+    answer = portal.http.post(
+        f"{SESSIONS}/{opened['id']}/signature-value", json=value | {"signature_value": der}
+    )
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "signature-value-encoding")
+    assert "DER" in answer.json()["detail"]
+    state = portal.http.get(f"{SESSIONS}/{opened['id']}").json()["state"]
+    assert state == "awaiting_value"
+
+
+def test_another_clients_session_is_not_there(portal: Portal) -> None:
+    opened = portal.open().json()
+    for method, path in (("GET", ""), ("GET", "/document"), ("POST", "/cancel")):
+        answer = portal.http.request(
+            method, f"{SESSIONS}/{opened['id']}{path}", headers=portal.other
+        )
+        assert (answer.status_code, answer.json()["code"]) == (404, "session-not-found")
+    unknown = portal.http.get(f"{SESSIONS}/../../etc/passwd")
+    assert unknown.status_code == 404
+
+
+def test_calls_without_a_token_are_refused(portal: Portal) -> None:
+    bare = httpx.Client(base_url=portal.http.base_url, trust_env=False)
+    with bare:
+        assert bare.get(f"{SESSIONS}/x").status_code == 401
+        assert bare.post("/api/v1/validations").status_code == 401
+
+
+def test_idempotency_key_gives_the_same_session_again(portal: Portal) -> None:
+    pdf = signing_world.make_pdf()
+    headers = {"Idempotency-Key": "order-1"}
+    first = portal.open(pdf, headers)
+    again = portal.open(pdf, headers)
+    other = portal.open(pdf, headers, level="B-B")
+    assert first.status_code == again.status_code == 201
+    assert first.json() == again.json()
+    assert (other.status_code, other.json()["code"]) == (422, "idempotency-key-reused")
+
+
+def test_cancelled_session_has_ended(portal: Portal) -> None:
+    opened = portal.open().json()
+    answer = portal.http.post(f"{SESSIONS}/{opened['id']}/cancel")
+    assert answer.json()["state"] == "refused"
+    late = portal.http.post(f"{SESSIONS}/{opened['id']}/signature-value", json=portal.value(opened))
+    assert (late.status_code, late.json()["code"]) == (409, "session-state")
+
+
+def test_long_poll_returns_when_the_session_changes(portal: Portal) -> None:
+    opened = portal.open(level="B-B").json()
+    value = portal.value(opened)
+    timer = threading.Timer(
+        0.5,
+        lambda: portal.http.post(f"{SESSIONS}/{opened['id']}/signature-value", json=value),
+    )
+    began = time.monotonic()
+    timer.start()
+    answer = portal.http.get(f"{SESSIONS}/{opened['id']}", params={"wait": 20})
+    timer.join()
+    assert answer.json()["state"] in ("augmenting", "completed")
+    assert 0.4 < time.monotonic() - began < 5
+
+
+def test_long_poll_ends_after_its_time(portal: Portal) -> None:
+    opened = portal.open().json()
+    answer = portal.http.get(f"{SESSIONS}/{opened['id']}", params={"wait": 0.3})
+    assert answer.json()["state"] == "awaiting_value"
+    assert portal.http.get(f"{SESSIONS}/{opened['id']}?wait=-1").status_code == 422
+    assert portal.http.get(f"{SESSIONS}/{opened['id']}?wait=nan").status_code == 422
+
+
+def phone(portal: Portal) -> dict[str, str]:
+    return {
+        "phone_number": portal.gateway.phone_number,
+        "person_code": portal.gateway.person_code,
+    }
+
+
+def test_person_signs_on_the_phone_and_the_session_shows_the_control_code(
+    portal: Portal,
+) -> None:
+    portal.gateway.result = None
+    opened = portal.open(signer=phone(portal), level="B-T").json()
+    assert opened["state"] == "awaiting_person"
+    digest = base64.b64decode(opened["representation"]["hash"])
+    assert opened["control_code"] == f"{(digest[0] >> 2) << 7 | digest[-1] & 0x7F:04d}"
+    assert list(portal.gateway.asked.values())[-1] == digest
+
+    portal.gateway.result = "OK"
+
+    done = portal.wait(opened["id"], "completed")
+    assert done["level_reached"] == "B-T"
+    assert portal.http.get(f"{SESSIONS}/{opened['id']}/document").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("result", "state", "code"),
+    [
+        ("USER_CANCELLED", "refused", "phone-refused"),
+        ("TIMEOUT", "expired", "phone-timeout"),
+        ("PHONE_ABSENT", "failed", "phone-failed"),
+        ("SIGNATURE_HASH_MISMATCH", "failed", "phone-signature-wrong"),
+    ],
+)
+def test_phone_that_does_not_sign_ends_the_session_and_nothing_is_embedded(
+    portal: Portal, result: str, state: str, code: str
+) -> None:
+    portal.gateway.result = result
+    opened = portal.open(signer=phone(portal)).json()
+    ended = portal.wait(opened["id"], state)
+    assert ended["error"]["code"] == code
+    assert portal.http.get(f"{SESSIONS}/{opened['id']}/document").status_code == 409
+
+
+def test_phone_that_signs_with_another_key_fails_the_session(portal: Portal) -> None:
+    portal.gateway.key = portal.world.authorities.signer("5AB12CE")
+    opened = portal.open(signer=phone(portal)).json()
+    ended = portal.wait(opened["id"], "failed")
+    assert ended["error"]["code"] == "phone-signature-wrong"
+
+
+def test_client_cannot_send_a_value_for_a_phone_session(portal: Portal) -> None:
+    portal.gateway.result = None
+    opened = portal.open(signer=phone(portal)).json()
+    answer = portal.http.post(
+        f"{SESSIONS}/{opened['id']}/signature-value", json=portal.value(opened)
+    )
+    assert (answer.status_code, answer.json()["code"]) == (409, "session-state")
+    portal.http.post(f"{SESSIONS}/{opened['id']}/cancel")
+    portal.gateway.result = "OK"
+    assert portal.wait(opened["id"], "refused")["error"]["code"] == "cancelled"
+
+
+def test_person_without_mobile_certificate_is_told_at_once(portal: Portal) -> None:
+    answer = portal.open(signer={"phone_number": "+994500000009", "person_code": "5AB12CD"})
+    assert (answer.status_code, answer.json()["code"]) == (404, "not-mobile-id-client")
+
+
+def test_database_and_store_hold_no_phone_number(portal: Portal) -> None:
+    portal.gateway.result = "USER_CANCELLED"
+    opened = portal.open(signer=phone(portal)).json()
+    portal.wait(opened["id"], "refused")
+    with portal.service.database() as session:
+        rows = session.execute(sqlalchemy.text("SELECT * FROM signing_sessions")).all()
+    assert rows
+    assert portal.gateway.phone_number not in repr(rows)
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "status"),
+    [
+        (b"", "application/json", 415),
+        (b"", "multipart/form-data", 422),
+        (b"x", "multipart/form-data; boundary=a", 422),
+        (b"--a\r\n\r\n", "multipart/form-data; boundary=a", 422),
+        (b"--a--\r\n", "multipart/form-data; boundary=a; charset=klingon", 422),
+        (
+            b'--a\r\nContent-Disposition: form-data; name="\xff"\r\n\r\nx\r\n--a--\r\n',
+            "multipart/form-data; boundary=a",
+            422,
+        ),
+        (
+            b'--a\r\nContent-Disposition: form-data; name="document"\r\n\r\nx\r\n--a--\r\n',
+            "multipart/form-data; boundary=a; charset=klingon",
+            422,
+        ),
+    ],
+)
+def test_malformed_upload_is_the_clients_fault(
+    portal: Portal, body: bytes, content_type: str, status: int
+) -> None:
+    for path in (SESSIONS, "/api/v1/validations"):
+        answer = portal.http.post(path, content=body, headers={"Content-Type": content_type})
+        assert answer.status_code == status, answer.text
+        assert answer.json()["code"]
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    value=st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner),
+        max_leaves=8,
+    ),
+    name=st.sampled_from(
+        ["format", "level", "signer", "appearance", "place", "reason", "commitment", "display_text"]
+    ),
+)
+def test_no_parameters_make_the_service_fail(portal: Portal, name: str, value: Any) -> None:
+    answer = portal.open(signing_world.make_pdf(pages=1), **{name: value})
+    assert answer.status_code < 500, answer.text
+    raw = portal.http.post(
+        SESSIONS, files={"document": ("a.pdf", b"x")}, data={"parameters": json.dumps(value)}
+    )
+    assert 400 <= raw.status_code < 500, raw.text
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(body=st.binary(max_size=200))
+def test_no_signature_value_makes_the_service_fail(portal: Portal, body: bytes) -> None:
+    answer = portal.http.post(
+        f"{SESSIONS}/{'0' * 32}/signature-value",
+        content=body,
+        headers={"Content-Type": "application/json"},
+    )
+    assert 400 <= answer.status_code < 500
+
+
+def test_report_in_a_form_that_does_not_exist_yet_is_told_so(portal: Portal) -> None:
+    answer = portal.http.post(
+        "/api/v1/validations",
+        files={"document": ("a.pdf", b"x")},
+        headers={"Accept": "application/xml"},
+    )
+    assert (answer.status_code, answer.json()["code"]) == (422, "report-form-unknown")
+
+
+def test_calls_of_later_issues_are_absent(portal: Portal) -> None:
+    for path in ("/api/v1/signing-batches", "/api/v1/augmentations"):
+        assert portal.http.post(path).status_code == 404
+
+
+def test_uploads_leave_nothing_behind(portal: Portal) -> None:
+    before = set(pathlib.Path(tempfile.gettempdir()).glob("imza-upload-*"))
+    portal.open(b"hello")
+    assert set(pathlib.Path(tempfile.gettempdir()).glob("imza-upload-*")) <= before

@@ -1,0 +1,69 @@
+"""A Mobile-ID gateway at the wire, with one phone that behaves as it is told."""
+
+import base64
+import dataclasses
+import secrets
+
+import fastapi
+
+from pki import algorithms, signature
+from tests.support import hierarchy
+
+
+@dataclasses.dataclass
+class Gateway:
+    """The gateway of one person.
+
+    Attributes:
+        holder: Whose certificate it gives.
+        key: What the phone signs with; another holder's for a phone with a wrong key.
+        result: None while the person has not answered.
+        asked: The hashes that the phone was asked to sign.
+    """
+
+    holder: hierarchy.Holder
+    key: hierarchy.Holder
+    phone_number: str = "+994500000001"
+    person_code: str = "5AB12CD"
+    result: str | None = "OK"
+    asked: dict[str, bytes] = dataclasses.field(default_factory=dict)
+    polls: int = 0
+
+    def routes(self) -> fastapi.APIRouter:
+        router = fastapi.APIRouter(prefix="/mid-api")
+
+        @router.post("/certificate")
+        def certificate(body: dict[str, str]) -> dict[str, str]:
+            known = (self.phone_number, self.person_code)
+            if (body["phoneNumber"], body["nationalIdentityNumber"]) != known:
+                return {"result": "NOT_FOUND"}
+            return {"result": "OK", "cert": base64.b64encode(self.holder.der).decode()}
+
+        @router.post("/signature")
+        def start(body: dict[str, str]) -> dict[str, str]:
+            session_id = secrets.token_hex(8)
+            self.asked[session_id] = base64.b64decode(body["hash"])
+            return {"sessionID": session_id}
+
+        @router.get("/signature/session/{session_id}")
+        def poll(session_id: str) -> dict[str, object]:
+            self.polls += 1
+            if self.result is None:
+                return {"state": "RUNNING"}
+            if self.result != "OK":
+                return {"state": "COMPLETE", "result": self.result}
+            value = self.key.handle.sign(
+                signature.DataToBeSignedRepresentation(
+                    algorithms.HashAlgorithm.SHA256, self.asked[session_id]
+                )
+            )
+            return {
+                "state": "COMPLETE",
+                "result": "OK",
+                "signature": {
+                    "value": base64.b64encode(value.value).decode(),
+                    "algorithm": "SHA256WithECEncryption",
+                },
+            }
+
+        return router
