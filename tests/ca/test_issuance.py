@@ -1,3 +1,4 @@
+import concurrent.futures
 import multiprocessing
 import pathlib
 import signal
@@ -286,3 +287,26 @@ def test_the_root_certifies_itself_and_nobody_else_does(world: ca_world.World) -
     root = world.hierarchy.authorities[hierarchy.ROOT].certificate
     assert root.subject == root.issuer
     assert isinstance(root, x509.Certificate)
+
+
+def test_many_at_once_get_one_certificate_and_the_log_stays_whole(world: ca_world.World) -> None:
+    application, csr_der = world.application(), ca_world.make_csr()
+    others = [world.application() for _ in range(6)]
+
+    def ask(application_id: str, csr_der: bytes) -> bytes | None:
+        try:
+            return world.certify(application_id, csr_der=csr_der).certificate_der
+        except issuance.RequestInProgressError:
+            return None
+
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        same = [pool.submit(ask, application, csr_der) for _ in range(6)]
+        different = [pool.submit(ask, one, ca_world.make_csr()) for one in others]
+        answers = {one.result() for one in same} - {None}
+        assert len({one.result() for one in different} - {None}) == len(others)
+
+    assert answers == {world.certify(application, csr_der=csr_der).certificate_der}
+    with world.sessions() as session:
+        audit.verify(session)
+        states = session.scalars(sqlalchemy.select(registry.CertificateRow.state)).all()
+    assert set(states) == {registry.CertificateState.ISSUED.value}

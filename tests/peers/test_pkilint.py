@@ -1,0 +1,135 @@
+"""The command lines of pkilint on what the CA really issued: no finding at WARNING."""
+
+import datetime
+import itertools
+import pathlib
+import subprocess
+import sys
+
+import pytest
+import sqlalchemy
+
+from ca import crl, peer_lint
+from pki import database, profiles, registration, registry
+from tests.support import ca_world
+
+pytestmark = pytest.mark.peer
+
+FOLDER = pathlib.Path(sys.executable).parent
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> ca_world.World:
+    folder = tmp_path_factory.mktemp("ca")
+    engine: sqlalchemy.Engine = database.connect(f"sqlite:///{folder}/ca.sqlite")
+    database.Base.metadata.create_all(engine)
+    at = datetime.datetime(2026, 1, 31, 12, tzinfo=datetime.UTC)
+    return ca_world.make_world(database.session_factory(engine), at)
+
+
+def _lint(command: str, *arguments: str, data: bytes, folder: pathlib.Path) -> tuple[int, str]:
+    file = folder / "document"
+    file.write_bytes(data)
+    done = subprocess.run(
+        [str(FOLDER / command), "lint", *arguments, "-s", "WARNING", str(file)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("person", "category"),
+    [
+        (ca_world.CITIZEN, registration.Category.CITIZEN),
+        (ca_world.GEORGIAN, registration.Category.BUSINESS),
+        (ca_world.ESTONIAN, registration.Category.OFFICIAL),
+    ],
+)
+@pytest.mark.parametrize("profile", ["sign", "authenticate"])
+def test_subscribers_certificates_have_no_finding(
+    world: ca_world.World,
+    tmp_path: pathlib.Path,
+    person: registration.Person,
+    category: registration.Category,
+    profile: str,
+) -> None:
+    issued = world.certify(world.application(person, category), profile)
+    kind = profiles.subscriber_profile(profile, secure_device=True).peer_lint
+    findings, text = _lint(
+        "lint_etsi_cert", "-t", kind, data=issued.certificate_der, folder=tmp_path
+    )
+    assert findings == 0, text
+
+
+def test_the_eidas_type_has_exactly_one_finding(
+    world: ca_world.World, tmp_path: pathlib.Path
+) -> None:
+    issued = world.certify(world.application())
+    findings, text = _lint(
+        "lint_etsi_cert",
+        "-t",
+        peer_lint.EIDAS_TYPE,
+        data=issued.certificate_der,
+        folder=tmp_path,
+    )
+    assert findings == 1
+    assert peer_lint.EIDAS_FINDING in text
+
+
+def test_services_and_authorities_have_no_finding(
+    world: ca_world.World, tmp_path: pathlib.Path
+) -> None:
+    with world.sessions() as session:
+        records = registry.certificates_of(session).certificates
+    own = [one for one in records if one.profile not in profiles.SUBSCRIBER_NAMES]
+    assert {one.profile for one in own} == {
+        "root",
+        "authority",
+        "ocsp-responder",
+        "time-stamping-unit",
+    }
+    for one in own:
+        assert one.certificate_der is not None
+        findings, text = _lint("lint_pkix_cert", data=one.certificate_der, folder=tmp_path)
+        assert findings == 0, f"{one.profile}: {text}"
+
+
+def test_crls_have_no_finding(world: ca_world.World, tmp_path: pathlib.Path) -> None:
+    for name in world.hierarchy.authorities:
+        with world.sessions() as session:
+            published = crl.newest(session, name)
+        findings, text = _lint(
+            "lint_crl", "-t", "CRL", "-p", "PKIX", data=published.crl_der, folder=tmp_path
+        )
+        assert findings == 0, text
+
+
+def test_certificates_and_their_issuers_fit_together(
+    world: ca_world.World, tmp_path: pathlib.Path
+) -> None:
+    from pki import certificates
+
+    issued = world.certify(world.application())
+    chain = [issued.certificate_der, *issued.chain_der]
+    issuer_file, subject_file = tmp_path / "issuer.pem", tmp_path / "subject.pem"
+    for subject, issuer in itertools.pairwise(chain):
+        issuer_file.write_text(certificates.to_pem(certificates.parse(issuer)))
+        subject_file.write_text(certificates.to_pem(certificates.parse(subject)))
+        done = subprocess.run(
+            [
+                str(FOLDER / "lint_pkix_signer_signee_cert_chain"),
+                "lint",
+                "-s",
+                "WARNING",
+                str(issuer_file),
+                str(subject_file),
+            ],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
