@@ -188,13 +188,16 @@ class Gateway:
         """
         with self._sessions() as session:
             try:
-                row = transactions.load(session, session_id)
+                row = transactions.read(session, session_id)
             except transactions.TransactionNotFoundError as error:
                 raise SessionNotFoundError("there is no such session") from error
             if row.operation != operation.value or at >= row.gone_at:
                 raise SessionNotFoundError("there is no such session")
             self._check_origin(row, address)
-            if row.expire_if_due(at):
+            if row.is_due(at):
+                # Only now is the row kept from others: most questions change nothing.
+                row = transactions.load(session, session_id)
+                row.expire_if_due(at)
                 session.commit()
             return _status_of(row)
 

@@ -152,9 +152,13 @@ class TransactionRow(database.Base):
         self.move(TransactionState.EXPIRED, at)
         self.result = results.Result.TIMEOUT.value
 
+    def is_due(self, at: datetime.datetime) -> bool:
+        """Whether it is open although its time is over."""
+        return self.state in OPEN_STATES and at >= self.answer_by
+
     def expire_if_due(self, at: datetime.datetime) -> bool:
         """End it if its time is over; whether that was so."""
-        if self.state in OPEN_STATES and at >= self.answer_by:
+        if self.is_due(at):
             self.expire(at)
             return True
         return False
@@ -165,16 +169,25 @@ def new_id() -> str:
     return str(uuid.uuid4())
 
 
+def read(session: orm.Session, transaction_id: str) -> TransactionRow:
+    """Read a transaction that will not be changed. Raises as `load`."""
+    return _get(session, transaction_id, lock=False)
+
+
 def load(session: orm.Session, transaction_id: str) -> TransactionRow:
-    """Load a transaction and keep others from changing it until the commit.
+    """Load a transaction anew and keep others from changing it until the commit.
 
     Raises:
         TransactionNotFoundError: There is none.
     """
+    return _get(session, transaction_id, lock=True)
+
+
+def _get(session: orm.Session, transaction_id: str, *, lock: bool) -> TransactionRow:
     # Anything can stand in a path; not every database takes every text.
     if not ID.fullmatch(transaction_id):
         raise TransactionNotFoundError("there is no such transaction")
-    row = session.get(TransactionRow, transaction_id, with_for_update=True)
+    row = session.get(TransactionRow, transaction_id, with_for_update=lock, populate_existing=lock)
     if row is None:
         raise TransactionNotFoundError("there is no such transaction")
     return row

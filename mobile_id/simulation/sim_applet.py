@@ -195,7 +195,7 @@ class SimApplet:
         """
         if self._step is not Step.IDLE:
             raise SimBusyError("the SIM is in the middle of another dialogue")
-        handle = os.open(self._path.with_suffix(".busy"), os.O_RDWR | os.O_CREAT, 0o600)
+        handle = _open(self._path.with_suffix(".busy"))
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -208,7 +208,9 @@ class SimApplet:
     def confirm(self) -> None:
         """The person chose to go on; the SIM now asks for the PIN."""
         if self._step is not Step.DISPLAYED:
-            raise SimStepError(f"expected a prompt on the display, the dialogue is {self._step}")
+            raise SimStepError(
+                f"expected a prompt on the display, the dialogue is {self._step.value}"
+            )
         self._step = Step.CONFIRMED
 
     def cancel(self) -> None:
@@ -278,7 +280,7 @@ class SimApplet:
     @contextlib.contextmanager
     def _exclusive(self) -> Iterator[_State]:
         """Read the state while no other program can change it."""
-        handle = os.open(self._path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600)
+        handle = _open(self._path.with_suffix(".lock"))
         try:
             fcntl.flock(handle, fcntl.LOCK_EX)
             yield self._load()
@@ -308,6 +310,13 @@ def _sign(
         representation.hash_algorithm,
         algorithms.ecdsa_der_to_raw(der, algorithms.ecdsa_size(key.public_key())),
     )
+
+
+def _open(path: pathlib.Path) -> int:
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise SimError("the SIM's files cannot be opened") from error
 
 
 def _require_length(pin: Pin, length: int) -> None:
@@ -389,11 +398,10 @@ def _write_durably(path: pathlib.Path, content: bytes) -> None:
     """Replace a file so that after a power cut it is the old one or the new one, never half."""
     temporary = path.with_suffix(".new")
     handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    try:
-        os.write(handle, content)
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    with open(handle, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
     temporary.replace(path)
     folder = os.open(path.parent, os.O_RDONLY)
     try:

@@ -1,12 +1,55 @@
+import base64
+import dataclasses
 import datetime
+import logging
+import pathlib
+import subprocess
+import sys
+from collections.abc import Iterator
 
+import fastapi
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, utils
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
 
 from mobile_id import client, results
 from mobile_id.simulation import personas
-from pki import algorithms, certificates
-from tests.mobile_id.conftest import WHO, World, representation
+from pki import algorithms, certificates, errors, outbound
+from tests.mobile_id.conftest import PARTY_NAME, PARTY_UUID, WHO, World, representation
+from tests.support import hierarchy as hierarchy_support
+from tests.support import servers
+
+
+@dataclasses.dataclass
+class Liar:
+    """A gateway that answers whatever a test tells it to."""
+
+    http: outbound.Client
+    base_url: str = ""
+    answer: object = None
+
+    @property
+    def relying_party(self) -> client.MobileIdClient:
+        party = client.RelyingParty(PARTY_UUID, PARTY_NAME)
+        return client.MobileIdClient(self.http, self.base_url, party)
+
+
+@pytest.fixture
+def liar() -> Iterator[Liar]:
+    app = fastapi.FastAPI()
+    http = outbound.Client()
+    made = Liar(http)
+
+    @app.api_route("/{rest:path}", methods=["GET", "POST"])
+    def lie(rest: str) -> fastapi.responses.JSONResponse:
+        return fastapi.responses.JSONResponse(made.answer)
+
+    with servers.serve(app) as url:
+        made.base_url = url
+        yield made
+        http.close()
 
 
 def test_a_person_signs_on_the_phone_and_the_value_verifies_with_their_certificate(
@@ -100,3 +143,106 @@ def test_an_unknown_session_is_told_apart_from_a_gateway_that_is_down(live: Worl
     )
     with pytest.raises(client.SessionGoneError):
         live.relying_party.poll_signature(started, live.authority.chain.root.certificate)
+
+
+def test_the_client_and_the_control_code_load_neither_web_nor_database() -> None:
+    """What the signing service imports of this package stays small."""
+    code = (
+        "import sys, mobile_id.client, mobile_id.control_code;"
+        "print([one for one in ('fastapi', 'sqlalchemy') if one in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=pathlib.Path(__file__).parents[2],
+    )
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_log_names_nobody_and_holds_no_secret(
+    live: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, logger="mobile_id")
+    enrolled = live.enrol()
+    party = live.relying_party
+    certificate = party.fetch_certificate(WHO)
+    with live.phones_on(enrolled):
+        started = party.start_signature(WHO, representation())
+        party.wait_for_signature(started, certificate, patience_s=10)
+    text = "\n".join(record.getMessage() for record in caplog.records)
+    # The search finds what is there.
+    assert "session_ended operation=signature result=OK" in text
+    person = enrolled.person
+    for secret in (
+        WHO.phone_number,
+        WHO.person_code,
+        person.device_secret,
+        live.party.uuid,
+        "Əliyeva",
+        f"{person.pin2.reveal()} ",
+        person.puk.reveal(),
+    ):
+        assert secret not in text
+
+
+ANSWERS = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=12),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["state", "result", "signature", "value", "algorithm", "cert"]), inner
+        )
+    ),
+    max_leaves=10,
+)
+
+
+@hypothesis_settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    answer=ANSWERS
+    | st.fixed_dictionaries(
+        {
+            "state": st.just("COMPLETE"),
+            "result": st.sampled_from(["OK", "ok", "MAYBE"]),
+            "signature": ANSWERS
+            | st.fixed_dictionaries(
+                {
+                    "value": st.sampled_from(["", "AAAA", "*", "A" * 86 + "=="]),
+                    "algorithm": st.sampled_from(
+                        ["SHA256WithECEncryption", "SHA256WithRSAEncryption", "none"]
+                    ),
+                }
+            ),
+        }
+    )
+)
+def test_a_gateway_that_lies_is_found_out_by_an_error_of_ours(
+    answer: object, liar: Liar, hierarchy: hierarchy_support.Hierarchy
+) -> None:
+    liar.answer = answer
+    started = client.StartedSession("x", results.Operation.SIGNATURE, representation())
+    certificate = hierarchy.signer().certificate
+    try:
+        found = liar.relying_party.poll_signature(started, certificate)
+    except errors.ImzaError:
+        return
+    assert found is None
+    assert isinstance(answer, dict)
+    assert answer["state"] == "RUNNING"
+
+
+def test_a_certificate_of_another_person_or_purpose_is_not_taken(
+    liar: Liar, hierarchy: hierarchy_support.Hierarchy
+) -> None:
+    for holder in (hierarchy.signer("6AB12CD"), hierarchy.signer(authentication=True)):
+        encoded = base64.b64encode(holder.der).decode()
+        liar.answer = {"result": "OK", "cert": encoded}
+        with pytest.raises(client.MobileIdAnswerError):
+            liar.relying_party.fetch_certificate(WHO)
+    good = hierarchy.signer(WHO.person_code)
+    liar.answer = {"result": "OK", "cert": base64.b64encode(good.der).decode()}
+    assert liar.relying_party.fetch_certificate(WHO) == good.certificate
