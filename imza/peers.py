@@ -3,6 +3,7 @@
 import asyncio
 import dataclasses
 import pathlib
+import re
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -10,6 +11,8 @@ from collections.abc import Sequence
 from pki import errors
 
 TIMEOUT_S = 60
+
+PDFSIG_LINES = ("Signer Certificate Common Name", "Signature Validation", "Certificate Validation")
 
 SIGNED_PROPERTIES = "http://uri.etsi.org/01903/v1.3.2#:SignedProperties"
 
@@ -48,20 +51,18 @@ def trust_in_nss(folder: pathlib.Path, certificates: Sequence[pathlib.Path]) -> 
 def pdfsig(document: pathlib.Path, nss: pathlib.Path) -> Opinion:
     """Poppler's pdfsig: every signature must be Valid and its certificate Trusted."""
     done = _run(["pdfsig", "-nssdir", f"sql:{nss}", str(document)])
-    values = [line.strip(" -") for line in done.stdout.splitlines()]
-    kept = tuple(
-        line
-        for line in values
-        if line.startswith(("Signer Certificate Common Name", "Signature Valid", "Certificate Val"))
+    # It lists document time stamps too, which it cannot check, as signatures of type "unknown".
+    blocks = [
+        [line.strip(" -") for line in block.splitlines()]
+        for block in re.split(r"(?m)^Signature #\d+:\n", done.stdout)[1:]
+        if "Signature Type: unknown" not in block
+    ]
+    accepted = bool(blocks) and all(
+        "Signature Validation: Signature is Valid." in block
+        and "Certificate Validation: Certificate is Trusted." in block
+        for block in blocks
     )
-    signatures = [line for line in kept if line.startswith("Signature Validation")]
-    trusts = [line for line in kept if line.startswith("Certificate Validation")]
-    accepted = (
-        bool(signatures)
-        and len(signatures) == len(trusts)
-        and all(line.endswith("Signature is Valid.") for line in signatures)
-        and all(line.endswith("Certificate is Trusted.") for line in trusts)
-    )
+    kept = tuple(line for block in blocks for line in block if line.startswith(PDFSIG_LINES))
     return Opinion(accepted, kept)
 
 

@@ -95,6 +95,14 @@ class Card:
     puk: str = dataclasses.field(repr=False)
 
 
+@dataclasses.dataclass(frozen=True)
+class Readers:
+    """What is in the virtual readers."""
+
+    cards: tuple[Card, ...]
+    blank_card_reader: str
+
+
 class Sandbox:
     """The world of one folder; use it in a `with` block."""
 
@@ -192,14 +200,13 @@ class Sandbox:
             client, ports.base_url, self._token_source(client, ports)
         )
         self._enrol_phones(client, registrar, ports)
-        cards = self._start_readers(registrar)
-        self._describe(ports, tls_ca, cards)
+        self._describe(ports, tls_ca, self._start_readers(registrar))
 
     def _enter_folder(self) -> None:
         """Take the folder for this process alone, and remove what says that a world is ready."""
         folder = self._world.folder
         if folder.exists() and any(folder.iterdir()) and not (folder / "world.json").exists():
-            known = {"contract.pdf", "form.xml", "imza.log", ".lock"}
+            known = {"imza.log", ".lock"}
             if any(one.name not in known for one in folder.iterdir()):
                 raise ForeignFolderError(
                     f"expected an empty folder or a sandbox's, but {folder} holds something else"
@@ -323,7 +330,7 @@ class Sandbox:
         switched_on = handsets.switch_on(numbers)
         self._tell(f"Phones: {len(numbers)} subscribers, {switched_on} answer by themselves")
 
-    def _start_readers(self, registrar: registration.RegistrationClient) -> list[Card] | None:
+    def _start_readers(self, registrar: registration.RegistrationClient) -> Readers | None:
         """Start the virtual readers and put cards in; None where the machine refuses them."""
         slots = reader_station.ReaderStation(self._world.folder, reader_count=READERS)
         try:
@@ -341,9 +348,10 @@ class Sandbox:
         blank = self._world.cards_folder / "blank.json"
         if not blank.exists():
             reader_station.make_blank_card(blank)
-        slots.insert(slots.reader_names[len(holders)], blank)
+        empty = slots.reader_names[len(holders)]
+        slots.insert(empty, blank)
         self._tell(f"Card readers: {READERS}, {len(cards)} personalised cards and a blank one")
-        return cards
+        return Readers(tuple(cards), empty)
 
     def _issue_card(
         self,
@@ -385,7 +393,7 @@ class Sandbox:
         secrets = json.loads(letter.read_text(encoding="utf-8"))
         return Card(reader, person, secrets["pin"], secrets["puk"])
 
-    def _describe(self, ports: Ports, tls_ca: pathlib.Path, cards: list[Card] | None) -> None:
+    def _describe(self, ports: Ports, tls_ca: pathlib.Path, slots: Readers | None) -> None:
         """Write `sandbox.json`, whole or not at all."""
         world = self._world
         description = {
@@ -421,15 +429,16 @@ class Sandbox:
                     "pin2": None,
                     "puk": one.puk,
                 }
-                for one in cards or ()
+                for one in (slots.cards if slots else ())
             ],
             "handset": None,
             "cmp": None,
             "operators": None,
             "pcscd": (
-                None if cards is None else {"socket": str(world.folder / "pcscd" / "pcscd.comm")}
+                None if slots is None else {"socket": str(world.folder / "pcscd" / "pcscd.comm")}
             ),
-            "pkcs11_module": None if cards is None else str(module_card.find_module()),
+            "pkcs11_module": None if slots is None else str(module_card.find_module()),
+            "blank_card_reader": slots.blank_card_reader if slots else None,
         }
         path = self.description_path
         temporary = path.with_name(".sandbox.json.new")

@@ -74,7 +74,7 @@ class Wish:
 @click.option("--seal", metavar="NAME", help="Seal with an organisation's key.")
 @click.option("--reason", help="Why the document is signed; stands in the signature.")
 @click.option("--place", help="Where it is signed.")
-@click.option("--visible/--invisible", default=True, help="Draw the signature on the last page.")
+@click.option("--visible/--invisible", default=False, help="Draw the signature on the last page.")
 @click.option("--server", required=True, metavar="URL", help="Base address of the service.")
 @click.option(
     "--credentials",
@@ -151,7 +151,7 @@ def _parameters(wish: Wish, packaging: str) -> dict[str, Any]:
     if wish.place:
         parameters["place"] = wish.place
     if wish.visible:
-        parameters["appearance"] = {}
+        parameters["appearance"] = {"page": -1}
     return parameters
 
 

@@ -45,12 +45,14 @@ from signing_service import (
     certification_paths,
     document_store,
     documents,
-    flow,
+    levels,
     phone_signing,
-    schemas,
     trust,
+    upkeep,
 )
-from signing_service.validation import isolation
+from signing_service import service as signing
+from signing_service.service import SigningService
+from signing_service.validation import fetching, isolation, report
 from tsa import authority
 
 ZONES = ("ca", "ocsp", "tsa", "mobile", "signing")
@@ -261,7 +263,7 @@ class Wiring:
         sessions = self._database(config)
         client = self._resources.enter_context(contextlib.closing(outbound.Client(timeout_s=10.0)))
         anchors = trust.load(settings.trust_anchors)
-        service = flow.SigningService(
+        service = signing.SigningService(
             settings=settings,
             database=sessions,
             store=document_store.DocumentStore(settings.folder),
@@ -274,9 +276,9 @@ class Wiring:
         phones = self._phones(config, service)
         own = tokens or access.AccessTokens(config.access, sessions)
         jobs = [
-            Job("raise-levels", FREQUENT, lambda at: flow.raise_pending(service, at)),
-            Job("expire-sessions", REGULAR, lambda at: flow.expire_overdue(service, at)),
-            Job("discard-sessions", DAILY, lambda at: flow.discard_ended(service, at)),
+            Job("raise-levels", FREQUENT, lambda at: levels.raise_pending(service, at)),
+            Job("expire-sessions", REGULAR, lambda at: upkeep.expire_overdue(service, at)),
+            Job("discard-sessions", DAILY, lambda at: upkeep.discard_ended(service, at)),
         ]
         if phones is not None:
             jobs.append(
@@ -299,7 +301,7 @@ class Wiring:
         )
 
     def _phones(
-        self, config: configs.Config, service: flow.SigningService
+        self, config: configs.Config, service: signing.SigningService
     ) -> phone_signing.PhoneSigning | None:
         peer = config.mobile_peer
         if peer is None:
@@ -318,18 +320,18 @@ class Wiring:
         )
 
     def _validation(
-        self, anchors: trust.TrustAnchors, service: flow.SigningService
+        self, anchors: trust.TrustAnchors, service: signing.SigningService
     ) -> signing_service.api.Validate:
         workers = self._resources.enter_context(contextlib.closing(isolation.ValidationWorkers()))
+
+        fetch = fetching.fetcher(service.client, self._present)
 
         def validate(
             document: documents.Document,
             detached: Sequence[documents.Document],
-            request: schemas.ValidationRequest,
-        ) -> Mapping[str, object]:
-            return workers.validate(
-                document, trust=anchors, at=request.at, fetch=None, detached=detached
-            ).to_json()
+            at: datetime.datetime,
+        ) -> report.ValidationReport:
+            return workers.validate(document, trust=anchors, at=at, fetch=fetch, detached=detached)
 
         return validate
 
