@@ -30,6 +30,7 @@ from signing_service import (
     signers,
     uploads,
 )
+from signing_service.service import SigningService
 from signing_service.validation import report as validation_report
 
 MAX_WAIT_S = 60.0
@@ -66,7 +67,7 @@ class PhonesUnavailableError(errors.PolicyError):
 
 
 def routes(
-    service: flow.SigningService,
+    service: SigningService,
     phones: phone_signing.PhoneSigning | None,
     validate: Validate,
     tokens: access.AccessTokens,
@@ -90,7 +91,7 @@ Caller = Callable[[fastapi.Request], access.Caller]
 
 def _add_signing(
     router: fastapi.APIRouter,
-    service: flow.SigningService,
+    service: SigningService,
     phones: phone_signing.PhoneSigning | None,
     require_sign: Caller,
 ) -> None:
@@ -158,7 +159,7 @@ def _add_signing(
 
 def _add_validation(
     router: fastapi.APIRouter,
-    service: flow.SigningService,
+    service: SigningService,
     validate: Validate,
     require_validate: Caller,
 ) -> None:
@@ -179,7 +180,7 @@ def _add_validation(
 
 
 def _open(
-    service: flow.SigningService,
+    service: SigningService,
     phones: phone_signing.PhoneSigning | None,
     upload: uploads.Upload,
     client_id: str,
@@ -221,7 +222,7 @@ def _idempotency_key(request: fastapi.Request) -> str | None:
 
 
 def _document(
-    service: flow.SigningService, session_id: str, client_id: str
+    service: SigningService, session_id: str, client_id: str
 ) -> responses.StreamingResponse:
     file, signed = _open_document(service, session_id, client_id)
     quoted = urllib.parse.quote(signed.document.name.encode("utf-8", "replace"))
@@ -239,7 +240,7 @@ def _document(
 
 
 def _open_document(
-    service: flow.SigningService, session_id: str, client_id: str
+    service: SigningService, session_id: str, client_id: str
 ) -> tuple[BinaryIO, documents.SignedDocument]:
     for _ in documents.SignatureLevel:
         signed = flow.signed_document(service, session_id, client_id, service.clock.now())

@@ -67,12 +67,6 @@ class DocumentStore:
         finally:
             path.unlink(missing_ok=True)
 
-    def take(self, session_id: str, name: str, source: pathlib.Path) -> pathlib.Path:
-        """Copy a file in and return where it is."""
-        with self.writing(session_id, name) as path:
-            shutil.copyfile(source, path)
-        return self.place(session_id, name)
-
     def remove(self, session_id: str, name: str) -> None:
         """Remove one file if it is there."""
         self.place(session_id, name).unlink(missing_ok=True)

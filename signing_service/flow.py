@@ -8,36 +8,23 @@ work goes on where the last stored file and the last recorded level say.
 import dataclasses
 import datetime
 import hashlib
-import logging
 import pathlib
 
 import sqlalchemy.exc
 from cryptography import x509
-from sqlalchemy import orm
 
-from pki import audit, certificates, clock, errors, failpoints, outbound, signature
+from pki import audit, certificates, errors, signature
 from signing_service import (
     augment,
-    certification_paths,
-    document_store,
     documents,
+    levels,
     pades,
     parameters,
     sessions,
-    settings,
     signers,
     xades,
 )
-from tsa import client as tsa_client
-from tsa import messages
-
-log = logging.getLogger(__name__)
-
-LEASE = datetime.timedelta(minutes=2)
-"""For how long a worker has a session to itself; more than any step takes."""
-
-PREPARED = "prepared"
-"""Name of the file with a placeholder; signed ones are called after their level."""
+from signing_service.service import SigningService
 
 
 class DocumentTooLargeError(errors.LimitError):
@@ -56,30 +43,6 @@ class AlreadySignedError(sessions.SessionStateError):
     """The session has another signature value already."""
 
     code = "session-already-signed"
-
-
-@dataclasses.dataclass(frozen=True)
-class SigningService:
-    """What the functions here work with, made once in `imza.wiring`."""
-
-    settings: settings.Settings
-    database: orm.sessionmaker[orm.Session]
-    store: document_store.DocumentStore
-    authorities: certification_paths.Authorities
-    client: outbound.Client
-    clock: clock.Clock
-
-    def request_token(self, representation: signature.DataToBeSignedRepresentation) -> bytes:
-        """Return a checked time-stamp token over a hash.
-
-        Raises:
-            PeerError: The time-stamping authority did not answer, or not usefully.
-        """
-        imprint = messages.MessageImprint(representation.hash_algorithm, representation.hash)
-        token = tsa_client.request_time_stamp(
-            self.client, self.settings.tsa_url, imprint, self.clock.now()
-        )
-        return token.token_der
 
 
 @dataclasses.dataclass(frozen=True)
@@ -183,7 +146,7 @@ def prepare_signature(
         path_pem="".join(map(certificates.to_pem, path)).encode(),
         created_at=at,
     )
-    with service.store.writing(row.id, PREPARED) as target:
+    with service.store.writing(row.id, levels.PREPARED) as target:
         prepared = _prepare(service, opening, target, path, at)
     row.hash_algorithm = prepared.hash_algorithm
     row.data_to_be_signed = prepared.data_to_be_signed
@@ -244,7 +207,7 @@ def complete_session(
             if client_id is None
             else sessions.SessionState.AWAITING_VALUE
         )
-        if _expire_if_due(row, at):
+        if row.expire_if_due(at):
             session.commit()
         if row.state is sessions.SessionState.EXPIRED:
             raise SessionExpiredError("nobody signed in time: open a new session")
@@ -252,72 +215,15 @@ def complete_session(
             raise sessions.SessionStateError(
                 f"expected a session that is {awaited.value}, got one that is {row.state.value}"
             )
-        signature.check_value(signing_path(row)[0].public_key(), row.representation, value)
+        signature.check_value(row.path[0].public_key(), row.representation, value)
         row.signature_algorithm = value.algorithm
         row.signature_value = value.value
         row.move(sessions.SessionState.AUGMENTING, at)
-        row.next_try_at = at + LEASE
+        row.next_try_at = at + levels.LEASE
         row.give_up_at = at + service.settings.raise_window
-        audit.append(
-            session,
-            audit.AuditEvent.SESSION_CONFIRMED,
-            at,
-            actor=row.client_id,
-            details=_audited(row),
-        )
+        levels.record_event(session, audit.AuditEvent.SESSION_CONFIRMED, row, at)
         session.commit()
-    return raise_level(service, session_id, at)
-
-
-def raise_level(
-    service: SigningService, session_id: str, at: datetime.datetime
-) -> sessions.SigningSession:
-    """Embed the value where that is still to be done, and raise the level step by step.
-
-    Each step writes a file, then records the level. A peer that fails leaves the session at the
-    level reached, with the reason; `raise_pending` goes on later.
-    """
-    while True:
-        with service.database() as session:
-            row = sessions.load(session, session_id, None)
-        if row.state is not sessions.SessionState.AUGMENTING:
-            return row
-        step = documents.SignatureLevel(1 if row.reached is None else row.reached + 1)
-        try:
-            with service.store.writing(session_id, file_name(step)) as target:
-                _make_level(service, row, step, target, at)
-        except errors.PeerError as error:
-            return _postpone(service, session_id, error, at)
-        except errors.ImzaError as error:
-            # What was stored has changed, a certificate was revoked meanwhile, or the document
-            # does not take the next level: waiting would not help.
-            log.error("session_failed session=%s code=%s", session_id, error.code)
-            return _fail(service, session_id, error, at)
-        failpoints.reach("document-embedded")
-        _record_level(service, session_id, step, at)
-
-
-def raise_pending(service: SigningService, at: datetime.datetime, *, limit: int = 100) -> int:
-    """Go on with sessions whose level a peer's failure, or a crash, left behind.
-
-    Returns how many were tried. Called by the worker.
-    """
-    with service.database() as session:
-        found = sessions.due(session, at, limit)
-    tried = 0
-    for session_id in found:
-        with service.database() as session:
-            row = sessions.load(session, session_id, None)
-            # Another worker may have been faster.
-            if row.state is not sessions.SessionState.AUGMENTING or (
-                row.next_try_at is not None and row.next_try_at > at
-            ):
-                continue
-            row.next_try_at = at + LEASE
-            session.commit()
-        raise_level(service, session_id, at)
-        tried += 1
-    return tried
+    return levels.raise_level(service, session_id, at)
 
 
 def read_session(
@@ -330,7 +236,7 @@ def read_session(
     """
     with service.database() as session:
         row = sessions.load(session, session_id, client_id)
-        _expire_if_due(row, at)
+        row.expire_if_due(at)
         session.commit()
         return row
 
@@ -346,7 +252,7 @@ def cancel_session(
     """
     with service.database() as session:
         row = sessions.load(session, session_id, client_id)
-        _expire_if_due(row, at)
+        row.expire_if_due(at)
         if row.state in sessions.OPEN_STATES:
             row.end(sessions.SessionState.REFUSED, "cancelled", "The session was cancelled.", at)
         elif row.value is not None:
@@ -372,43 +278,9 @@ def signed_document(
         raise sessions.SessionStateError(
             f"expected a session with a signed document, got one that is {row.state.value}"
         )
-    path = service.store.place(session_id, file_name(row.reached))
+    path = service.store.place(session_id, levels.file_name(row.reached))
     document = documents.Document(row.document_name, path)
     return documents.SignedDocument(document, row.format, row.reached)
-
-
-def expire_overdue(service: SigningService, at: datetime.datetime, *, limit: int = 1000) -> int:
-    """End sessions that waited too long; returns how many. Called by the worker."""
-    with service.database() as session:
-        found = sessions.overdue(session, at, limit)
-        for session_id in found:
-            _expire_if_due(sessions.load(session, session_id, None), at)
-        session.commit()
-    for session_id in found:
-        service.store.discard(session_id)
-    return len(found)
-
-
-def discard_ended(service: SigningService, at: datetime.datetime, *, limit: int = 1000) -> int:
-    """Remove sessions that ended long ago, with their documents. Called by the worker."""
-    with service.database() as session:
-        found = sessions.ended_before(session, at - service.settings.keep_documents, limit)
-        for session_id in found:
-            session.delete(sessions.load(session, session_id, None))
-        session.commit()
-    for session_id in found:
-        service.store.discard(session_id)
-    return len(found)
-
-
-def signing_path(row: sessions.SigningSession) -> tuple[x509.Certificate, ...]:
-    """Return the certification path that was found when the session was opened."""
-    return tuple(x509.load_pem_x509_certificates(row.path_pem))
-
-
-def file_name(level: documents.SignatureLevel) -> str:
-    """Return the name of the file that holds the document at a level."""
-    return level.label.lower()
 
 
 def _prepare(
@@ -432,115 +304,3 @@ def _prepare(
         at=at,
         font=service.settings.font,
     )
-
-
-def _make_level(
-    service: SigningService,
-    row: sessions.SigningSession,
-    step: documents.SignatureLevel,
-    target: pathlib.Path,
-    at: datetime.datetime,
-) -> None:
-    if step is documents.SignatureLevel.B_B:
-        source = service.store.path(row.id, PREPARED)
-        if row.value is None:
-            raise errors.TamperedError(f"the session {row.id} has lost its signature value")
-        embed = xades.embed if row.format is documents.SignatureFormat.XADES else pades.embed
-        embed(row.prepared, source, target, row.value)
-        return
-    source = service.store.path(row.id, file_name(documents.SignatureLevel(step - 1)))
-    if step is documents.SignatureLevel.B_T:
-        augment.add_signature_time_stamp(row.format, source, target, service.request_token)
-    elif step is documents.SignatureLevel.B_LT:
-        augment.add_validation_data(
-            source,
-            target,
-            signing_path(row),
-            service.authorities,
-            client=service.client,
-            at=at,
-        )
-    else:
-        augment.add_archive_time_stamp(
-            source,
-            target,
-            service.authorities,
-            service.request_token,
-            client=service.client,
-            at=at,
-        )
-
-
-def _record_level(
-    service: SigningService,
-    session_id: str,
-    step: documents.SignatureLevel,
-    at: datetime.datetime,
-) -> None:
-    with service.database() as session:
-        row = sessions.load(session, session_id, None)
-        row.level_reached = step.value
-        row.error_code = row.error_message = None
-        if step.value == row.level:
-            row.move(sessions.SessionState.COMPLETED, at)
-            audit.append(
-                session,
-                audit.AuditEvent.SESSION_COMPLETED,
-                at,
-                actor=row.client_id,
-                details=_audited(row),
-            )
-        session.commit()
-    lower = (
-        PREPARED
-        if step is documents.SignatureLevel.B_B
-        else file_name(documents.SignatureLevel(step - 1))
-    )
-    service.store.remove(session_id, lower)
-
-
-def _postpone(
-    service: SigningService, session_id: str, error: errors.PeerError, at: datetime.datetime
-) -> sessions.SigningSession:
-    with service.database() as session:
-        row = sessions.load(session, session_id, None)
-        row.note(error.code, error.message)
-        if row.give_up_at is not None and at >= row.give_up_at:
-            row.move(sessions.SessionState.FAILED, at)
-        elif row.give_up_at is not None:
-            # Soon at first, then ever more rarely: half of the time that has passed.
-            waited = at - (row.give_up_at - service.settings.raise_window)
-            row.next_try_at = at + min(
-                max(waited / 2, datetime.timedelta(seconds=5)), datetime.timedelta(minutes=10)
-            )
-        session.commit()
-        return row
-
-
-def _fail(
-    service: SigningService, session_id: str, error: errors.ImzaError, at: datetime.datetime
-) -> sessions.SigningSession:
-    with service.database() as session:
-        row = sessions.load(session, session_id, None)
-        row.end(sessions.SessionState.FAILED, error.code, error.message, at)
-        session.commit()
-        return row
-
-
-def _expire_if_due(row: sessions.SigningSession, at: datetime.datetime) -> bool:
-    if row.state not in sessions.OPEN_STATES or at < row.expires_at:
-        return False
-    row.end(sessions.SessionState.EXPIRED, "expired", "Nobody signed in time.", at)
-    return True
-
-
-def _audited(row: sessions.SigningSession) -> dict[str, str | int | None]:
-    signer = signing_path(row)[0]
-    return {
-        "session": row.id,
-        "format": row.format.value,
-        "level": documents.SignatureLevel(row.level).label,
-        "serial_number": certificates.serial_text(signer.serial_number),
-        "certificate_sha256": certificates.sha256(signer),
-        "representation": row.representation.hash.hex(),
-    }

@@ -12,7 +12,8 @@ import logging
 from mobile_id import addressee, results
 from mobile_id import client as mobile_client
 from pki import errors
-from signing_service import flow, sessions, signers
+from signing_service import flow, levels, sessions, signers
+from signing_service.service import SigningService
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +34,7 @@ class PhoneSigning:
         waiting: Runs the waits; each takes a thread until the person has answered.
     """
 
-    service: flow.SigningService
+    service: SigningService
     client: mobile_client.MobileIdClient
     waiting: concurrent.futures.Executor
 
@@ -71,7 +72,7 @@ def open_phone_session(
         row = sessions.load(session, row.id, None)
         row.control_code = started.control_code
         row.phone_session = started.session_id
-        row.next_try_at = at + flow.LEASE
+        row.next_try_at = at + levels.LEASE
         session.commit()
     phones.waiting.submit(follow, phones, row.id)
     return row
@@ -94,7 +95,7 @@ def follow_abandoned(phones: PhoneSigning, at: datetime.datetime, *, limit: int 
     with service.database() as session:
         found = sessions.abandoned_phones(session, at, limit)
         for session_id in found:
-            sessions.load(session, session_id, None).next_try_at = at + flow.LEASE
+            sessions.load(session, session_id, None).next_try_at = at + levels.LEASE
         session.commit()
     for session_id in found:
         phones.waiting.submit(follow, phones, session_id)
@@ -110,16 +111,16 @@ def _poll(phones: PhoneSigning, session_id: str) -> bool:
         if row.state is not sessions.SessionState.AWAITING_PERSON or row.phone_session is None:
             return False
         if at >= row.expires_at:
-            row.end(sessions.SessionState.EXPIRED, "expired", "Nobody signed in time.", at)
+            row.expire_if_due(at)
             session.commit()
             return False
-        row.next_try_at = at + flow.LEASE
+        row.next_try_at = at + levels.LEASE
         session.commit()
     started = mobile_client.StartedSession(
         row.phone_session, results.Operation.SIGNATURE, row.representation
     )
     try:
-        value = phones.client.poll_signature(started, flow.signing_path(row)[0])
+        value = phones.client.poll_signature(started, row.path[0])
         if value is None:
             return True
         flow.complete_session(service, session_id, None, value, service.clock.now())
@@ -141,4 +142,4 @@ def _end(
         if row.state is sessions.SessionState.AWAITING_PERSON:
             row.end(state, error.code, error.message, at)
         session.commit()
-    phones.service.store.remove(session_id, flow.PREPARED)
+    phones.service.store.remove(session_id, levels.PREPARED)

@@ -9,15 +9,12 @@ before the best signature time does not show that the certificate was still good
 import dataclasses
 import datetime
 import itertools
-import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from cryptography import exceptions, x509
 
 from ocsp import client as ocsp_client
 from pki import algorithms, certificates, errors, outbound
-
-log = logging.getLogger(__name__)
 
 CLOCK_SKEW = datetime.timedelta(seconds=60)
 """How far in the future a `thisUpdate` may lie: two servers' clocks differ."""
@@ -73,8 +70,9 @@ def check_crl(
         next_update = crl.next_update_utc
         # Indirect, partitioned and delta CRLs carry a critical extension; none is read here.
         critical = [one.oid.dotted_string for one in crl.extensions if one.critical]
-    except (ValueError, TypeError, x509.ExtensionNotFound, exceptions.UnsupportedAlgorithm,
-            algorithms.UnsupportedAlgorithmError) as error:  # fmt: skip
+    except (ValueError, TypeError, x509.ExtensionNotFound, x509.DuplicateExtension,
+            x509.InvalidVersion, x509.UnsupportedGeneralNameType,
+            exceptions.UnsupportedAlgorithm, errors.InputError) as error:  # fmt: skip
         raise CRLError(f"expected a CRL, got something else ({type(error).__name__})") from error
     if not genuine or not usage.crl_sign:
         raise CRLError("expected a CRL signed by the certificate's issuer, got another one")
@@ -99,33 +97,17 @@ def fetch_crl(
         CRLError: No address gave a usable CRL.
         PeerError: No address answered.
     """
-    crl_der, crl = load_crl(certificate, issuer, client=client, at=at)
-    if crl.get_revoked_certificate_by_serial_number(certificate.serial_number) is not None:
-        raise _revoked(certificate)
-    return crl_der
-
-
-def load_crl(
-    certificate: x509.Certificate,
-    issuer: x509.Certificate,
-    *,
-    client: outbound.Client,
-    at: datetime.datetime,
-) -> tuple[bytes, x509.CertificateRevocationList]:
-    """Fetch the CRL that a certificate names, in DER and as it was read.
-
-    Raises:
-        CRLError: No address gave a usable CRL.
-        PeerError: No address answered.
-        NoStatusSourceError: There is no address.
-    """
     failure: errors.PeerError | None = None
     for url in certificates.read(certificate).crl_urls:
         try:
             reply = client.send("GET", url, accept="application/pkix-crl")
-            return reply.body, check_crl(reply.body, issuer, at)
+            crl = check_crl(reply.body, issuer, at)
         except errors.PeerError as error:
             failure = error
+            continue
+        if crl.get_revoked_certificate_by_serial_number(certificate.serial_number) is not None:
+            raise _revoked(certificate)
+        return reply.body
     raise failure or NoStatusSourceError("expected a certificate that names a CRL, got none")
 
 
@@ -170,38 +152,6 @@ def fetch(
                 found[certificates.to_der(checked.responder)] = checked.responder
             else:
                 crls[fetch_crl(certificate, issuer, client=client, at=at)] = None
-    return ValidationData(tuple(found.values()), tuple(responses), tuple(crls))
-
-
-def fetch_available(
-    pairs: Iterable[tuple[x509.Certificate, x509.Certificate]],
-    *,
-    client: outbound.Client,
-    at: datetime.datetime,
-) -> ValidationData:
-    """Fetch what can be learned about certificates, good or bad, for a validation that judges it.
-
-    A source that does not answer, or not usefully, is left out: the validation then says what is
-    missing. Requests go only where the certificates say, so their issuers must be trusted ones.
-
-    Args:
-        pairs: Certificates, each with its issuer.
-        client: Asks responders and fetches CRLs.
-        at: The present.
-    """
-    found: dict[bytes, x509.Certificate] = {}
-    responses: list[bytes] = []
-    crls: dict[bytes, None] = {}
-    for certificate, issuer in pairs:
-        try:
-            if certificates.read(certificate).ocsp_urls:
-                checked = ocsp_client.fetch_status(client, certificate, issuer, at)
-                responses.append(checked.response_der)
-                found[certificates.to_der(checked.responder)] = checked.responder
-            else:
-                crls[load_crl(certificate, issuer, client=client, at=at)[0]] = None
-        except errors.ImzaError as error:
-            log.info("status_unavailable code=%s", error.code)
     return ValidationData(tuple(found.values()), tuple(responses), tuple(crls))
 
 

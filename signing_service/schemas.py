@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import pydantic
 
 from pki import algorithms, certificates, signature
-from signing_service import documents, flow, parameters, sessions, signers
+from signing_service import documents, parameters, sessions, signers
 
 MAX_PARAMETERS_BYTES = 64 * 2**10
 """The largest part `parameters`: a certificate in base64 takes two to four kilobytes."""
@@ -174,7 +174,7 @@ def show_session(row: sessions.SigningSession) -> dict[str, object]:
 def show_opened(row: sessions.SigningSession) -> dict[str, object]:
     """Return a session as the call that opens it shows it: with what is to be signed."""
     representation = row.representation
-    signing_certificate = flow.signing_path(row)[0]
+    signing_certificate = row.path[0]
     return show_session(row) | {
         "data_to_be_signed": base64.b64encode(row.data_to_be_signed).decode(),
         "representation": {

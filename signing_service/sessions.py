@@ -9,6 +9,7 @@ import enum
 import secrets
 
 import sqlalchemy
+from cryptography import x509
 from sqlalchemy import orm
 
 from pki import algorithms, database, errors, signature
@@ -149,6 +150,18 @@ class SigningSession(database.Base):
     def reached(self) -> documents.SignatureLevel | None:
         """The level of the document that is stored."""
         return None if self.level_reached is None else documents.SignatureLevel(self.level_reached)
+
+    @property
+    def path(self) -> tuple[x509.Certificate, ...]:
+        """The certification path that was found when the session was opened, signer first."""
+        return tuple(x509.load_pem_x509_certificates(self.path_pem))
+
+    def expire_if_due(self, at: datetime.datetime) -> bool:
+        """End the session where nobody signed in time; tell whether that was so."""
+        if self.state not in OPEN_STATES or at < self.expires_at:
+            return False
+        self.end(SessionState.EXPIRED, "expired", "Nobody signed in time.", at)
+        return True
 
     def move(self, state: SessionState, at: datetime.datetime) -> None:
         """Take the session to another state.

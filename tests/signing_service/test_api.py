@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 
 from mobile_id import client as mobile_client
 from pki import access, algorithms, clock, database, signature, web
-from signing_service import api, flow, phone_signing, trust
+from signing_service import api, phone_signing, trust
+from signing_service.service import SigningService
 from signing_service.validation import process
 from tests.support import hierarchy as hierarchy_support
 from tests.support import mobile_gateway, servers, signing_world
@@ -35,7 +36,7 @@ class Portal:
     world: signing_world.World
     holder: hierarchy_support.Holder
     gateway: mobile_gateway.Gateway
-    service: flow.SigningService
+    service: SigningService
     other: dict[str, str]
 
     @property

@@ -15,13 +15,16 @@ from signing_service import (
     certification_paths,
     documents,
     flow,
+    levels,
     pades,
     parameters,
     pdf_structure,
     revocation_data,
     sessions,
     signers,
+    upkeep,
 )
+from signing_service import service as service_module
 from tests.support import hierarchy as hierarchy_support
 from tests.support import signing_world
 
@@ -40,7 +43,7 @@ class Desk:
     """One citizen, one document, and the service they meet."""
 
     world: signing_world.World
-    service: flow.SigningService
+    service: service_module.SigningService
     holder: hierarchy_support.Holder
     document: documents.Document
 
@@ -92,7 +95,7 @@ def test_session_reaches_the_level_that_was_asked_for(
     assert (done.state, done.reached) == (sessions.SessionState.COMPLETED, level)
     assert desk.result(row).startswith(desk.document.path.read_bytes())
     assert [one.name for one in (desk.service.store.place(row.id, "x").parent).iterdir()] == [
-        flow.file_name(level)
+        levels.file_name(level)
     ]
 
 
@@ -107,7 +110,7 @@ def test_time_stamp_comes_first_and_then_fresh_status_is_asked_for(desk: Desk) -
     assert desk.world.asked["ocsp"] == asked_before
     desk.world.down.clear()
     desk.world.clock.move(datetime.timedelta(minutes=1))
-    flow.raise_pending(desk.service, desk.at)
+    levels.raise_pending(desk.service, desk.at)
     assert desk.world.asked["ocsp"] == asked_before + 1
 
 
@@ -165,9 +168,9 @@ def test_peer_that_is_down_leaves_the_level_reached_and_a_worker_raises_it_later
     assert stuck.error_code == "peer-answer"
     assert desk.result(row)
     desk.world.down.clear()
-    assert flow.raise_pending(desk.service, desk.at) == 0  # Not every instant.
+    assert levels.raise_pending(desk.service, desk.at) == 0  # Not every instant.
     desk.world.clock.move(datetime.timedelta(minutes=1))
-    assert flow.raise_pending(desk.service, desk.at) == 1
+    assert levels.raise_pending(desk.service, desk.at) == 1
     done = desk.read(row)
     assert (done.state, done.reached) == (sessions.SessionState.COMPLETED, B_LTA)
     assert done.error_code is None
@@ -179,7 +182,7 @@ def test_level_is_given_up_after_a_day_and_the_document_stays(desk: Desk) -> Non
     desk.complete(row)
 
     desk.world.clock.move(datetime.timedelta(hours=25))
-    flow.raise_pending(desk.service, desk.at)
+    levels.raise_pending(desk.service, desk.at)
 
     failed = desk.read(row)
     assert (failed.state, failed.reached) == (sessions.SessionState.FAILED, B_B)
@@ -280,12 +283,12 @@ def test_session_expires_and_takes_no_value_afterwards(desk: Desk) -> None:
     value = desk.value(row)
     desk.world.clock.move(datetime.timedelta(minutes=16))
 
-    assert flow.expire_overdue(desk.service, desk.at) == 1
+    assert upkeep.expire_overdue(desk.service, desk.at) == 1
 
     assert desk.read(row).state is sessions.SessionState.EXPIRED
     with pytest.raises(flow.SessionExpiredError):
         flow.complete_session(desk.service, row.id, PORTAL, value, desk.at)
-    assert not desk.service.store.holds(row.id, flow.PREPARED)
+    assert not desk.service.store.holds(row.id, levels.PREPARED)
 
 
 def test_cancelled_session_takes_no_value_and_cancelling_again_changes_nothing(
@@ -335,7 +338,7 @@ def test_old_sessions_are_removed_with_their_documents(desk: Desk) -> None:
     desk.complete(row)
     desk.world.clock.move(datetime.timedelta(days=8))
 
-    assert flow.discard_ended(desk.service, desk.at) == 1
+    assert upkeep.discard_ended(desk.service, desk.at) == 1
 
     with pytest.raises(sessions.SessionNotFoundError):
         desk.read(row)
@@ -392,8 +395,8 @@ def test_process_killed_after_embedding_goes_on_after_a_restart(
 
     killed = desk.read(row)
     assert (killed.state, killed.reached) == (sessions.SessionState.AUGMENTING, None)
-    desk.world.clock.move(flow.LEASE + datetime.timedelta(seconds=1))
-    assert flow.raise_pending(desk.service, desk.at) == 1
+    desk.world.clock.move(levels.LEASE + datetime.timedelta(seconds=1))
+    assert levels.raise_pending(desk.service, desk.at) == 1
 
     done = desk.read(row)
     assert (done.state, done.reached) == (sessions.SessionState.COMPLETED, B_T)
@@ -414,6 +417,6 @@ def _complete_and_die(desk: Desk, session_id: str, value: signature.SignatureVal
 
 def test_missing_file_stops_the_work_instead_of_signing_something_else(desk: Desk) -> None:
     row = desk.open(B_B)
-    desk.service.store.remove(row.id, flow.PREPARED)
+    desk.service.store.remove(row.id, levels.PREPARED)
     failed = desk.complete(row)
     assert (failed.state, failed.error_code) == (sessions.SessionState.FAILED, "document-missing")

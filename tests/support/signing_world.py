@@ -21,10 +21,10 @@ from signing_service import (
     certification_paths,
     document_store,
     documents,
-    flow,
     parameters,
     settings,
 )
+from signing_service.service import SigningService
 from tests.support import hierarchy, servers
 from tsa import api as tsa_api
 from tsa import authority
@@ -71,8 +71,8 @@ class World:
             (self.authorities.issuing.certificate, self.authorities.infrastructure.certificate),
         )
 
-    def service(self, engine: sqlalchemy.Engine, folder: pathlib.Path) -> flow.SigningService:
-        return flow.SigningService(
+    def service(self, engine: sqlalchemy.Engine, folder: pathlib.Path) -> SigningService:
+        return SigningService(
             settings=settings.Settings(
                 folder=folder,
                 tsa_url=f"{self.base_url}/tsa",

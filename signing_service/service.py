@@ -1,0 +1,34 @@
+"""The signing service as ready objects, which every function of the main job is handed."""
+
+import dataclasses
+
+from sqlalchemy import orm
+
+from pki import clock, outbound, signature
+from signing_service import certification_paths, document_store, settings
+from tsa import client as tsa_client
+from tsa import messages
+
+
+@dataclasses.dataclass(frozen=True)
+class SigningService:
+    """What the functions here work with, made once in `imza.wiring`."""
+
+    settings: settings.Settings
+    database: orm.sessionmaker[orm.Session]
+    store: document_store.DocumentStore
+    authorities: certification_paths.Authorities
+    client: outbound.Client
+    clock: clock.Clock
+
+    def request_token(self, representation: signature.DataToBeSignedRepresentation) -> bytes:
+        """Return a checked time-stamp token over a hash.
+
+        Raises:
+            PeerError: The time-stamping authority did not answer, or not usefully.
+        """
+        imprint = messages.MessageImprint(representation.hash_algorithm, representation.hash)
+        token = tsa_client.request_time_stamp(
+            self.client, self.settings.tsa_url, imprint, self.clock.now()
+        )
+        return token.token_der
