@@ -1,18 +1,9 @@
-"""Keys in a PKCS#11 module: made inside it, sensitive, not extractable, never seen outside.
+"""Keys in a PKCS#11 module: made inside it, sensitive, not extractable, never seen outside."""
 
-python-pkcs11 initialises a module without thread locking and calls it without the interpreter's
-lock, so each module gets one lock for the whole process, and each store one session with the key
-objects kept: opening a session for each signature is many times slower.
-
-Which configuration a module reads (SoftHSM: `SOFTHSM2_CONF`) is the process's environment.
-"""
-
-import os
 import pathlib
 import secrets
 import threading
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import pkcs11
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
@@ -21,36 +12,7 @@ from pkcs11.util import ec as pkcs11_ec
 
 from pki import algorithms, errors, signature
 from pki.keystore import passphrase as passphrases
-from pki.keystore import store
-
-_T = TypeVar("_T")
-
-_LOCKS: dict[str, threading.RLock] = {}
-_LOCKS_LOCK = threading.Lock()
-
-_NOTHING_DONE = (
-    pkcs11_errors.SessionHandleInvalid,
-    pkcs11_errors.SessionClosed,
-    pkcs11_errors.UserNotLoggedIn,
-    pkcs11_errors.KeyHandleInvalid,
-    pkcs11_errors.ObjectHandleInvalid,
-)
-"""The session is gone and the module did nothing: safe to reopen it and ask again at once."""
-
-_OUTCOME_UNKNOWN = (
-    pkcs11_errors.DeviceError,
-    pkcs11_errors.DeviceMemory,
-    pkcs11_errors.DeviceRemoved,
-    pkcs11_errors.FunctionFailed,
-    pkcs11_errors.GeneralError,
-    pkcs11_errors.HostMemory,
-    pkcs11_errors.NoSuchToken,
-    pkcs11_errors.OperationActive,
-    pkcs11_errors.SessionCount,
-    pkcs11_errors.TokenNotPresent,
-    pkcs11_errors.TokenNotRecognised,
-)
-"""The module failed, perhaps after it signed: only the caller can know whether to ask again."""
+from pki.keystore import pkcs11_token, store
 
 _CURVES: dict[algorithms.KeyKind, tuple[str, ec.EllipticCurve]] = {
     algorithms.KeyKind.P256: ("secp256r1", ec.SECP256R1()),
@@ -63,31 +25,6 @@ _DIGEST_INFO = {
     algorithms.HashAlgorithm.SHA512: bytes.fromhex("3051300d060960864801650304020305000440"),
 }
 """What stands before the hash in RSASSA-PKCS1-v1_5 (RFC 8017 9.2, note 1)."""
-
-
-class ModuleError(errors.DeviceError):
-    """The PKCS#11 module failed."""
-
-    code = "pkcs11-module-failed"
-
-
-class ModuleUnavailableError(ModuleError):
-    """The module or its token is away for now; the session is opened anew at the next call."""
-
-    code = "pkcs11-module-unavailable"
-    retriable = True
-
-
-class ModuleAccessError(errors.DeviceError):
-    """The token did not accept the PIN, or has locked it."""
-
-    code = "pkcs11-pin-refused"
-
-
-class TokenInUseError(errors.StateError):
-    """This process has the token open in another store: share that one."""
-
-    code = "pkcs11-token-in-use"
 
 
 class Pkcs11KeyHandle:
@@ -137,12 +74,14 @@ class Pkcs11KeyHandle:
             size = (self._public_key.key_size + 7) // 8
         value = self._store.sign_raw(self._label, mechanism, data)
         if len(value) != size:
-            raise ModuleError(f"expected {size} bytes from the module, got {len(value)}")
+            raise pkcs11_token.ModuleError(
+                f"expected {size} bytes from the module, got {len(value)}"
+            )
         return signature.SignatureValue(scheme, hash_algorithm, value)
 
 
 class Pkcs11KeyStore:
-    """The keys of one token, behind one session and one lock."""
+    """The keys of one token."""
 
     def __init__(
         self, module_path: pathlib.Path, token_label: str, pin: passphrases.Passphrase
@@ -150,22 +89,17 @@ class Pkcs11KeyStore:
         """Load the module, find the token and log in.
 
         Raises:
-            ModuleError: The module does not load.
-            ModuleUnavailableError: No such token.
+            ModuleUnavailableError: The module does not load, or has no such token.
             ModuleAccessError: The PIN is wrong or locked.
-            TokenInUseError: Another store of this process has the token open.
+            TokenInUseError: Another library of this process has the token open.
         """
-        # The real path: one module under two names must not get two locks.
-        self._module_path = os.path.realpath(module_path)
         self._token_label = token_label
-        self._pin: passphrases.Passphrase | None = pin
-        self._session: Any = None
-        self._private_keys: dict[str, Any] = {}
         self._handles: dict[str, Pkcs11KeyHandle] = {}
-        with _LOCKS_LOCK:
-            self._lock = _LOCKS.setdefault(self._module_path, threading.RLock())
-        with self._lock:
-            self._open_session(first=True)
+        self._private_keys: dict[str, tuple[int, Any]] = {}
+        self._lock = threading.RLock()
+        self._token: pkcs11_token.Token | None = pkcs11_token.open_token(
+            module_path, token_label, pin
+        )
 
     def generate(self, label: str, kind: algorithms.KeyKind) -> Pkcs11KeyHandle:
         """Make a key inside the token and return its handle.
@@ -176,12 +110,15 @@ class Pkcs11KeyStore:
         """
         if not 0 < len(label.encode()) <= 64:
             raise errors.InputError("expected a key label of 1 to 64 bytes")
-        with self._lock:
+        token = self._open()
+        # The module's lock is held from looking to making: two stores may share the token.
+        with self._lock, token.lock:
             if label in self.labels():
                 raise store.KeyExistsError(f"a key named {label!r} exists already")
-            public, private = self._call(lambda: self._generate(label, kind))
-            self._private_keys[label] = private
-            handle = Pkcs11KeyHandle(self, label, self._call(lambda: _read_public_key(public)))
+            public, private = token.call(lambda session: _generate(session, label, kind))
+            self._private_keys[label] = (token.losses, private)
+            public_key = token.call(lambda _: _read_public_key(public))
+            handle = Pkcs11KeyHandle(self, label, public_key)
             self._handles[label] = handle
             return handle
 
@@ -192,14 +129,17 @@ class Pkcs11KeyStore:
             KeyNotFoundError: No such label.
             ModuleError: The module failed, or holds two keys of this label.
         """
+        token = self._open()
         with self._lock:
-            self._require_open()
             handle = self._handles.get(label)
             if handle is None:
-                self._call(lambda: self._private_key(label))
-                handle = Pkcs11KeyHandle(
-                    self, label, self._call(lambda: _read_public_key(self._public_object(label)))
+                token.call(lambda session: self._private_key(session, token, label))
+                public_key = token.call(
+                    lambda session: _read_public_key(
+                        _find(session, pkcs11.ObjectClass.PUBLIC_KEY, label)
+                    )
                 )
+                handle = Pkcs11KeyHandle(self, label, public_key)
                 self._handles[label] = handle
             return handle
 
@@ -209,159 +149,82 @@ class Pkcs11KeyStore:
             pkcs11.Attribute.CLASS: pkcs11.ObjectClass.PRIVATE_KEY,
             pkcs11.Attribute.TOKEN: True,
         }
-        with self._lock:
-            return self._call(
-                lambda: tuple(sorted(str(key.label) for key in self._session.get_objects(template)))
-            )
+        return self._open().call(
+            lambda session: tuple(sorted(str(key.label) for key in session.get_objects(template)))
+        )
 
     def close(self) -> None:
-        """Log out and close the session; handles are dead afterwards."""
+        """Let go of the token; handles are dead afterwards."""
         with self._lock:
-            self._pin = None
-            self._drop_session()
+            token, self._token = self._token, None
             self._handles.clear()
+            self._private_keys.clear()
+            if token is not None:
+                pkcs11_token.release(token)
 
     def sign_raw(self, label: str, mechanism: pkcs11.Mechanism, data: bytes) -> bytes:
         """Run one signature of a key; handles call this.
 
         Raises:
+            StoreClosedError: The store was closed.
             ModuleError: The module failed.
         """
-        with self._lock:
-            return bytes(
-                self._call(lambda: self._private_key(label).sign(data, mechanism=mechanism))
+        token = self._open()
+        return token.call(
+            lambda session: bytes(
+                self._private_key(session, token, label).sign(data, mechanism=mechanism)
             )
+        )
 
-    def _call(self, operation: Callable[[], _T]) -> _T:
-        """Run an operation; a lost session is opened again, once."""
-        self._require_open()
-        if self._session is None:
-            self._open_session(first=False)
-        try:
-            return self._translated(operation)
-        except _NOTHING_DONE:
-            self._drop_session()
-        self._open_session(first=False)
-        try:
-            return self._translated(operation)
-        except _NOTHING_DONE as error:
-            self._drop_session()
-            raise ModuleUnavailableError(
-                f"the session with the token {self._token_label!r} was lost twice"
-            ) from error
-
-    def _translated(self, operation: Callable[[], _T]) -> _T:
-        try:
-            return operation()
-        except _NOTHING_DONE:
-            raise
-        except _OUTCOME_UNKNOWN as error:
-            self._drop_session()
-            raise ModuleUnavailableError(
-                f"the token {self._token_label!r} failed: {type(error).__name__}"
-            ) from error
-        except pkcs11.PKCS11Error as error:
-            raise ModuleError(
-                f"the token {self._token_label!r} refused: {type(error).__name__}"
-            ) from error
-
-    def _require_open(self) -> None:
-        if self._pin is None:
-            raise store.StoreClosedError(f"the store of the token {self._token_label!r} is closed")
-
-    def _open_session(self, *, first: bool) -> None:
-        assert self._pin is not None  # noqa: S101 - callers have checked; for the type checker
-        try:
-            module = pkcs11.lib(self._module_path)
-            token = module.get_token(token_label=self._token_label)
-            try:
-                self._session = token.open(rw=True, user_pin=self._pin.reveal())
-            except pkcs11_errors.UserAlreadyLoggedIn as error:
-                if first:
-                    raise TokenInUseError(
-                        f"this process has the token {self._token_label!r} open already"
-                    ) from error
-                # Only our session was lost; the login is this store's own.
-                self._session = token.open(rw=True)
-        except (
-            pkcs11_errors.PinIncorrect,
-            pkcs11_errors.PinInvalid,
-            pkcs11_errors.PinLenRange,
-            pkcs11_errors.PinLocked,
-            pkcs11_errors.PinExpired,
-        ) as error:
-            raise ModuleAccessError(
-                f"the token {self._token_label!r} did not accept the PIN: {type(error).__name__}"
-            ) from error
-        except pkcs11_errors.NoSuchToken as error:
-            raise ModuleUnavailableError(
-                f"the module {self._module_path} has no token named {self._token_label!r}"
-            ) from error
-        except pkcs11.PKCS11Error as error:
-            raise ModuleUnavailableError(
-                f"the module {self._module_path} did not open: {type(error).__name__} {error}"
-            ) from error
-
-    def _drop_session(self) -> None:
-        """Forget the session and its objects; the module may have dropped them before us."""
-        session, self._session = self._session, None
-        self._private_keys.clear()
-        if session is None:
-            return
-        try:
-            session.close()
-        except pkcs11.PKCS11Error:
-            # A session that is lost cannot be closed, and nothing is left to close.
-            return
-
-    def _generate(self, label: str, kind: algorithms.KeyKind) -> tuple[Any, Any]:
-        settings = {
-            "id": secrets.token_bytes(16),
-            "label": label,
-            "store": True,
-            "capabilities": pkcs11.MechanismFlag.SIGN | pkcs11.MechanismFlag.VERIFY,
-            "private_template": {
-                pkcs11.Attribute.SENSITIVE: True,
-                pkcs11.Attribute.EXTRACTABLE: False,
-                pkcs11.Attribute.PRIVATE: True,
-            },
-        }
-        if kind is algorithms.KeyKind.RSA3072:
-            public, private = self._session.generate_keypair(
-                pkcs11.KeyType.RSA, algorithms.MIN_RSA_BITS, **settings
-            )
-        else:
-            parameters = self._session.create_domain_parameters(
-                pkcs11.KeyType.EC,
-                {
-                    pkcs11.Attribute.EC_PARAMS: pkcs11_ec.encode_named_curve_parameters(
-                        _CURVES[kind][0]
-                    )
-                },
-                local=True,
-            )
-            public, private = parameters.generate_keypair(**settings)
-        return public, private
-
-    def _private_key(self, label: str) -> Any:
-        key = self._private_keys.get(label)
-        if key is None:
-            key = self._find(pkcs11.ObjectClass.PRIVATE_KEY, label)
-            self._private_keys[label] = key
+    def _private_key(self, session: Any, token: pkcs11_token.Token, label: str) -> Any:
+        """The key's object, looked up once a session; callers hold the token's lock."""
+        losses, key = self._private_keys.get(label, (-1, None))
+        if losses != token.losses:
+            key = _find(session, pkcs11.ObjectClass.PRIVATE_KEY, label)
+            self._private_keys[label] = (token.losses, key)
         return key
 
-    def _public_object(self, label: str) -> Any:
-        return self._find(pkcs11.ObjectClass.PUBLIC_KEY, label)
+    def _open(self) -> pkcs11_token.Token:
+        token = self._token
+        if token is None:
+            raise store.StoreClosedError(f"the store of the token {self._token_label!r} is closed")
+        return token
 
-    def _find(self, object_class: pkcs11.ObjectClass, label: str) -> Any:
-        try:
-            return self._session.get_key(object_class=object_class, label=label)
-        except pkcs11_errors.NoSuchKey as error:
-            raise store.KeyNotFoundError(f"no key is named {label!r}") from error
-        except pkcs11_errors.MultipleObjectsReturned as error:
-            raise ModuleError(
-                f"the token {self._token_label!r} holds several keys named {label!r}"
-            ) from error
+
+def _generate(session: Any, label: str, kind: algorithms.KeyKind) -> tuple[Any, Any]:
+    """Make a pair in the token and return its public and its private object."""
+    settings = {
+        "id": secrets.token_bytes(16),
+        "label": label,
+        "store": True,
+        "capabilities": pkcs11.MechanismFlag.SIGN | pkcs11.MechanismFlag.VERIFY,
+        "private_template": {
+            pkcs11.Attribute.SENSITIVE: True,
+            pkcs11.Attribute.EXTRACTABLE: False,
+            pkcs11.Attribute.PRIVATE: True,
+        },
+    }
+    if kind is algorithms.KeyKind.RSA3072:
+        public, private = session.generate_keypair(
+            pkcs11.KeyType.RSA, algorithms.MIN_RSA_BITS, **settings
+        )
+    else:
+        parameters = session.create_domain_parameters(
+            pkcs11.KeyType.EC,
+            {pkcs11.Attribute.EC_PARAMS: pkcs11_ec.encode_named_curve_parameters(_CURVES[kind][0])},
+            local=True,
+        )
+        public, private = parameters.generate_keypair(**settings)
+    return public, private
+
+
+def _find(session: Any, object_class: pkcs11.ObjectClass, label: str) -> Any:
+    try:
+        return session.get_key(object_class=object_class, label=label)
+    except pkcs11_errors.NoSuchKey as error:
+        raise store.KeyNotFoundError(f"no key is named {label!r}") from error
+    except pkcs11_errors.MultipleObjectsReturned as error:
+        raise pkcs11_token.ModuleError(f"the token holds several keys named {label!r}") from error
 
 
 def _read_public_key(public: Any) -> algorithms.PublicKey:
@@ -382,7 +245,7 @@ def _read_public_key(public: Any) -> algorithms.PublicKey:
             point = _point(public[pkcs11.Attribute.EC_POINT], curve)
             key = ec.EllipticCurvePublicKey.from_encoded_point(curve, point)
     except ValueError as error:
-        raise ModuleError("the module holds a public key that is none") from error
+        raise pkcs11_token.ModuleError("the module holds a public key that is none") from error
     algorithms.key_kind(key)
     return key
 
