@@ -80,6 +80,7 @@ class ReaderStation:
         self._process = subprocess.Popen(  # noqa: S603 - our own module
             [
                 sys.executable,
+                "-P",  # a card_reader folder where somebody happens to stand is not ours
                 "-m",
                 "card_reader.virtual_card.station_process",
                 str(self._folder),
@@ -121,8 +122,8 @@ class ReaderStation:
         """Put the card of a file into a reader, and wait until programs can see it (0.4 s).
 
         Raises:
-            DeviceError: No such reader, or pcscd is down.
-            NotFoundError: No such card file.
+            StateError: No such reader or card file, the card is elsewhere, or pcscd is down.
+            ReaderStationError: pcscd does not notice the card, or the station is gone.
         """
         self._ask({"command": "insert", "reader": reader, "card": str(card.absolute())})
 

@@ -75,7 +75,7 @@ class Station:
         port = self._port(name)
         if name in self._cards:
             self.remove(name)
-        if path in self._paths.values():
+        if any(one == path and self._cards[where].inserted for where, one in self._paths.items()):
             raise errors.StateError(f"the card {path.name} is in another reader: remove it first")
         card = card_file.CardFile.load(path)
         # Another kind of card answers to reset with other historical bytes.

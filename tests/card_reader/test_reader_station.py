@@ -90,6 +90,31 @@ def test_a_card_pulled_in_a_command_can_be_put_back_at_once(
     station.remove(name)
 
 
+def test_a_watcher_is_told_that_the_service_died(station: Station) -> None:
+    events = readers.watch(timeout_s=10)
+    assert next(events).kind is readers.EventKind.READER_ATTACHED
+    assert next(events).kind is readers.EventKind.READER_ATTACHED
+    threading.Timer(0.3, os.kill, (station.service_pid, signal.SIGKILL)).start()
+    with pytest.raises(readers.ReaderServiceDownError):
+        next(events)
+    station.stop()
+    station.start()
+
+
+def test_a_pulled_card_may_go_into_another_reader(station: Station, blank: pathlib.Path) -> None:
+    first, second = station.reader_names
+    station.insert(first, blank)
+    station.pull_at(first, wire.Pull(apdu.Instruction.VERIFY, answered=True))
+    with readers.Connection(first) as connection:
+        status = connection.transmit(apdu.Command(apdu.Instruction.VERIFY, 0, 0x80).encode())
+        assert len(status) == 2
+        with pytest.raises(readers.CardRemovedError):
+            connection.transmit(apdu.Command(apdu.Instruction.VERIFY, 0, 0x80).encode())
+    station.insert(second, blank)
+    assert readers.find_card().name == second
+    station.remove(second)
+
+
 def test_one_card_is_in_one_reader(station: Station, blank: pathlib.Path) -> None:
     station.insert(station.reader_names[0], blank)
     with pytest.raises(errors.StateError, match="in another reader"):

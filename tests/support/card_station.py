@@ -15,13 +15,13 @@ from collections.abc import Iterator
 import fastapi
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.x509.oid import NameOID
 
 from card_reader import personalise, piv_session, readers
 from card_reader import pin as card_pin
 from card_reader.virtual_card import applet, card_file, reader_station
-from pki import errors, outbound, registration
+from pki import algorithms, errors, outbound, registration
 from tests.support import hierarchy as hierarchy_support
 from tests.support import servers
 
@@ -87,7 +87,7 @@ class SmallCA:
         assert request.is_signature_valid
         key = request.public_key()
         if self.certify_other_key:
-            key = hierarchy_support.make_key(hierarchy_support.algorithms.KeyKind.P256).public_key()
+            key = hierarchy_support.make_key(algorithms.KeyKind.P256).public_key()
         issuing, at = self.hierarchy.issuing, self.hierarchy.at
         signs = body["profile"] == "sign"
         name = x509.Name(
@@ -115,7 +115,7 @@ class SmallCA:
             x509.CertificateBuilder()
             .subject_name(name)
             .issuer_name(issuing.certificate.subject)
-            .public_key(key)  # type: ignore[arg-type]
+            .public_key(key)
             .serial_number(x509.random_serial_number())
             .not_valid_before(at - datetime.timedelta(hours=1))
             .not_valid_after(at + datetime.timedelta(days=3 * 365))
@@ -132,7 +132,7 @@ class SmallCA:
             .sign(issuing.key, hashes.SHA384())
         )
         encoded = [
-            base64.b64encode(one.public_bytes(hierarchy_support.serialization.Encoding.DER))
+            base64.b64encode(one.public_bytes(serialization.Encoding.DER))
             for one in (certificate, issuing.certificate, self.hierarchy.root.certificate)
         ]
         return {
