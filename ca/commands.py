@@ -1,6 +1,6 @@
 """`imza ca …`: the CA administrator's work.
 
-`init` works on the keys and the database that the settings file names; everything else is a
+`init` works on the keys and the database of a settings file; everything else is a
 client of the registration API, as any registration office would be.
 """
 
@@ -21,9 +21,9 @@ _CREDENTIALS = click.option(
     help="A file with client_id and client_secret, or a sandbox.json.",
 )
 
-UPGRADE_DATABASE = "imza.upgrade_database"
-"""Where the root command leaves the function that brings a database to the newest revision: it
-knows the tables of every package, and this package does not."""
+INITIALISE = "imza.initialise"
+"""Where the root command leaves the function that makes the hierarchy of a settings file: only the
+wiring knows every package's tables and which zone keeps which keys."""
 
 
 @click.group()
@@ -36,7 +36,7 @@ def group() -> None:
     "--config",
     required=True,
     type=click.Path(path_type=pathlib.Path, dir_okay=False),
-    help="The settings file: [database], [keystore] and [ca] are read.",
+    help="The settings file of the CA zone.",
 )
 @_JSON
 @click.pass_context
@@ -45,36 +45,19 @@ def init(context: click.Context, config: pathlib.Path, as_json: bool) -> None:
 
     A second run changes nothing.
     """
-    from ca import hierarchy
-    from ca import settings as ca_settings
-    from pki import certificates, clock, database, settings
-    from pki.keystore import settings as keystore_settings
+    from pki import certificates
 
-    tables = settings.read_file(config)
-    section = settings.read_section(ca_settings.Settings, tables.get("ca", {}), name="ca")
-    keystore = settings.read_section(
-        keystore_settings.Settings, tables.get("keystore", {}), name="keystore"
-    )
-    engine = database.connect(_database_url(tables.get("database")))
-    upgrade = context.find_root().meta.get(UPGRADE_DATABASE)
-    if upgrade is not None:
-        upgrade(engine)
-    keys = keystore_settings.open_store(keystore)
-    try:
-        made = hierarchy.initialise(
-            database.session_factory(engine), keys, section, clock.SystemClock().now()
-        )
-    finally:
-        keys.close()
-        engine.dispose()
+    initialise = context.meta.get(INITIALISE)
+    if initialise is None:
+        raise click.UsageError("run this as `imza ca init`")
     authorities = [
         {
-            "name": name,
+            "name": one.name,
             "subject": certificates.name_text(one.certificate.subject),
             "sha256": certificates.sha256(one.certificate),
             "not_after": one.certificate.not_valid_after_utc.isoformat().replace("+00:00", "Z"),
         }
-        for name, one in made.authorities.items()
+        for one in initialise(config)
     ]
     _print(
         {"authorities": authorities},
@@ -350,14 +333,6 @@ def verify(credentials: pathlib.Path, server: str | None, as_json: bool) -> None
     with registration.open_client(server, credentials) as client:
         found = client.verify_audit()
     _print(found, as_json, [f"{found['entries']} entries, unbroken; head {found['head']}"])
-
-
-def _database_url(table: object) -> str:
-    from pki import settings
-
-    if not isinstance(table, Mapping) or not isinstance(table.get("url"), str):
-        raise settings.SettingsError("[database]: expected an entry `url`")
-    return str(table["url"])
 
 
 def _csr_der(content: bytes) -> bytes:

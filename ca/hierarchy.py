@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from cryptography import x509
 from sqlalchemy import orm
 
-from ca import authority, crl, drafts, issuance, subjects
+from ca import authority, crl, drafts, issuance, peer_lint, subjects
 from ca import settings as ca_settings
 from pki import algorithms, audit, certificates, clock, errors, profiles, registration, registry
 from pki.keystore import store
@@ -131,6 +131,22 @@ def load(
         above = () if name == ROOT else (root,)
         authorities[name] = authority.CertificationAuthority(issuer, record.certificate, above)
     return Hierarchy(authorities, settings)
+
+
+def start(
+    sessions: orm.sessionmaker[orm.Session],
+    keys: store.KeyStore,
+    settings: ca_settings.Settings,
+    at: datetime.datetime,
+) -> Hierarchy:
+    """Open the authorities for a process that issues: first end what an earlier one left open.
+
+    Raises as `load` does.
+    """
+    hierarchy = load(sessions, keys, settings)
+    issuance.reconcile(sessions, at)
+    peer_lint.load()
+    return hierarchy
 
 
 def renew_responders(

@@ -7,6 +7,7 @@ failed; 70 our own fault.
 import importlib
 import importlib.metadata
 import json
+import pathlib
 import sys
 import traceback
 from collections.abc import Mapping, Sequence
@@ -27,7 +28,7 @@ COMMANDS: Mapping[str, tuple[str, str, str]] = {
     "verify": ("signing_service.commands", "verify", "Validate signed documents."),
     "card": ("card_reader.commands", "group", "Readers, cards, certificates and PINs."),
     "mobile": ("mobile_id.commands", "group", "Phone subscribers and simulated phones."),
-    "ca": ("ca.commands", "group", "The CA administrator's work."),
+    "ca": ("imza.ca_commands", "group", "The CA administrator's work."),
     "ocsp": ("ocsp.commands", "group", "Ask an OCSP responder."),
     "tsa": ("tsa.commands", "group", "Ask a time-stamping authority."),
 }
@@ -154,7 +155,22 @@ def _root() -> Any:
     )
     @click.version_option(package_name="imza", message="imza %(version)s")
     @click.option("--traceback", is_flag=True, help="Show where an internal error happened.")
-    def root(traceback: bool) -> None:
+    @click.pass_context
+    def root(context: click.Context, traceback: bool) -> None:
         """Electronic signatures and PKI: sign with a card or a phone, and validate."""
+        # `ca` cannot import the wiring; `imza ca init` finds it here.
+        context.meta["imza.initialise"] = _initialise
 
     return root
+
+
+def _initialise(path: pathlib.Path) -> object:
+    """Make the hierarchy of a settings file and return its authorities."""
+    from imza import config, wiring
+    from pki import clock
+
+    wired = wiring.Wiring(clock.SystemClock())
+    try:
+        return wired.initialise(config.read(path)).issuers
+    finally:
+        wired.close()

@@ -1,87 +1,97 @@
 import json
 import pathlib
 
+import click
 import pytest
 from click.testing import CliRunner
-from cryptography.hazmat.primitives import serialization
 
 from ca import commands
-from pki import database, errors, registry
-
-CONFIG = """
-[database]
-url = "sqlite:///{folder}/ca.sqlite"
-
-[keystore]
-kind = "file"
-folder = "{folder}/keys"
-secret_file = "{folder}/secret"
-
-[ca]
-country = "AZ"
-organisation_name = "Nümunə Sertifikat Mərkəzi"
-organisation_code = "1234567890"
-base_url = "http://pki.example.com"
-test = true
-
-[[ca.disclosures]]
-url = "https://pki.example.com/pds/en.pdf"
-"""
+from pki import registry
+from tests.support import ca_world
 
 
-@pytest.fixture
-def config(tmp_path: pathlib.Path) -> pathlib.Path:
-    file = tmp_path / "ca.toml"
-    file.write_text(CONFIG.format(folder=tmp_path))
-    secret = tmp_path / "secret"
-    secret.write_text("a passphrase that only this test knows\n")
-    secret.chmod(0o600)
-    return file
-
-
-def _run(*arguments: str) -> str:
-    result = CliRunner().invoke(
-        commands.group,
-        list(arguments),
-        catch_exceptions=False,
-        # What `imza` does before any command: the tables are there.
-        obj=None,
-    )
+def _run(*arguments: str, root: click.Command = commands.group) -> str:
+    result = CliRunner().invoke(root, list(arguments), catch_exceptions=False)
     assert result.exit_code == 0, result.output
     return result.stdout
 
 
-def test_init_makes_the_hierarchy_once(config: pathlib.Path, tmp_path: pathlib.Path) -> None:
-    engine = database.connect(f"sqlite:///{tmp_path}/ca.sqlite")
-    database.Base.metadata.create_all(engine)
+def test_init_makes_the_hierarchy_that_the_wiring_knows(
+    world: ca_world.World, tmp_path: pathlib.Path
+) -> None:
+    asked: list[pathlib.Path] = []
 
-    first = json.loads(_run("init", "--config", str(config), "--json"))
-    second = json.loads(_run("init", "--config", str(config), "--json"))
+    @click.group()
+    @click.pass_context
+    def root(context: click.Context) -> None:
+        context.meta[commands.INITIALISE] = initialise
 
-    assert first == second
-    assert {one["name"] for one in first["authorities"]} == {
-        "root",
-        "citizen",
-        "business",
-        "official",
-        "infrastructure",
-    }
-    with database.session_factory(engine)() as session:
-        assert len(registry.issuers(session)) == 5
-    for file in (tmp_path / "keys").iterdir():
-        content = file.read_bytes()
-        if b"PRIVATE KEY" in content:
-            with pytest.raises((TypeError, ValueError)):
-                serialization.load_pem_private_key(content, None)
-    engine.dispose()
+    def initialise(config: pathlib.Path) -> tuple[registry.IssuerRecord, ...]:
+        asked.append(config)
+        with world.sessions() as session:
+            return registry.issuers(session)
+
+    root.add_command(commands.group, "ca")
+    file = tmp_path / "ca.toml"
+    answer = json.loads(_run("ca", "init", "--config", str(file), "--json", root=root))
+    assert asked == [file]
+    assert {one["name"] for one in answer["authorities"]} == set(world.hierarchy.authorities)
+    assert "TEST AZ Root CA" in _run("ca", "init", "--config", str(file), root=root)
 
 
-def test_a_settings_file_with_an_unknown_entry_is_refused(config: pathlib.Path) -> None:
-    config.write_text(config.read_text().replace("test = true", "tset = true"))
-    with pytest.raises(errors.InputError, match="tset"):
-        CliRunner().invoke(
-            commands.group, ["init", "--config", str(config)], catch_exceptions=False
+def test_init_alone_says_how_to_run_it(tmp_path: pathlib.Path) -> None:
+    result = CliRunner().invoke(commands.group, ["init", "--config", str(tmp_path / "x")])
+    assert result.exit_code == 2
+    assert "imza ca init" in result.output
+
+
+def test_the_administrators_work_goes_through_the_api(
+    registration_office: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    credentials = ("--credentials", str(registration_office), "--json")
+    person = ("--country", "AZ", "--person-code", "5AB12CD", "--surname", "Əliyeva")
+    vetting = ("--given-name", "Günay", "--officer", "A", "--document", "P1")
+    organisation = ("--organisation-code", "1234567890", "--organisation-name", "TEST MMC")
+    made = json.loads(
+        _run("request", "--category", "business", *person, *vetting, *organisation, *credentials)
+    )
+    assert made["state"] == "awaiting_approval"
+    approved = json.loads(_run("approve", made["id"], "--officer", "B", *credentials))
+    assert approved["state"] == "approved"
+    csr_file, output = tmp_path / "key.csr", tmp_path / "certificate.pem"
+    csr_file.write_bytes(ca_world.make_csr())
+
+    issued = json.loads(
+        _run(
+            *("issue", made["id"], "--profile", "sign", "--csr", str(csr_file)),
+            *("-o", str(output), *credentials),
         )
+    )
+
+    serial = issued["serial_number"]
+    assert output.read_text().count("BEGIN CERTIFICATE") == 3
+    listed = json.loads(_run("list", "--person-code", "5AB12CD", *credentials))["certificates"]
+    assert [one["serial_number"] for one in listed] == [serial]
+    _run("hold", serial, *credentials)
+    assert json.loads(_run("show", serial, *credentials))["status"] == "held"
+    _run("release", serial, *credentials)
+    _run("revoke", serial, "--reason", "superseded", *credentials)
+    assert json.loads(_run("show", serial, *credentials))["status"] == "revoked"
+    assert json.loads(_run("crl", "business", *credentials))["number"] > 1
+    assert json.loads(_run("audit", "verify", *credentials))["entries"] > 40
+    assert serial in _run("list", *credentials[:2])
+
+
+def test_a_pem_request_that_is_none_is_refused(
+    registration_office: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    csr_file = tmp_path / "key.csr"
+    csr_file.write_text("-----BEGIN CERTIFICATE REQUEST-----\nx\n")
+    arguments = ["issue", "x", "--profile", "sign", "--csr", str(csr_file)]
+    result = CliRunner().invoke(
+        commands.group, [*arguments, "--credentials", str(registration_office)]
+    )
+    assert result.exit_code == 2
 
 
 @pytest.mark.parametrize(

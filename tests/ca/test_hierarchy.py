@@ -124,3 +124,17 @@ def test_a_production_installation_claims_no_device_it_does_not_have(
 def test_an_unknown_authority_is_not_found(world: ca_world.World) -> None:
     with pytest.raises(crl.CRLNotFoundError):
         world.hierarchy.named("nobody")
+
+
+def test_a_start_ends_what_an_earlier_process_left_open(world: ca_world.World) -> None:
+    issued = world.certify(world.application())
+    with world.sessions() as session:
+        row = registry.find_row(session, issued.record.serial_number)
+        row.state = registry.CertificateState.INTENDED.value
+        row.certificate_der = None
+        session.commit()
+    hierarchy.start(world.sessions, world.keys, world.settings, world.at)
+    with world.sessions() as session:
+        found = registry.status_of(session, "citizen", issued.record.serial_number)
+    assert found is not None
+    assert not found.is_good
