@@ -61,7 +61,9 @@ class Extension:
 
 def encode_integer(value: int) -> bytes:
     """Return an INTEGER of the shortest form."""
-    return der.encode(der.INTEGER, value.to_bytes(value.bit_length() // 8 + 1, "big", signed=True))
+    # One bit more than the number needs, for its sign; -128 needs seven, as 127 does.
+    octets = (value if value >= 0 else ~value).bit_length() // 8 + 1
+    return der.encode(der.INTEGER, value.to_bytes(octets, "big", signed=True))
 
 
 def decode_integer(element: der.Element) -> int:

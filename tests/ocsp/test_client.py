@@ -7,12 +7,13 @@ from pathlib import Path
 import click.testing
 import fastapi
 import pytest
+from cryptography import x509
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ocsp import cert_id, client, commands, messages
 from pki import certificates, errors, outbound, signature, status, web
-from pki.algorithms import HashAlgorithm
+from pki.algorithms import HashAlgorithm, KeyKind
 from tests.ocsp.conftest import World
 from tests.support import hierarchy as hierarchy_support
 from tests.support import servers
@@ -324,6 +325,54 @@ def test_the_command_tells_the_status(world: World, base_url: str, tmp_path: Pat
     assert shown["status"] == "good"
     assert int(shown["serial_number"], 16) == holder.certificate.serial_number
     assert messages.parse_response((tmp_path / "response.ors").read_bytes())[1] is not None
+
+
+def test_the_command_fetches_the_issuer_where_the_certificate_says(
+    world: World, base_url: str, tmp_path: Path
+) -> None:
+    router = fastapi.APIRouter()
+
+    @router.get("/ca/citizen.cer")
+    def issuer() -> fastapi.Response:
+        return fastapi.Response(world.hierarchy.issuing.der, media_type="application/pkix-cert")
+
+    with servers.serve(web.application("test", [router])) as ca_url:
+        addresses = x509.AuthorityInformationAccess(
+            [
+                x509.AccessDescription(
+                    x509.AuthorityInformationAccessOID.CA_ISSUERS,
+                    x509.UniformResourceIdentifier(f"{ca_url}/ca/citizen.cer"),
+                ),
+                x509.AccessDescription(
+                    x509.AuthorityInformationAccessOID.OCSP,
+                    x509.UniformResourceIdentifier(f"{base_url}/ocsp"),
+                ),
+            ]
+        )
+        holder = world.hierarchy._leaf(
+            world.hierarchy.issuing,
+            [(x509.NameOID.COMMON_NAME, "TEST")],
+            KeyKind.P256,
+            [(addresses, False)],
+        )
+        known = status.CertificateStatus(
+            world.clock.now(), status.RevocationReason.superseded, world.clock.now()
+        )
+        world.statuses["citizen", holder.certificate.serial_number] = known
+        (tmp_path / "signer.cer").write_bytes(holder.der)
+        done = _query(str(tmp_path / "signer.cer"))
+    assert done.exit_code == 0, done.output
+    assert "status: revoked" in done.output
+    assert "reason: superseded" in done.output
+
+
+def test_a_certificate_without_its_issuers_address_needs_the_option(
+    world: World, tmp_path: Path
+) -> None:
+    (tmp_path / "signer.cer").write_bytes(world.signer().der)
+    done = _query(str(tmp_path / "signer.cer"))
+    assert isinstance(done.exception, errors.InputError)
+    assert "--issuer" in str(done.exception)
 
 
 def test_the_command_raises_for_what_it_cannot_read(tmp_path: Path) -> None:
