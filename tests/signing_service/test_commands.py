@@ -1,0 +1,68 @@
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from pki import errors
+from signing_service import commands
+from tests.support import signed_pdfs
+
+
+@pytest.fixture
+def files(tmp_path, hierarchy, at):
+    """A root, and documents that pass, fail, are doubtful, unsigned and unreadable."""
+    maker = signed_pdfs.PdfMaker(hierarchy, hierarchy.signer(), at)
+    basic = maker.sign(signed_pdfs.make_pdf(), stamped=True)
+    contents = {
+        "root.pem": hierarchy.root.pem,
+        "good.pdf": maker.add_evidence(basic),
+        "doubtful.pdf": basic,
+        "failed.pdf": basic.replace(b"TEST contract 1", b"TEST contract 9"),
+        "unsigned.pdf": signed_pdfs.make_pdf(),
+        "unreadable.pdf": b"%PDF-1.7 nothing",
+    }
+    for name, content in contents.items():
+        (tmp_path / name).write_bytes(content)
+    return tmp_path
+
+
+def run(files, *arguments: str):
+    """The exit code that the command line makes of the command, and its two outputs."""
+    given = [str(files / one) if (files / one).exists() else one for one in arguments]
+    root = str(files / "root.pem")
+    return CliRunner().invoke(
+        commands.verify, ["--offline", "--trust", root, *given], standalone_mode=False
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [("good.pdf", 0), ("failed.pdf", 1), ("unsigned.pdf", 1), ("doubtful.pdf", 3)],
+)
+def test_exit_code_says_the_verdict(files, name, code):
+    assert run(files, name).return_value == code
+
+
+def test_unreadable_document_is_an_input_error_for_the_command_line(files):
+    assert isinstance(run(files, "unreadable.pdf").exception, errors.InputError)
+
+
+def test_several_files_give_one_json_line_each_and_the_worst_code(files):
+    names = ["good.pdf", "unreadable.pdf", "doubtful.pdf", "failed.pdf"]
+    answer = run(files, "--json", *names)
+    lines = [json.loads(line) for line in answer.stdout.splitlines()]
+    assert [one["document"]["name"] for one in lines] == names
+    assert lines[1]["code"] == "pdf-unreadable"
+    assert answer.return_value == 1
+
+
+def test_person_reads_who_signed_when_how_and_why(files):
+    text = run(files, "--report", "detailed", "doubtful.pdf").stdout
+    for part in ("TRY_LATER", "5AB12CD", "PAdES-BASELINE-T", "why", "only the signer says so"):
+        assert part in text
+
+
+def test_time_without_a_zone_is_a_usage_error(files):
+    answer = run(files, "--at", "2026-01-31T12:00:00", "good.pdf")
+    assert answer.exception is not None
+    assert "zone" in str(answer.exception.message)
