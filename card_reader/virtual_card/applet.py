@@ -1,7 +1,7 @@
 """The PIV card application (NIST SP 800-73-4 part 2), as far as an eID card needs it.
 
 Two keys on P-256: 9A for authentication (PIN once in a session) and 9C for signatures (PIN
-immediately before each use, SP 800-73-4 part 1, 3.2.2). Nothing a host sends makes the applet
+immediately before each use, SP 800-73-4 part 1, 3.2.1). Nothing a host sends makes the applet
 raise: every command gets a status word.
 """
 
@@ -121,7 +121,7 @@ class PivApplet:
             return apdu.Response(b"", apdu.Status.OK)
         fresh = session.pin_fresh
         if not (whole.instruction == apdu.Instruction.VERIFY and not whole.data):
-            # SP 800-73-4 part 1, 3.2.2: "immediately before": any other command in between ends it.
+            # SP 800-73-4 part 1, 3.2.1: "immediately before": any other command in between ends it.
             session.pin_fresh = False
         return self._give(self._dispatch(whole, fresh), whole.expected)
 
@@ -226,7 +226,8 @@ class PivApplet:
         puk, new = _halves(command.data)
         self._check(piv.PUK_REFERENCE, puk)
         self._replace(piv.PIN_REFERENCE, card_file.ReferenceData.of(new))
-        # SP 800-73-4 part 2, 3.2.3: the PIN's security status is not set by this command.
+        # The new PIN was set, not entered as the holder's wish to sign: it must be verified still.
+        self._session.pin_verified = False
         return b""
 
     def _check(self, number: int, padded: bytes) -> None:

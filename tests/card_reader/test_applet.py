@@ -73,7 +73,7 @@ def test_selecting_another_name_keeps_the_application(card: applet.PivApplet) ->
     assert status(card.answer(sign(0x9A))) == 0x9000
 
 
-@pytest.mark.clause("SP 800-73-4 part 1", "3.2.2")
+@pytest.mark.clause("SP 800-73-4 part 1", "3.2.1")
 def test_the_signature_key_wants_the_pin_each_time(card: applet.PivApplet) -> None:
     assert status(card.answer(sign(0x9C))) == 0x6982
     assert status(card.answer(VERIFY)) == 0x9000
