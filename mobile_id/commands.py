@@ -134,6 +134,12 @@ def simulate(
 
     with station.open_station(station.settings_path(folder, config)) as opened:
         answered = opened.simulate(phone, code, wait_s, told)
+    if answered.control_code != code:
+        raise errors.PolicyError(
+            f"refused: the other screen shows {code}, the phone shows {answered.control_code}"
+        )
+    if answered.result is not results.Result.OK:
+        raise errors.PolicyError(f"not confirmed: {answered.result.value}")
     _print(
         {
             "result": answered.result.value,
@@ -144,15 +150,6 @@ def simulate(
         as_json,
         "",
     )
-    if answered.result is not results.Result.OK:
-        raise errors.PolicyError(
-            f"not confirmed: {answered.result.value}"
-            + (
-                f"; the phone shows {answered.control_code}"
-                if answered.control_code != code
-                else ""
-            )
-        )
 
 
 def _print(value: dict[str, object], as_json: bool, sentence: str) -> None:

@@ -16,7 +16,7 @@ from cryptography import x509
 from sqlalchemy import orm
 
 from mobile_id import addressee, results, settings, subscribers, transactions
-from pki import algorithms, audit, errors, signature
+from pki import algorithms, audit, errors, person_codes, signature
 
 log = logging.getLogger(__name__)
 
@@ -107,8 +107,13 @@ class Gateway:
             parties: Who may ask.
             config: Windows and limits.
             announce: Called with a topic after each change, from any thread.
+
+        Raises:
+            InputError: A relying party or a country is wrong.
         """
         settings.check_relying_parties(parties)
+        for country in config.countries:
+            person_codes.rules(country)
         self._sessions = sessions
         self._parties = tuple(parties)
         self._announce = announce

@@ -103,5 +103,5 @@ def load_person(folder: pathlib.Path, phone_number: str) -> SimulatedPerson:
             puk=Pin(fields["puk"]),
             device_secret=fields["device_secret"],
         )
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, errors.InputError) as error:
         raise PersonFileError("there is no simulated person with this phone") from error

@@ -17,7 +17,7 @@ import pathlib
 import secrets
 from collections.abc import Iterator
 
-from cryptography import x509
+from cryptography import exceptions, x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, utils
 from cryptography.x509.oid import NameOID
@@ -290,7 +290,7 @@ class SimApplet:
     def _load(self) -> _State:
         try:
             return _decode(json.loads(self._path.read_bytes()))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, exceptions.UnsupportedAlgorithm) as error:
             raise SimError("expected the state of a SIM, the file cannot be read") from error
 
     def _store(self, state: _State) -> None:
@@ -362,20 +362,22 @@ def _encode(state: _State) -> bytes:
     ).encode()
 
 
-def _decode(value: dict[str, object]) -> _State:
+def _decode(document: object) -> _State:
+    value = _object(document)
     keys: dict[results.Operation, ec.EllipticCurvePrivateKey] = {}
     for name, encoded in _object(value["keys"]).items():
         key = serialization.load_der_private_key(base64.b64decode(str(encoded)), None)
         if not isinstance(key, ec.EllipticCurvePrivateKey):
             raise TypeError("expected an EC key")
         keys[results.Operation(name)] = key
+    pins = {results.Operation(name): _counter(one) for name, one in _object(value["pins"]).items()}
+    if not set(keys) == set(pins) == set(results.Operation):
+        raise KeyError("expected a key and a PIN for every operation")
     return _State(
         iccid=str(value["iccid"]),
         msisdn=str(value["msisdn"]),
         keys=keys,
-        pins={
-            results.Operation(name): _counter(one) for name, one in _object(value["pins"]).items()
-        },
+        pins=pins,
         puk=_counter(value["puk"]),
     )
 

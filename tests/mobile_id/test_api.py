@@ -1,4 +1,5 @@
 import base64
+import dataclasses
 import datetime
 import json
 import re
@@ -10,10 +11,19 @@ import httpx
 import pytest
 from cryptography import x509
 
-from mobile_id import api, gateway, results
+from mobile_id import api, gateway, results, waiting
 from mobile_id.simulation import personas
 from pki import algorithms, signature
-from tests.mobile_id.conftest import PARTY_NAME, PARTY_UUID, WHO, World, mid_hash, representation
+from tests.mobile_id.conftest import (
+    PARTY_NAME,
+    PARTY_UUID,
+    WHO,
+    World,
+    make_application,
+    mid_hash,
+    representation,
+)
+from tests.support import servers
 
 STAMP = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}"
 
@@ -328,3 +338,34 @@ def test_a_session_past_its_window_is_told_timeout_by_a_poll_that_was_open(
     body = get(live, f"signature/session/{session_id}", 60000).json()
     assert body["result"] == "TIMEOUT"
     assert time.monotonic() - begun < 5
+
+
+def test_an_answer_that_another_process_took_ends_the_poll_too(live: World) -> None:
+    """Two processes share the database: the phone talks to one, the relying party to the other."""
+    enrolled = live.enrol(personas.Behaviour.MANUAL)
+    notices = waiting.Notices()
+    other_gateway = gateway.Gateway(
+        live.sessions, [live.party], live.gateway.config, notices.announce
+    )
+    notices.follow(lambda: other_gateway.changed_topics(live.present.now()), every_s=0.1)
+    other = dataclasses.replace(live, gateway=other_gateway, notices=notices)
+    with servers.serve(make_application(other)) as url:
+        other.base_url = url
+        session_id = post(live, "signature").json()["sessionID"]
+        ended: list[float] = []
+
+        def ask() -> None:
+            body = get(other, f"signature/session/{session_id}", 60000).json()
+            assert body["result"] == "USER_CANCELLED"
+            ended.append(time.monotonic())
+
+        asking = threading.Thread(target=ask)
+        asking.start()
+        device = live.device(enrolled)
+        delivery = device.fetch(5)
+        assert delivery is not None
+        time.sleep(0.3)
+        changed = time.monotonic()
+        device.refuse(delivery.id, results.Result.USER_CANCELLED)
+        asking.join(10)
+        assert ended[0] - changed < 2

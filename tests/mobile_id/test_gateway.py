@@ -1,5 +1,4 @@
 import datetime
-import pathlib
 from typing import Any
 
 import pytest
@@ -345,9 +344,7 @@ def one_world(world: World) -> tuple[World, enrolment.Enrolment]:
     return world, world.enrol()
 
 
-def test_a_gateway_without_proper_relying_parties_does_not_start(
-    tmp_path: pathlib.Path, world: World
-) -> None:
+def test_a_gateway_without_proper_relying_parties_does_not_start(world: World) -> None:
     good = world.party
     for wrong in (
         settings.RelyingParty(good.uuid.upper(), good.names, good.networks),
@@ -358,3 +355,6 @@ def test_a_gateway_without_proper_relying_parties_does_not_start(
     ):
         with pytest.raises(errors.InputError):
             gateway.Gateway(world.sessions, [wrong], settings.Settings(), lambda topic: None)
+    elsewhere = settings.Settings(countries=("AZ", "XX"))
+    with pytest.raises(errors.InputError):
+        gateway.Gateway(world.sessions, [good], elsewhere, lambda topic: None)

@@ -1,4 +1,5 @@
 import json
+import pathlib
 import stat
 import time
 from typing import Any
@@ -153,3 +154,14 @@ def _result(
     except client.PhoneFailedError as error:
         return error.result.value
     return "RUNNING" if found is None else "OK"
+
+
+@pytest.mark.parametrize(
+    "content", ["", "[]", "{}", '{"phone_number": "+1", "behaviour": "OK", "pin1": "x"}', "\x00"]
+)
+def test_a_damaged_persons_file_is_nobodys(tmp_path: pathlib.Path, content: str) -> None:
+    path = personas.person_path(tmp_path, WHO.phone_number)
+    path.parent.mkdir(parents=True)
+    path.write_text(content)
+    with pytest.raises(personas.PersonFileError):
+        personas.load_person(tmp_path, WHO.phone_number)
