@@ -6,29 +6,25 @@ one signature leaves out because it is a signature is itself looked at.
 """
 
 import dataclasses
-import datetime
 import hashlib
 import pathlib
 from collections.abc import Mapping, Sequence
 
-from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from lxml import etree
 
-from pki import certificates, errors, xml_algorithms, xml_signature, xml_trees
-from signing_service.validation import cms_signature, evidence, findings, report
+from pki import errors, xml_algorithms, xml_signature, xml_trees
+from signing_service.validation import (
+    cms_signature,
+    evidence,
+    findings,
+    report,
+    xades_properties,
+)
 
 MAX_SIGNATURES = 100
 """Signatures in one document; each is resolved and hashed."""
 
-XADES_NAMESPACES = (
-    "http://uri.etsi.org/01903/v1.3.2#",
-    "http://uri.etsi.org/01903/v1.2.2#",
-    "http://uri.etsi.org/01903/v1.1.1#",
-)
-XADES_141 = "http://uri.etsi.org/01903/v1.4.1#"
-SIGNED_PROPERTIES_SUFFIX = "SignedProperties"
-COUNTERSIGNED_TYPE = "http://uri.etsi.org/01903#CountersignedSignature"
 
 _DS = xml_signature.name
 _KEY_VALUE_CURVES: dict[str, type[ec.EllipticCurve]] = {
@@ -87,15 +83,15 @@ def _signature(
         scope_kind=report.ScopeKind.NONE,
         scope_names=(),
     )
-    qualifying = _own_qualifying_properties(element)
-    certificate, is_bound = _signing_certificate(element, qualifying)
+    qualifying = xades_properties.qualifying_properties(element)
+    certificate, is_bound = xades_properties.signing_certificate(element, qualifying)
     base = dataclasses.replace(
         base,
-        level=_level(element, qualifying),
+        level=xades_properties.level(element, qualifying),
         certificate=certificate,
         is_bound=is_bound,
         time_stamps=_unsigned_time_stamps(element, qualifying),
-        claimed_signing_time=_signing_time(qualifying),
+        claimed_signing_time=xades_properties.signing_time(qualifying),
     )
     key = _key_value(element) if certificate is None else certificate.public_key()
     intact: bool | None = None
@@ -178,7 +174,7 @@ def _signed_properties(
     element: etree._Element, references: Sequence[xml_signature.SignedReference]
 ) -> etree._Element | None:
     """The SignedProperties of this very signature, if its digest was verified."""
-    qualifying = _own_qualifying_properties(element)
+    qualifying = xades_properties.qualifying_properties(element)
     if qualifying is None:
         return None
     space = etree.QName(qualifying).namespace
@@ -189,92 +185,15 @@ def _signed_properties(
     return None
 
 
-def _own_qualifying_properties(element: etree._Element) -> etree._Element | None:
-    """QualifyingProperties in a ds:Object of this signature (EN 319 132-1 4.4.1)."""
-    found = [
-        one
-        for holder in element.findall(_DS("Object"))
-        for space in XADES_NAMESPACES
-        for one in holder.findall(f"{{{space}}}QualifyingProperties")
-    ]
-    if len(found) != 1:
-        return None
-    target = found[0].get("Target")
-    identifier = element.get("Id")
-    if target is None or identifier is None or target != f"#{identifier}":
-        return None
-    return found[0]
-
-
-def _signing_certificate(
-    element: etree._Element, qualifying: etree._Element | None
-) -> tuple[x509.Certificate | None, bool | None]:
-    """The certificate that the signed properties name by digest, or else the first in KeyInfo."""
-    holders = [
-        *(
-            one
-            for info in element.findall(_DS("KeyInfo"))
-            for one in info.iter(_DS("X509Certificate"))
-        ),
-        *_named(qualifying, "EncapsulatedX509Certificate"),
-    ]
-    candidates: list[x509.Certificate] = []
-    for holder in holders[: evidence.MAX_ITEMS]:
-        try:
-            candidates.append(evidence.read_certificate(xml_trees.read_base64(holder)))
-        except errors.InputError:
-            # A certificate that cannot be read cannot be the one that verifies the value.
-            continue
-    digests = _certificate_digests(qualifying)
-    if not digests:
-        in_key_info = candidates[
-            : 1 if element.find(f".//{_DS('X509Certificate')}") is not None else 0
-        ]
-        return (in_key_info[0] if in_key_info else None), None
-    for candidate in candidates:
-        der = certificates.to_der(candidate)
-        for algorithm, digest in digests:
-            if hashlib.new(algorithm, der, usedforsecurity=False).digest() == digest:
-                return candidate, True
-    return (candidates[0] if candidates else None), False
-
-
-def _certificate_digests(qualifying: etree._Element | None) -> list[tuple[str, bytes]]:
-    digests = []
-    for local in ("SigningCertificateV2", "SigningCertificate"):
-        for entry in _signed(qualifying, local):
-            for digest in entry.iter(f"{{{etree.QName(entry).namespace}}}CertDigest"):
-                try:
-                    algorithm = xml_algorithms.read_digest_method(
-                        xml_trees.child(digest, _DS("DigestMethod"))
-                    )
-                    value = xml_trees.read_base64(xml_trees.child(digest, _DS("DigestValue")))
-                except errors.InputError:
-                    # Names nothing that can be compared; then it does not match either.
-                    algorithm, value = "sha256", b""
-                digests.append((algorithm, value))
-    return digests
-
-
-def _signing_time(qualifying: etree._Element | None) -> datetime.datetime | None:
-    for one in _signed(qualifying, "SigningTime"):
-        try:
-            at = datetime.datetime.fromisoformat(xml_trees.read_text(one))
-        except (ValueError, errors.InputError):
-            return None
-        return at.astimezone(datetime.UTC) if at.tzinfo else at.replace(tzinfo=datetime.UTC)
-    return None
-
-
 def _unsigned_time_stamps(
     element: etree._Element, qualifying: etree._Element | None
 ) -> tuple[findings.FoundTimeStamp, ...]:
     stamps = []
     value = element.find(_DS("SignatureValue"))
-    for holder in _unsigned(qualifying, "SignatureTimeStamp"):
+    for holder in xades_properties.unsigned(qualifying, "SignatureTimeStamp"):
         for token in _tokens(holder):
             stamps.append(_over(report.TimeStampKind.SIGNATURE, token, holder, value))
-    for holder in _unsigned(qualifying, "ArchiveTimeStamp"):
+    for holder in xades_properties.unsigned(qualifying, "ArchiveTimeStamp"):
         for token in _tokens(holder):
             stamps.append(_not_read(report.TimeStampKind.ARCHIVE, token))
     return tuple(stamps)
@@ -335,7 +254,7 @@ def _refuse(name: str) -> bytes:
 
 def _tokens(holder: etree._Element) -> list[bytes]:
     tokens = []
-    for one in holder.iter(f"{{{XADES_NAMESPACES[0]}}}EncapsulatedTimeStamp"):
+    for one in holder.iter(f"{{{xades_properties.XADES_NAMESPACES[0]}}}EncapsulatedTimeStamp"):
         try:
             tokens.append(xml_trees.read_base64(one))
         except errors.InputError:
@@ -346,11 +265,12 @@ def _tokens(holder: etree._Element) -> list[bytes]:
 
 def _take_evidence(element: etree._Element, known: evidence.Evidence) -> None:
     """Certificates and statuses that travel with a signature."""
+    space = xades_properties.XADES_NAMESPACES[0]
     for local, parameter in (
         (_DS("X509Certificate"), "certificates_der"),
-        (f"{{{XADES_NAMESPACES[0]}}}EncapsulatedX509Certificate", "certificates_der"),
-        (f"{{{XADES_NAMESPACES[0]}}}EncapsulatedOCSPValue", "ocsp_responses"),
-        (f"{{{XADES_NAMESPACES[0]}}}EncapsulatedCRLValue", "crls"),
+        (f"{{{space}}}EncapsulatedX509Certificate", "certificates_der"),
+        (f"{{{space}}}EncapsulatedOCSPValue", "ocsp_responses"),
+        (f"{{{space}}}EncapsulatedCRLValue", "crls"),
     ):
         found = []
         for holder in element.iter(local):
@@ -360,67 +280,6 @@ def _take_evidence(element: etree._Element, known: evidence.Evidence) -> None:
                 # Evidence that cannot be read proves nothing; what is missing is reported.
                 continue
         known.add(**{parameter: found})
-
-
-def _level(element: etree._Element, qualifying: etree._Element | None) -> str:
-    """Name the level that is really present (EN 319 132-1 6)."""
-    if qualifying is None:
-        return "XML-NOT-ETSI"
-    baseline = (
-        _signed(qualifying, "SigningTime")
-        and (
-            _signed(qualifying, "SigningCertificateV2") or _signed(qualifying, "SigningCertificate")
-        )
-        and element.find(f"{_DS('KeyInfo')}/{_DS('X509Data')}/{_DS('X509Certificate')}") is not None
-        and _formats_are_told(element, qualifying)
-    )
-    stamped = bool(_unsigned(qualifying, "SignatureTimeStamp"))
-    complete = bool(
-        _unsigned(qualifying, "RevocationValues")
-        or _unsigned(qualifying, "TimeStampValidationData")
-    ) and bool(
-        _unsigned(qualifying, "CertificateValues") or _unsigned(qualifying, "RevocationValues")
-    )
-    archived = bool(_unsigned(qualifying, "ArchiveTimeStamp"))
-    reached = "B"
-    if stamped:
-        reached = "T"
-        if _unsigned(qualifying, "RevocationValues") and complete:
-            reached = "LTA" if archived else "LT"
-    if baseline and not _has_references_only(qualifying):
-        return f"XAdES-BASELINE-{reached}"
-    legacy = {"B": "BES", "T": "T", "LT": "XL", "LTA": "A"}[reached]
-    if reached == "B" and _signed(qualifying, "SignaturePolicyIdentifier"):
-        legacy = "EPES"
-    if reached == "T" and _has_references_only(qualifying):
-        legacy = "C"
-    return f"XAdES-{legacy}"
-
-
-def _has_references_only(qualifying: etree._Element) -> bool:
-    """CompleteCertificateRefs and the like belong to the older, extended levels."""
-    return bool(
-        _unsigned(qualifying, "CompleteCertificateRefs")
-        or _unsigned(qualifying, "CompleteRevocationRefs")
-    )
-
-
-def _formats_are_told(element: etree._Element, qualifying: etree._Element) -> bool:
-    """EN 319 132-1 6.3: a DataObjectFormat with a MimeType for each signed object."""
-    told = set()
-    for entry in _signed(qualifying, "DataObjectFormat"):
-        if entry.find(f"{{{etree.QName(entry).namespace}}}MimeType") is not None:
-            told.add((entry.get("ObjectReference") or "").lstrip("#"))
-    info = element.find(_DS("SignedInfo"))
-    references = [] if info is None else info.findall(_DS("Reference"))
-    wanted = {
-        one.get("Id")
-        for one in references
-        if not (one.get("Type") or "").endswith(
-            (SIGNED_PROPERTIES_SUFFIX, "CountersignedSignature")
-        )
-    }
-    return wanted <= told
 
 
 def _scope(
@@ -442,7 +301,7 @@ def _scope(
         shown = [
             holder
             for holder in element.findall(_DS("Object"))
-            if _own_qualifying_properties(element) not in list(holder)
+            if xades_properties.qualifying_properties(element) not in list(holder)
         ]
         whole = all(_is_within(holder, covered) for holder in shown)
         return (report.ScopeKind.FULL if whole else report.ScopeKind.PARTIAL), names
@@ -493,36 +352,3 @@ def _failed(
     return dataclasses.replace(
         found, intact=intact, failure=(sub_indication, report.Finding(error.code, error.message))
     )
-
-
-def _named(parent: etree._Element | None, local: str) -> list[etree._Element]:
-    if parent is None:
-        return []
-    spaces = (*XADES_NAMESPACES, XADES_141)
-    return [one for space in spaces for one in parent.iter(f"{{{space}}}{local}")]
-
-
-def _signed(qualifying: etree._Element | None, local: str) -> list[etree._Element]:
-    """Elements of the signed properties with a name."""
-    if qualifying is None:
-        return []
-    space = etree.QName(qualifying).namespace
-    return _named(qualifying.find(f"{{{space}}}SignedProperties"), local)
-
-
-def _unsigned(qualifying: etree._Element | None, local: str) -> list[etree._Element]:
-    """Direct entries of the unsigned signature properties with a name."""
-    if qualifying is None:
-        return []
-    space = etree.QName(qualifying).namespace
-    holder = qualifying.find(
-        f"{{{space}}}UnsignedProperties/{{{space}}}UnsignedSignatureProperties"
-    )
-    if holder is None:
-        return []
-    return [
-        one
-        for one in holder.iterchildren(etree.Element)
-        if etree.QName(one).localname == local
-        and etree.QName(one).namespace in (*XADES_NAMESPACES, XADES_141)
-    ]

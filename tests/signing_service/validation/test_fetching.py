@@ -50,12 +50,19 @@ def test_revocation_after_the_time_stamp_is_told_and_the_signature_passes(world,
     assert "revoked-later" in {one.code for one in found.info}
 
 
-@pytest.mark.parametrize("down", ["ocsp", "crl"])
+@pytest.mark.parametrize("down", [{"crl"}, {"ocsp", "crl"}])
 def test_authority_that_is_down_leaves_the_verdict_open(world, stamped, down):
-    world.down.add(down)
+    world.down |= down
     found = validate(world, stamped)
     assert found.indication is report.Indication.INDETERMINATE
     assert found.sub_indication is report.SubIndication.TRY_LATER
+
+
+def test_list_stands_in_for_a_responder_that_is_down(world, stamped):
+    world.down.add("ocsp")
+    found = validate(world, stamped)
+    assert found.indication is report.Indication.TOTAL_PASSED, found.errors
+    assert world.asked["crl"] == 3
 
 
 def test_addresses_in_certificates_that_nobody_trusts_are_not_asked(world, stamped):

@@ -1,0 +1,186 @@
+"""What a XAdES signature says of itself: its certificate, its time, its level (EN 319 132-1).
+
+Whether the signed properties are covered by the signature is `xml_document`'s to check.
+"""
+
+import datetime
+import hashlib
+
+from cryptography import x509
+from lxml import etree
+
+from pki import certificates, errors, xml_algorithms, xml_signature, xml_trees
+from signing_service.validation import evidence
+
+XADES_NAMESPACES = (
+    "http://uri.etsi.org/01903/v1.3.2#",
+    "http://uri.etsi.org/01903/v1.2.2#",
+    "http://uri.etsi.org/01903/v1.1.1#",
+)
+XADES_141 = "http://uri.etsi.org/01903/v1.4.1#"
+SIGNED_PROPERTIES_SUFFIX = "SignedProperties"
+
+_DS = xml_signature.name
+
+
+def qualifying_properties(element: etree._Element) -> etree._Element | None:
+    """QualifyingProperties in a ds:Object of this signature (EN 319 132-1 4.4.1)."""
+    found = [
+        one
+        for holder in element.findall(_DS("Object"))
+        for space in XADES_NAMESPACES
+        for one in holder.findall(f"{{{space}}}QualifyingProperties")
+    ]
+    if len(found) != 1:
+        return None
+    target = found[0].get("Target")
+    identifier = element.get("Id")
+    if target is None or identifier is None or target != f"#{identifier}":
+        return None
+    return found[0]
+
+
+def signing_certificate(
+    element: etree._Element, qualifying: etree._Element | None
+) -> tuple[x509.Certificate | None, bool | None]:
+    """The certificate that the signed properties name by digest, or else the first in KeyInfo."""
+    holders = [
+        *(
+            one
+            for info in element.findall(_DS("KeyInfo"))
+            for one in info.iter(_DS("X509Certificate"))
+        ),
+        *_named(qualifying, "EncapsulatedX509Certificate"),
+    ]
+    candidates: list[x509.Certificate] = []
+    for holder in holders[: evidence.MAX_ITEMS]:
+        try:
+            candidates.append(evidence.read_certificate(xml_trees.read_base64(holder)))
+        except errors.InputError:
+            # A certificate that cannot be read cannot be the one that verifies the value.
+            continue
+    digests = _certificate_digests(qualifying)
+    first = candidates[0] if candidates else None
+    if not digests:
+        return first, None
+    # EN 319 132-1 5.2.2: the first digest is the signing certificate's, others are its issuers'.
+    for algorithm, digest in digests:
+        for candidate in candidates:
+            der = certificates.to_der(candidate)
+            if hashlib.new(algorithm, der, usedforsecurity=False).digest() == digest:
+                return candidate, True
+    return first, False
+
+
+def signing_time(qualifying: etree._Element | None) -> datetime.datetime | None:
+    """The claimed signing time; one without a zone is read as UTC."""
+    for one in _signed(qualifying, "SigningTime"):
+        try:
+            at = datetime.datetime.fromisoformat(xml_trees.read_text(one))
+        except (ValueError, errors.InputError):
+            return None
+        return at.astimezone(datetime.UTC) if at.tzinfo else at.replace(tzinfo=datetime.UTC)
+    return None
+
+
+def level(element: etree._Element, qualifying: etree._Element | None) -> str:
+    """Name the level that is really present (EN 319 132-1 6)."""
+    if qualifying is None:
+        return "XML-NOT-ETSI"
+    baseline = (
+        _signed(qualifying, "SigningTime")
+        and (
+            _signed(qualifying, "SigningCertificateV2") or _signed(qualifying, "SigningCertificate")
+        )
+        and element.find(f"{_DS('KeyInfo')}/{_DS('X509Data')}/{_DS('X509Certificate')}") is not None
+        and _formats_are_told(element, qualifying)
+    )
+    reached = "B"
+    if unsigned(qualifying, "SignatureTimeStamp"):
+        reached = "T"
+        if unsigned(qualifying, "RevocationValues"):
+            reached = "LTA" if unsigned(qualifying, "ArchiveTimeStamp") else "LT"
+    if baseline and not _has_references_only(qualifying):
+        return f"XAdES-BASELINE-{reached}"
+    legacy = {"B": "BES", "T": "T", "LT": "XL", "LTA": "A"}[reached]
+    if reached == "B" and _signed(qualifying, "SignaturePolicyIdentifier"):
+        legacy = "EPES"
+    if reached == "T" and _has_references_only(qualifying):
+        legacy = "C"
+    return f"XAdES-{legacy}"
+
+
+def unsigned(qualifying: etree._Element | None, local: str) -> list[etree._Element]:
+    """Direct entries of the unsigned signature properties with a name."""
+    if qualifying is None:
+        return []
+    space = etree.QName(qualifying).namespace
+    holder = qualifying.find(
+        f"{{{space}}}UnsignedProperties/{{{space}}}UnsignedSignatureProperties"
+    )
+    if holder is None:
+        return []
+    return [
+        one
+        for one in holder.iterchildren(etree.Element)
+        if etree.QName(one).localname == local
+        and etree.QName(one).namespace in (*XADES_NAMESPACES, XADES_141)
+    ]
+
+
+def _certificate_digests(qualifying: etree._Element | None) -> list[tuple[str, bytes]]:
+    digests = []
+    for local in ("SigningCertificateV2", "SigningCertificate"):
+        for entry in _signed(qualifying, local):
+            for digest in entry.iter(f"{{{etree.QName(entry).namespace}}}CertDigest"):
+                try:
+                    algorithm = xml_algorithms.read_digest_method(
+                        xml_trees.child(digest, _DS("DigestMethod"))
+                    )
+                    value = xml_trees.read_base64(xml_trees.child(digest, _DS("DigestValue")))
+                except errors.InputError:
+                    # Names nothing that can be compared; then it does not match either.
+                    algorithm, value = "sha256", b""
+                digests.append((algorithm, value))
+    return digests
+
+
+def _has_references_only(qualifying: etree._Element) -> bool:
+    """CompleteCertificateRefs and the like belong to the older, extended levels."""
+    return bool(
+        unsigned(qualifying, "CompleteCertificateRefs")
+        or unsigned(qualifying, "CompleteRevocationRefs")
+    )
+
+
+def _formats_are_told(element: etree._Element, qualifying: etree._Element) -> bool:
+    """EN 319 132-1 6.3: a DataObjectFormat with a MimeType for each signed object."""
+    told = set()
+    for entry in _signed(qualifying, "DataObjectFormat"):
+        if entry.find(f"{{{etree.QName(entry).namespace}}}MimeType") is not None:
+            told.add((entry.get("ObjectReference") or "").lstrip("#"))
+    info = element.find(_DS("SignedInfo"))
+    references = [] if info is None else info.findall(_DS("Reference"))
+    wanted = {
+        one.get("Id")
+        for one in references
+        if not (one.get("Type") or "").endswith(
+            (SIGNED_PROPERTIES_SUFFIX, "CountersignedSignature")
+        )
+    }
+    return wanted <= told
+
+
+def _signed(qualifying: etree._Element | None, local: str) -> list[etree._Element]:
+    """Elements of the signed properties with a name."""
+    if qualifying is None:
+        return []
+    space = etree.QName(qualifying).namespace
+    return _named(qualifying.find(f"{{{space}}}SignedProperties"), local)
+
+
+def _named(parent: etree._Element | None, local: str) -> list[etree._Element]:
+    if parent is None:
+        return []
+    spaces = (*XADES_NAMESPACES, XADES_141)
+    return [one for space in spaces for one in parent.iter(f"{{{space}}}{local}")]
