@@ -25,6 +25,9 @@ from pki import certificates, der, errors, registration
 CARD_LIFETIME = datetime.timedelta(days=5 * 365)
 """What the card says of itself in its CHUID; the certificates end before."""
 
+MAX_CLOCK_DIFFERENCE = datetime.timedelta(minutes=5)
+"""The CA certifies after `at` was read, by a clock of its own: a certificate may begin later."""
+
 _SLOTS = (
     (signing_card.Purpose.AUTHENTICATE, piv.KeySlot.AUTHENTICATION),
     (signing_card.Purpose.SIGN, piv.KeySlot.SIGNATURE),
@@ -269,7 +272,7 @@ def _check_certificate(
         raise WrongCertificateError(
             f"expected a certificate to {purpose.value}, got one with another key usage"
         )
-    if not facts.not_before <= at <= facts.not_after:
+    if not facts.not_before - MAX_CLOCK_DIFFERENCE <= at <= facts.not_after:
         raise WrongCertificateError("expected a certificate that is valid now")
     if person_code is not None and facts.person_code != person_code:
         raise WrongCertificateError("expected the applicant's certificate, got another person's")

@@ -1,3 +1,4 @@
+import datetime
 import json
 import pathlib
 import secrets
@@ -118,6 +119,20 @@ def test_another_persons_certificate_is_not_written(
     ):
         personalise.personalise(
             session(blank), client, "a1", small_ca.hierarchy.at, person_code="6ZZ99ZZ"
+        )
+
+
+def test_a_ca_whose_clock_is_a_little_ahead_is_no_obstacle(
+    blank: card_file.CardFile, small_ca: card_station.SmallCA
+) -> None:
+    not_before = small_ca.hierarchy.at - datetime.timedelta(hours=1)
+    with card_station.registration_client(small_ca) as client:
+        with pytest.raises(personalise.WrongCertificateError, match="valid now"):
+            personalise.personalise(
+                session(blank), client, "a1", not_before - datetime.timedelta(minutes=6)
+            )
+        personalise.personalise(
+            session(blank), client, "a1", not_before - datetime.timedelta(minutes=1)
         )
 
 
