@@ -2,11 +2,12 @@
 
 import datetime
 import logging
-from typing import Annotated
+from collections.abc import Callable, Coroutine
+from typing import Annotated, Any
 
 import fastapi
 import pydantic
-from fastapi import responses
+from fastapi import responses, routing
 from sqlalchemy import orm
 
 from ca import applications, crl, csr, hierarchy, revocation, schemas
@@ -20,6 +21,25 @@ MAX_JSON_BYTES = 64 * 2**10
 MAX_CURSOR = 2**62
 
 
+class _LimitedRoute(routing.APIRoute):
+    """Reads at most `MAX_JSON_BYTES`; the framework alone would read a body of any size."""
+
+    def get_route_handler(
+        self,
+    ) -> Callable[[fastapi.Request], Coroutine[Any, Any, fastapi.Response]]:
+        handle = super().get_route_handler()
+
+        async def handle_limited(request: fastapi.Request) -> fastapi.Response:
+            body = await web.read_body(request, limit=MAX_JSON_BYTES, content_type=None)
+
+            async def replay() -> dict[str, object]:
+                return {"type": "http.request", "body": body, "more_body": False}
+
+            return await handle(fastapi.Request(request.scope, replay))
+
+        return handle_limited
+
+
 def routes(
     sessions: orm.sessionmaker[orm.Session],
     authorities: hierarchy.Hierarchy,
@@ -27,7 +47,7 @@ def routes(
     present: clock.Clock,
 ) -> fastapi.APIRouter:
     """Return the registration routes; every call needs a token with the scope `register`."""
-    router = fastapi.APIRouter(prefix="/ra/v1", tags=["registration"])
+    router = fastapi.APIRouter(prefix="/ra/v1", tags=["registration"], route_class=_LimitedRoute)
     caller_type = Annotated[
         access.Caller, fastapi.Depends(web.require_scope(tokens, present, SCOPE))
     ]

@@ -213,6 +213,9 @@ def _record_intent(
             actor=request.actor,
             details=_details(row, request.key),
         )
+        # Asked again now that the audit log's head is locked: whoever recorded the same key at
+        # the same moment has committed and is seen.
+        _check_key_is_free(session, draft)
         session.commit()
     return row.id
 

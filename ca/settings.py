@@ -4,7 +4,7 @@ import dataclasses
 import datetime
 import urllib.parse
 
-from pki import errors, oids, person_codes, qc_statements
+from pki import der, errors, oids, person_codes, qc_statements
 
 EU_COUNTRIES = frozenset(
     {"AT", "BE", "BG", "CY", "CZ", "DE", "DK", "EE", "ES", "FI", "FR", "GR", "HR", "HU", "IE"}
@@ -88,6 +88,8 @@ class Settings:
             raise SettingsRefusedError("expected no policy_arc in a test installation")
         if not self.test and not self.policy_arc:
             raise SettingsRefusedError("expected the policy_arc of this installation")
+        if self.policy_arc:
+            der.encode_oid(self.policy_arc)
         if f"{self.policy_arc}.".startswith(EXAMPLE_ARCS):
             raise SettingsRefusedError("expected an arc of one's own, got one kept for examples")
 

@@ -310,3 +310,19 @@ def test_many_at_once_get_one_certificate_and_the_log_stays_whole(world: ca_worl
         audit.verify(session)
         states = session.scalars(sqlalchemy.select(registry.CertificateRow.state)).all()
     assert set(states) == {registry.CertificateState.ISSUED.value}
+
+
+def test_one_key_asked_for_twice_at_once_is_certified_once(world: ca_world.World) -> None:
+    csr_der = ca_world.make_csr()
+    people = [ca_world.CITIZEN, ca_world.GEORGIAN, ca_world.ESTONIAN]
+    requests = [world.application(one) for one in people]
+
+    def ask(application_id: str) -> bool:
+        try:
+            world.certify(application_id, csr_der=csr_der)
+        except issuance.KeyCertifiedError:
+            return False
+        return True
+
+    with concurrent.futures.ThreadPoolExecutor(3) as pool:
+        assert sum(pool.map(ask, requests)) == 1

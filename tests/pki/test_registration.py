@@ -252,6 +252,19 @@ def test_a_raw_request_is_taken_with_its_profile_in_the_address(office: Office) 
     http.close()
 
 
+def test_a_huge_body_is_refused_before_it_is_parsed(office: Office) -> None:
+    http = outbound.Client()
+    for path in ("applications", "certificates/01/hold"):
+        http.send(
+            "POST",
+            f"{office.base_url}/ra/v1/{path}",
+            body=b"x" * 100_000,
+            content_type="application/json",
+            expect=(413,),
+        )
+    http.close()
+
+
 @pytest.mark.parametrize("serial", ["0", "zz", "1" * 41, "-1", "0x10", "%00"])
 def test_a_serial_that_is_none_is_refused(office: Office, serial: str) -> None:
     http = outbound.Client()
