@@ -160,10 +160,10 @@ def _answering(
         # Nothing but this protocol's own form leaves its routes: clients read `error`.
         except Exception as error:  # noqa: BLE001
             return _internal(error, present.now())
-        return responses.JSONResponse(
-            schemas.stamped(value, _trace_id(), present.now()),
-            headers={"Cache-Control": "no-store"},
-        )
+        # A started session is the one answer without them (Mobile-ID REST 3.2.5).
+        if "sessionID" not in value:
+            value = schemas.stamped(value, _trace_id(), present.now())
+        return responses.JSONResponse(value, headers={"Cache-Control": "no-store"})
 
     return answer
 
