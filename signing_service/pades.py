@@ -10,6 +10,7 @@ import dataclasses
 import datetime
 import json
 import pathlib
+import re
 import shutil
 from collections.abc import Callable, Iterable, Sequence
 from typing import BinaryIO
@@ -297,18 +298,26 @@ def _signatures(file: BinaryIO) -> list[_Signature]:
     with pdf_structure.reading():
         opened = pdf_structure.open_reader(file)
         size = file.seek(0, 2)
-        found = [
-            _locate(file, size, value)
-            for _, value in pdf_structure.signature_fields(opened)
-            if value is not None
-        ]
+        found = [_locate(file, size, one) for one in pdf_structure.signature_fields(opened)]
     if not found:
         raise pdf_structure.PdfUnsignedError("expected a signed PDF, got one without a signature")
     return sorted(found, key=lambda one: one.covered_to)
 
 
-def _locate(file: BinaryIO, size: int, value: generic.DictionaryObject) -> _Signature:
-    first, start, end, rest = (int(number) for number in value["/ByteRange"])
+_BYTE_RANGE = re.compile(rb"/ByteRange\s*\[\s*(\d+)\s+(\d+)\s+(\d+)\s+(\d+)\s*\]")
+_SUB_FILTER = re.compile(rb"/SubFilter\s*(/[A-Za-z0-9.]+)")
+
+
+def _locate(file: BinaryIO, size: int, signed: pdf_structure.SignatureField) -> _Signature:
+    ranges = signed.only(_BYTE_RANGE, b"/ByteRange")
+    kind = signed.only(_SUB_FILTER, b"/SubFilter")
+    if ranges is not None and kind is not None:
+        first, start, end, rest = (int(number) for number in ranges.groups())
+        sub_filter: object = kind[1].decode("ascii")
+    else:
+        value = signed.load()
+        first, start, end, rest = (int(number) for number in value["/ByteRange"])
+        sub_filter = pdf_structure.entry(value, "/SubFilter")
     if not 0 == first < start < end < end + rest <= size or end - start > 4 * cms.MAX_CMS_BYTES:
         raise ValueError("a byte range that does not fit the file")
     file.seek(start)
@@ -319,8 +328,7 @@ def _locate(file: BinaryIO, size: int, value: generic.DictionaryObject) -> _Sign
         start=start,
         end=end,
         covered_to=end + rest,
-        is_time_stamp=pdf_structure.entry(value, "/SubFilter")
-        == fields.SigSeedSubFilter.ETSI_RFC3161.value,
+        is_time_stamp=sub_filter == fields.SigSeedSubFilter.ETSI_RFC3161.value,
         contents=bytes.fromhex(placeholder[1:-1].decode("ascii")),
     )
 

@@ -5,8 +5,10 @@ there, so every use of it lies inside `reading()`, the one boundary that makes i
 """
 
 import contextlib
+import dataclasses
 import errno
 import pathlib
+import re
 import struct
 import zlib
 from collections.abc import Iterator
@@ -29,6 +31,10 @@ MAX_ACTION_PLACES = 200_000
 
 MAX_DEPTH = 64
 """Deepest nesting of form fields, outlines and chained actions."""
+
+
+MAX_SIGNATURE_TEXT = 512 * 2**10
+"""Bytes of a signature's dictionary that are looked at as text."""
 
 
 class PdfRefusedError(documents.DocumentRefusedError):
@@ -211,16 +217,62 @@ def items(value: object) -> Iterator[object]:
             yield one.get_object() if isinstance(one, generic.IndirectObject) else one
 
 
-def signature_fields(
-    opened: reader.PdfFileReader | incremental_writer.IncrementalPdfFileWriter,
-) -> list[tuple[str, generic.DictionaryObject | None]]:
-    """List the signature fields with their names and values. Call in `reading()`."""
+@dataclasses.dataclass(frozen=True)
+class SignatureField:
+    """A signature field that holds a signature.
+
+    Attributes:
+        text: The signature's dictionary as it stands in the file, its hexadecimal strings emptied;
+            None where it does not stand alone.
+        reference: To load the dictionary with pyHanko, which reads a placeholder of 30,000
+            characters one by one and takes longer over it than over the rest of a signature.
+    """
+
+    text: bytes | None
+    reference: generic.IndirectObject | generic.DictionaryObject
+
+    def load(self) -> generic.DictionaryObject:
+        """Return the signature's dictionary."""
+        found: object = self.reference
+        if isinstance(self.reference, generic.IndirectObject):
+            found = self.reference.get_object()
+        if not isinstance(found, generic.DictionaryObject):
+            raise ValueError("a signature field whose value is no dictionary")
+        return found
+
+    def lacks(self, key: bytes) -> bool:
+        """Tell whether the dictionary certainly has no such key (names can be escaped by #)."""
+        return self.text is not None and key not in self.text and b"#" not in self.text
+
+    def only(self, pattern: re.Pattern[bytes], key: bytes) -> re.Match[bytes] | None:
+        """Return what follows a key that stands in the text exactly once, or None."""
+        if self.text is None or self.text.count(key) != 1 or b"#" in self.text:
+            return None
+        return pattern.search(self.text)
+
+
+def signature_fields(opened: reader.PdfFileReader) -> list[SignatureField]:
+    """List the signatures in the document's form. Call in `reading()`."""
     found = []
-    for name, value, _ in fields.enumerate_sig_fields(opened):
+    for _, value, _ in fields.enumerate_sig_fields(opened):
         if isinstance(value, generic.IndirectObject):
-            value = value.get_object()
-        found.append((str(name), value if isinstance(value, generic.DictionaryObject) else None))
+            found.append(SignatureField(_text(opened, value), value))
+        elif isinstance(value, generic.DictionaryObject):
+            found.append(SignatureField(None, value))
     return found
+
+
+def _text(opened: reader.PdfFileReader, value: generic.IndirectObject) -> bytes | None:
+    place = opened.xrefs[value.reference]
+    if not isinstance(place, int):
+        return None
+    opened.stream.seek(place)
+    text = opened.stream.read(MAX_SIGNATURE_TEXT)
+    end = text.find(b"endobj")
+    return _HEXADECIMAL.sub(b"<>", text[:end]) if end >= 0 else None
+
+
+_HEXADECIMAL = re.compile(rb"<[0-9A-Fa-f\s]*>")
 
 
 def free_field_name(opened: incremental_writer.IncrementalPdfFileWriter, stem: str) -> str:
@@ -238,9 +290,10 @@ def free_field_name(opened: incremental_writer.IncrementalPdfFileWriter, stem: s
 
 
 def _check_certification(opened: reader.PdfFileReader) -> None:
-    for _, value in signature_fields(opened):
-        if value is None:
+    for signed in signature_fields(opened):
+        if signed.lacks(b"/Reference"):
             continue
+        value = signed.load()
         for reference in items(entry(value, "/Reference")):
             if not isinstance(reference, generic.DictionaryObject):
                 continue
