@@ -336,19 +336,22 @@ class _State:
         node = self._node if self._octets is None else xml_trees.parse(self._octets)
         if node is None:
             raise xml_trees.XMLSignatureError("a transform needs a node and has none")
-        with xml_trees.without(self._left_out):
-            self._octets = xml_trees.canonicalise(
-                node, algorithm, keep_comments=self._keep_comments, prefixes=prefixes
-            )
+        self._octets = xml_trees.canonicalise(
+            xml_trees.without(node, self._left_out),
+            algorithm,
+            keep_comments=self._keep_comments,
+            prefixes=prefixes,
+        )
         self._node, self._left_out = None, []
 
     def _decode(self) -> None:
         # XMLDSig 6.6.2: of a node set, the text of all its text nodes.
         text = self._octets
         if text is None:
-            element = self._element()
-            with xml_trees.without(self._left_out):
-                text = "".join(str(part) for part in element.itertext(etree.Element)).encode()
+            element = xml_trees.without(self._element(), self._left_out)
+            if not isinstance(element, etree._Element):
+                raise xml_trees.XMLSignatureError("expected an element to decode")
+            text = "".join(str(part) for part in element.itertext(etree.Element)).encode()
         try:
             self._octets = base64.b64decode(re.sub(rb"[ \t\r\n]+", b"", text), validate=True)
         except (binascii.Error, ValueError) as error:
@@ -363,9 +366,11 @@ class _State:
         if signatures is not None:
             # XMLDSig 6.6.4: the signature that holds the transform, if it is inside what is named.
             found = [one for one in found if one in signatures]
-        for one in found:
-            if not any(kept is one or kept in one.iterancestors() for kept in self._left_out):
-                self._left_out.append(one)
+        # Those inside another one go with it.
+        left_out = dict.fromkeys([*self._left_out, *found])
+        self._left_out = [
+            one for one in left_out if not any(above in left_out for above in one.iterancestors())
+        ]
 
     def _element(self) -> etree._Element:
         if isinstance(self._node, etree._ElementTree):

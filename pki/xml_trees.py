@@ -7,8 +7,10 @@ from above it, which inclusive canonicalisation must render: they are added here
 import base64
 import binascii
 import contextlib
+import copy
 import re
 from collections.abc import Collection, Iterator, Sequence
+from typing import TypeAlias
 
 from lxml import etree
 
@@ -20,6 +22,9 @@ C14N_EXCLUSIVE = "http://www.w3.org/2001/10/xml-exc-c14n#"
 
 MAX_BYTES = 50 * 2**20
 """Largest XML document read: a parsed tree takes about ten times its file."""
+
+Node: TypeAlias = etree._Element | etree._ElementTree
+"""A part of a document, or a document with what stands outside its root."""
 
 METHODS = {
     method + suffix: (method, bool(suffix))
@@ -196,28 +201,57 @@ def algorithm_of(element: etree._Element) -> str:
     return algorithm
 
 
-@contextlib.contextmanager
-def without(elements: Collection[etree._Element]) -> Iterator[None]:
-    """Take elements out of their tree, text around them kept, and put them back at the end."""
-    undo = []
-    for element in elements:
-        parent = element.getparent()
-        if parent is None:
-            raise XMLSignatureError("expected a signature inside the document it leaves out")
-        previous, tail = element.getprevious(), element.tail
-        at = parent.index(element)
-        before = parent.text if previous is None else previous.tail
-        element.tail = None
-        parent.remove(element)
-        _set_text_before(parent, previous, (before or "") + (tail or "") or None)
-        undo.append((parent, at, element, tail, previous, before))
-    try:
-        yield
-    finally:
-        for parent, at, element, tail, previous, before in reversed(undo):
-            _set_text_before(parent, previous, before)
-            parent.insert(at, element)
-            element.tail = tail
+def without(node: Node, elements: Collection[etree._Element]) -> Node:
+    """Return a copy of a node's document without some elements; text around them is kept.
+
+    The document itself is not touched: lxml rewrites the namespace declarations of what it takes
+    out of a tree and puts back, which changes the canonical form of signed properties inside.
+
+    Args:
+        node: A document, or an element of one.
+        elements: Of the same document; none is an ancestor of another one.
+
+    Returns:
+        The same node in the copy, or `node` itself where nothing is taken out.
+    """
+    if not elements:
+        return node
+    part = node if isinstance(node, etree._Element) else None
+    tree = node.getroottree() if isinstance(node, etree._Element) else node
+    places = _places(tree.getroot(), elements)
+    part_place = [] if part is None else _places(tree.getroot(), [part])
+    copied = copy.deepcopy(tree)
+    # Found before anything is taken out, since that moves the positions.
+    leaving = _at(copied.getroot(), places)
+    staying = _at(copied.getroot(), part_place)
+    for one in leaving:
+        _remove(one)
+    return staying[0] if staying else copied
+
+
+def _places(root: etree._Element, elements: Collection[etree._Element]) -> list[int]:
+    """The positions of elements in document order."""
+    wanted = set(elements)
+    return [place for place, one in enumerate(root.iter()) if one in wanted]
+
+
+def _at(root: etree._Element, places: Collection[int]) -> list[etree._Element]:
+    """The elements at positions in document order."""
+    wanted = set(places)
+    return [one for place, one in enumerate(root.iter()) if place in wanted]
+
+
+def _remove(element: etree._Element) -> None:
+    parent, previous = element.getparent(), element.getprevious()
+    if parent is None:
+        raise XMLSignatureError("expected a signature inside the document that it leaves out")
+    tail = element.tail or ""
+    element.tail = None
+    if previous is None:
+        parent.text = (parent.text or "") + tail or None
+    else:
+        previous.tail = (previous.tail or "") + tail or None
+    parent.remove(element)
 
 
 @contextlib.contextmanager
@@ -240,15 +274,6 @@ def _with_inherited_attributes(element: etree._Element, method: str) -> Iterator
     finally:
         for key in added:
             del element.attrib[key]
-
-
-def _set_text_before(
-    parent: etree._Element, previous: etree._Element | None, text: str | None
-) -> None:
-    if previous is None:
-        parent.text = text
-    else:
-        previous.tail = text
 
 
 def _local(element: etree._Element) -> str:

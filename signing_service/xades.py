@@ -99,8 +99,9 @@ def prepare(
     # Chosen at random, so that it cannot meet an identifier of the document or another signature.
     identifier = f"S-{uuid.uuid4()}"
     existing = xml_signature.signatures_in(root)
-    with xml_trees.without(_outermost(existing)):
-        content = xml_trees.canonicalise(tree, xml_trees.C14N_11)
+    content = xml_trees.canonicalise(
+        xml_trees.without(tree, _outermost(existing)), xml_trees.C14N_11
+    )
     reference = xml_signature.build_reference(
         content,
         uri="",
@@ -135,8 +136,10 @@ def prepare(
     data_to_be_signed = xml_signature.signed_info_octets(element)
     # A document whose serialised form reads differently than its tree must not be signed.
     _write(tree, target)
-    again = _signature_by_id(_read(target), identifier)
-    xml_signature.check_references(again)
+    written = _read(target)
+    again = _signature_by_id(written, identifier)
+    for one in _outermost(xml_signature.signatures_in(written.getroot())):
+        xml_signature.check_references(one)
     if xml_signature.signed_info_octets(again) != data_to_be_signed:
         raise NotXMLError("the document changes when it is written, so it cannot be signed")
     return documents.PreparedSignature(

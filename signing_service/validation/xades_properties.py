@@ -5,6 +5,7 @@ Whether the signed properties are covered by the signature is `xml_document`'s t
 
 import datetime
 import hashlib
+from collections.abc import Sequence
 
 from cryptography import x509
 from lxml import etree
@@ -44,25 +45,21 @@ def signing_certificate(
     element: etree._Element, qualifying: etree._Element | None
 ) -> tuple[x509.Certificate | None, bool | None]:
     """The certificate that the signed properties name by digest, or else the first in KeyInfo."""
-    holders = [
-        *(
+    in_key_info = _read_certificates(
+        [
             one
             for info in element.findall(_DS("KeyInfo"))
             for one in info.iter(_DS("X509Certificate"))
-        ),
-        *_named(qualifying, "EncapsulatedX509Certificate"),
-    ]
-    candidates: list[x509.Certificate] = []
-    for holder in holders[: evidence.MAX_ITEMS]:
-        try:
-            candidates.append(evidence.read_certificate(xml_trees.read_base64(holder)))
-        except errors.InputError:
-            # A certificate that cannot be read cannot be the one that verifies the value.
-            continue
+        ]
+    )
+    first = in_key_info[0] if in_key_info else None
     digests = _certificate_digests(qualifying)
-    first = candidates[0] if candidates else None
     if not digests:
         return first, None
+    candidates = [
+        *in_key_info,
+        *_read_certificates(_named(qualifying, "EncapsulatedX509Certificate")),
+    ]
     # EN 319 132-1 5.2.2: the first digest is the signing certificate's, others are its issuers'.
     for algorithm, digest in digests:
         for candidate in candidates:
@@ -70,6 +67,17 @@ def signing_certificate(
             if hashlib.new(algorithm, der, usedforsecurity=False).digest() == digest:
                 return candidate, True
     return first, False
+
+
+def _read_certificates(holders: Sequence[etree._Element]) -> list[x509.Certificate]:
+    found = []
+    for holder in holders[: evidence.MAX_ITEMS]:
+        try:
+            found.append(evidence.read_certificate(xml_trees.read_base64(holder)))
+        except errors.InputError:
+            # A certificate that cannot be read cannot be the one that verifies the value.
+            continue
+    return found
 
 
 def signing_time(qualifying: etree._Element | None) -> datetime.datetime | None:

@@ -210,15 +210,26 @@ def test_element_hidden_in_signed_info_is_refused():
         verify(content)
 
 
-def test_leaving_signatures_out_puts_every_node_back():
-    content = (
-        b"<f>one<ds:Signature xmlns:ds='%s'/>two<!--c--><ds:Signature xmlns:ds='%s'/>three</f>"
-    )
-    tree = xml_trees.parse(content % (xml_signature.DS.encode(), xml_signature.DS.encode()))
+def test_leaving_signatures_out_keeps_the_text_around_and_the_document_as_it_is():
+    empty = f"<s:Signature xmlns:s='{xml_signature.DS}'/>"
+    content = f"<?p?><f>one{empty}two<!--c-->{empty}three</f><?q?>"
+    tree = xml_trees.parse(content.encode())
     before = etree.tostring(tree)
-    with xml_trees.without(xml_signature.signatures_in(tree.getroot())):
-        assert xml_trees.canonicalise(tree) == b"<f>onetwothree</f>"
+    rest = xml_trees.without(tree, xml_signature.signatures_in(tree.getroot()))
+    assert xml_trees.canonicalise(rest) == b"<?p?>\n<f>onetwothree</f>\n<?q?>"
     assert etree.tostring(tree) == before
+
+
+def test_namespaces_declared_again_inside_a_signature_survive_leaving_it_out():
+    """The library drops such declarations from what it takes out of a tree and puts back."""
+    inner = f'<s:Object xmlns:s="{xml_signature.DS}" xmlns:t="urn:t" Id="o"/>'
+    outer = f'<s:Signature xmlns:s="{xml_signature.DS}">{inner}</s:Signature>'
+    content = f'<f xmlns:t="urn:t">{outer}</f>'
+    tree = xml_trees.parse(content.encode())
+    part = xml_trees.find_by_id(tree.getroot(), "o")
+    before = xml_trees.canonicalise(part)
+    xml_trees.without(tree, xml_signature.signatures_in(tree.getroot()))
+    assert xml_trees.canonicalise(part) == before
 
 
 @pytest.mark.parametrize("curve", ["P-521"])
