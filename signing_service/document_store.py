@@ -5,6 +5,7 @@ is either the old one or the new one, and what the database says exists does exi
 """
 
 import contextlib
+import datetime
 import os
 import pathlib
 import re
@@ -76,6 +77,12 @@ class DocumentStore:
         folder = self.place(session_id, "x").parent
         if folder.is_dir():
             shutil.rmtree(folder)
+
+    def untouched_since(self, at: datetime.datetime) -> Iterator[str]:
+        """Give the ids whose folders have not changed since a time."""
+        for folder in self._folder.iterdir():
+            if folder.stat().st_mtime < at.timestamp() and _ID.fullmatch(folder.name):
+                yield folder.name
 
     def place(self, session_id: str, name: str) -> pathlib.Path:
         """Return where a session's file is or will be."""

@@ -261,7 +261,9 @@ def cancel_session(
                 "expected a session that still waits, got one whose signature was made"
             )
         session.commit()
-        return row
+    if row.state is sessions.SessionState.REFUSED:
+        service.store.remove(session_id, levels.PREPARED)
+    return row
 
 
 def signed_document(

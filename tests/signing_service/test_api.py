@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from mobile_id import client as mobile_client
 from pki import access, algorithms, clock, database, signature, web
-from signing_service import api, phone_signing, trust
+from signing_service import api, phone_signing, sessions, trust
 from signing_service.service import SigningService
 from signing_service.validation import process
 from tests.support import hierarchy as hierarchy_support
@@ -37,6 +37,7 @@ class Portal:
     holder: hierarchy_support.Holder
     gateway: mobile_gateway.Gateway
     service: SigningService
+    phones: phone_signing.PhoneSigning
     other: dict[str, str]
 
     @property
@@ -135,7 +136,7 @@ def portal(at: datetime.datetime, tmp_path_factory: pytest.TempPathFactory) -> I
             )
             headers.append({"Authorization": f"Bearer {answer.json()['access_token']}"})
         http.headers.update(headers[0])
-        yield Portal(http, world, holder, gateway, service, headers[1])
+        yield Portal(http, world, holder, gateway, service, phones, headers[1])
     engine.dispose()
 
 
@@ -371,6 +372,28 @@ def test_phone_that_signs_with_another_key_fails_the_session(portal: Portal) -> 
     opened = portal.open(signer=phone(portal)).json()
     ended = portal.wait(opened["id"], "failed")
     assert ended["error"]["code"] == "phone-signature-wrong"
+
+
+def test_phone_that_a_process_had_asked_before_it_died_is_waited_for_by_another(
+    portal: Portal,
+) -> None:
+    portal.gateway.result = None
+    opened = portal.open(signer=phone(portal), level="B-B").json()
+    with portal.service.database() as session:
+        # The waiting thread notices and lets go, as if its process had gone.
+        row = sessions.load(session, opened["id"], None)
+        kept, row.phone_session = row.phone_session, None
+        session.commit()
+    time.sleep(0.3)
+    with portal.service.database() as session:
+        row = sessions.load(session, opened["id"], None)
+        row.phone_session, row.next_try_at = kept, portal.world.clock.now()
+        session.commit()
+    portal.gateway.result = "OK"
+
+    assert phone_signing.follow_abandoned(portal.phones, portal.world.clock.now()) == 1
+
+    assert portal.wait(opened["id"], "completed")["level_reached"] == "B-B"
 
 
 def test_client_cannot_send_a_value_for_a_phone_session(portal: Portal) -> None:

@@ -345,6 +345,19 @@ def test_old_sessions_are_removed_with_their_documents(desk: Desk) -> None:
     assert not desk.service.store.place(row.id, "x").parent.exists()
 
 
+def test_folder_without_a_session_is_removed_after_a_day(desk: Desk) -> None:
+    orphan = sessions.new_id()
+    for session_id in (orphan, kept := desk.open().id):
+        with desk.service.store.writing(session_id, levels.PREPARED) as path:
+            path.write_bytes(b"x")
+
+    upkeep.discard_ended(desk.service, desk.at)
+    assert desk.service.store.holds(orphan, levels.PREPARED)
+    upkeep.discard_ended(desk.service, desk.at + datetime.timedelta(days=2))
+    assert not desk.service.store.holds(orphan, levels.PREPARED)
+    assert desk.service.store.holds(kept, levels.PREPARED)
+
+
 def test_confirmed_signature_stands_in_the_audit_log_without_the_person(desk: Desk) -> None:
     row = desk.open(B_B)
     desk.complete(row)

@@ -351,6 +351,9 @@ def test_page_that_does_not_exist_is_refused(pdf: pathlib.Path) -> None:
 
 
 PDF = signing_world.make_pdf()
+SIGNER = hierarchy_support.make_hierarchy(
+    datetime.datetime(2026, 11, 1, tzinfo=datetime.UTC)
+).signer()
 
 
 @settings(max_examples=150, deadline=None)
@@ -382,9 +385,35 @@ def test_mutated_pdf_is_signed_or_refused_and_nothing_else(
         assert prepared.data_to_be_signed
 
 
-SIGNER = hierarchy_support.make_hierarchy(
-    datetime.datetime(2026, 11, 1, tzinfo=datetime.UTC)
-).signer()
+@settings(max_examples=100, deadline=None)
+@given(places=st.lists(st.tuples(st.integers(0), st.integers(0, 255)), min_size=1, max_size=10))
+def test_mutated_signed_pdf_is_augmented_or_refused_and_nothing_else(
+    tmp_path_factory: pytest.TempPathFactory, places: list[tuple[int, int]]
+) -> None:
+    folder = tmp_path_factory.mktemp("mutated")
+    (folder / "source").write_bytes(PDF)
+    prepared = pades.prepare(
+        folder / "source",
+        folder / "prepared",
+        certificate=SIGNER.certificate,
+        chain=SIGNER.issuers,
+        parameters=signing_world.pades(),
+        at=datetime.datetime(2026, 11, 1, tzinfo=datetime.UTC),
+    )
+    value = SIGNER.handle.sign(
+        signature.represent(prepared.data_to_be_signed, prepared.hash_algorithm)
+    )
+    pades.embed(prepared, folder / "prepared", folder / "signed", value)
+    content = bytearray((folder / "signed").read_bytes())
+    for place, byte in places:
+        # Most of the file is the document; what matters here comes after it.
+        content[len(PDF) + place % (len(content) - len(PDF))] = byte
+    (folder / "signed").write_bytes(content)
+    for source, target in (("signed", "stamped"), ("stamped", "again")):
+        with contextlib.suppress(errors.InputError, errors.StateError, FileNotFoundError):
+            pades.check_document(folder / source, signing_world.pades())
+            pades.add_signature_time_stamp(folder / source, folder / target, lambda _: b"\x30\x00")
+            pades.time_stamp_tokens(folder / target)
 
 
 def test_time_stamp_goes_into_the_room_that_was_kept_and_changes_nothing_else(
