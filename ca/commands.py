@@ -1,7 +1,6 @@
-"""`imza ca …`: the CA administrator's work.
+"""`imza ca …`: the CA administrator's work, as a client of the registration API.
 
-`init` works on the keys and the database of a settings file; everything else is a
-client of the registration API, as any registration office would be.
+`imza ca init`, which needs every zone's keys and tables, is added by `imza.ca_commands`.
 """
 
 import datetime
@@ -21,50 +20,10 @@ _CREDENTIALS = click.option(
     help="A file with client_id and client_secret, or a sandbox.json.",
 )
 
-INITIALISE = "imza.initialise"
-"""Where the root command leaves the function that makes the hierarchy of a settings file: only the
-wiring knows every package's tables and which zone keeps which keys."""
-
 
 @click.group()
 def group() -> None:
     """The CA administrator's work."""
-
-
-@group.command(epilog="Example: imza ca init --config /etc/imza/ca.toml")
-@click.option(
-    "--config",
-    required=True,
-    type=click.Path(path_type=pathlib.Path, dir_okay=False),
-    help="The settings file of the CA zone.",
-)
-@_JSON
-@click.pass_context
-def init(context: click.Context, config: pathlib.Path, as_json: bool) -> None:
-    """Make the root, the issuing CAs, their responders and a time-stamping unit.
-
-    A second run changes nothing.
-    """
-    from pki import certificates
-
-    initialise = context.meta.get(INITIALISE)
-    if initialise is None:
-        raise click.UsageError("run this as `imza ca init`")
-    authorities = [
-        {
-            "name": one.name,
-            "subject": certificates.name_text(one.certificate.subject),
-            "sha256": certificates.sha256(one.certificate),
-            "not_after": one.certificate.not_valid_after_utc.isoformat().replace("+00:00", "Z"),
-        }
-        for one in initialise(config)
-    ]
-    _print(
-        {"authorities": authorities},
-        as_json,
-        [f"{one['name']:<16}{one['subject']}\n{'':<16}SHA-256 {one['sha256']}"
-         for one in authorities],
-    )  # fmt: skip
 
 
 @group.command(

@@ -7,7 +7,6 @@ failed; 70 our own fault.
 import importlib
 import importlib.metadata
 import json
-import pathlib
 import sys
 import traceback
 from collections.abc import Mapping, Sequence
@@ -155,22 +154,7 @@ def _root() -> Any:
     )
     @click.version_option(package_name="imza", message="imza %(version)s")
     @click.option("--traceback", is_flag=True, help="Show where an internal error happened.")
-    @click.pass_context
-    def root(context: click.Context, traceback: bool) -> None:
+    def root(traceback: bool) -> None:
         """Electronic signatures and PKI: sign with a card or a phone, and validate."""
-        # `ca` cannot import the wiring; `imza ca init` finds it here.
-        context.meta["imza.initialise"] = _initialise
 
     return root
-
-
-def _initialise(path: pathlib.Path) -> object:
-    """Make the hierarchy of a settings file and return its authorities."""
-    from imza import config, wiring
-    from pki import clock
-
-    wired = wiring.Wiring(clock.SystemClock())
-    try:
-        return wired.initialise(config.read(path)).issuers
-    finally:
-        wired.close()

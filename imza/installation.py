@@ -24,6 +24,10 @@ from pki.keystore import settings as keystore_settings
 SIGNING_RELYING_PARTY = "TEST imza"
 PORTAL_RELYING_PARTY = "TEST portal"
 
+TRUST_ANCHORS = "trust-anchors.pem"
+AUTHORITIES = "authorities.pem"
+UNIT_CHAIN = "tsu-1.pem"
+
 COUNTRY = "AZ"
 COUNTRIES = ("AZ", "GE", "EE", "LT")
 ORGANISATION = "imza sandbox"
@@ -67,9 +71,9 @@ class Installation:
     def __init__(self, folder: pathlib.Path) -> None:
         """Name the folder; `lay_out` fills it."""
         self.folder = folder.absolute()
-        self.trust_anchors = self.folder / "trust-anchors.pem"
-        self.authorities = self.folder / "authorities.pem"
-        self.unit_chain = self.folder / "tsu-1.pem"
+        self.trust_anchors = self.folder / TRUST_ANCHORS
+        self.authorities = self.folder / AUTHORITIES
+        self.unit_chain = self.folder / UNIT_CHAIN
         self.mobile_folder = self.folder / "mobile"
         self.cards_folder = self.folder / "cards"
         self._secrets = self.folder / "secrets"
@@ -125,14 +129,6 @@ class Installation:
             }
             _write_private(self.config_path(zone), tomli_w.dumps(content).encode())
 
-    def write_certificates(self, made: wiring.Initialised) -> None:
-        """Write roots, authorities and the time-stamping unit's chain as PEM files."""
-        roots = [one.certificate for one in made.issuers if one.issuer_name == one.name]
-        below = [one.certificate for one in made.issuers if one.issuer_name != one.name]
-        self.trust_anchors.write_bytes(_pem(roots))
-        self.authorities.write_bytes(_pem(below))
-        self.unit_chain.write_bytes(_pem(made.unit_chain))
-
     def _database_of(self, zone: str) -> pathlib.Path:
         # The responder reads the registry that the certification authority writes.
         return self.folder / f"{'ca' if zone == 'ocsp' else zone}.sqlite"
@@ -167,6 +163,8 @@ class Installation:
                 "mobile_id": {
                     "relying_parties": str(self._secrets / "relying-parties.json"),
                     "countries": list(COUNTRIES),
+                    # A sandbox limits nothing.
+                    "max_waiting_per_sim": 0,
                 }
             }
         return {
@@ -224,6 +222,15 @@ class Installation:
         if not path.exists():
             _write_private(path, make().encode())
         return path.read_text(encoding="utf-8")
+
+
+def write_certificates(made: wiring.Initialised, folder: pathlib.Path) -> None:
+    """Write roots, authorities and the time-stamping unit's chain as PEM files."""
+    roots = [one.certificate for one in made.issuers if one.issuer_name == one.name]
+    below = [one.certificate for one in made.issuers if one.issuer_name != one.name]
+    (folder / TRUST_ANCHORS).write_bytes(_pem(roots))
+    (folder / AUTHORITIES).write_bytes(_pem(below))
+    (folder / UNIT_CHAIN).write_bytes(_pem(made.unit_chain))
 
 
 def _as_setting(client: ClientSecret) -> Mapping[str, object]:

@@ -33,6 +33,7 @@ from imza import (
     wiring,
     worker,
 )
+from mobile_id import subscribers
 from mobile_id.simulation import enrolment, personas, phones, station
 from pki import access, clock, database, errors, outbound, registration, web
 from pki.keystore import settings as keystore_settings
@@ -155,8 +156,7 @@ class Sandbox:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Stop everything, the last started first."""
-        self.description_path.unlink(missing_ok=True)
+        """Stop everything, the last started first; `sandbox.json` stays for whoever reads it."""
         self._running.close()
 
     def _start(self) -> None:
@@ -254,7 +254,7 @@ class Sandbox:
                 schema.upgrade(engine)
                 engine.dispose()
         made = wired.initialise(settings["ca"])
-        self._world.write_certificates(made)
+        installation.write_certificates(made, self._world.folder)
         for issuer in made.issuers:
             self._tell(f"CA {issuer.name}: {_common_name(issuer.certificate)}")
         # One /oauth2/token serves all zones here, so they share what knows its tokens.
@@ -298,24 +298,18 @@ class Sandbox:
             if person.phone_number is None or not behaviour.has_sim:
                 continue
             numbers.append(person.phone_number)
-            if personas.person_path(folder, person.phone_number).exists():
-                continue
-            enrolment.enrol_subscriber(
-                sessions,
-                registrar,
-                folder,
-                enrolment.Applicant(
-                    _person(person),
-                    person.phone_number,
-                    registration.Vetting(OFFICER, DOCUMENT),
-                    registration.Category(person.role),
-                    _organisation(person),
-                    person.title,
-                ),
-                approving_officer=APPROVER,
-                behaviour=behaviour,
-                at=self._present.now(),
-            )
+            # A person of an earlier start is enrolled already; one whose enrolment was cut off
+            # has no subscriber yet and is enrolled anew.
+            with contextlib.suppress(subscribers.SubscriberExistsError):
+                enrolment.enrol_subscriber(
+                    sessions,
+                    registrar,
+                    folder,
+                    _phone_applicant(person, person.phone_number),
+                    approving_officer=APPROVER,
+                    behaviour=behaviour,
+                    at=self._present.now(),
+                )
         station.write_settings(
             folder,
             station.StationSettings(
@@ -447,6 +441,17 @@ class Sandbox:
         ) as out:
             json.dump(description, out, ensure_ascii=False, indent=2)
         os.replace(temporary, path)
+
+
+def _phone_applicant(person: people.Person, phone_number: str) -> enrolment.Applicant:
+    return enrolment.Applicant(
+        _person(person),
+        phone_number,
+        registration.Vetting(OFFICER, DOCUMENT),
+        registration.Category(person.role),
+        _organisation(person),
+        person.title,
+    )
 
 
 def _person(person: people.Person) -> registration.Person:

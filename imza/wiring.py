@@ -51,7 +51,6 @@ from signing_service import (
     upkeep,
 )
 from signing_service import service as signing
-from signing_service.service import SigningService
 from signing_service.validation import fetching, isolation, report
 from tsa import authority
 
@@ -169,7 +168,9 @@ class Wiring:
     def _ca(self, config: configs.Config, tokens: access.AccessTokens | None) -> Zone:
         sessions = self._database(config)
         keys = self._authority_keys(config)
-        authorities = hierarchy.load(sessions, keys, configs.require(config.ca, "ca"))
+        authorities = hierarchy.start(
+            sessions, keys, configs.require(config.ca, "ca"), self._present.now()
+        )
         own = tokens or access.AccessTokens(config.access, sessions)
 
         def renew(at: datetime.datetime) -> None:
@@ -244,6 +245,8 @@ class Wiring:
             settings,
             notices.announce,
         )
+        # Several workers may share the database: each hears what the others changed.
+        notices.follow(lambda: mobile_gateway.changed_topics(self._present.now()))
         root = fastapi.APIRouter()
         root.include_router(
             mobile_id.api.routes(mobile_gateway, notices, self._present), prefix="/mid-api"

@@ -6,7 +6,6 @@ import pytest
 from click.testing import CliRunner
 
 from ca import commands
-from pki import registry
 from tests.support import ca_world
 
 
@@ -14,35 +13,6 @@ def _run(*arguments: str, root: click.Command = commands.group) -> str:
     result = CliRunner().invoke(root, list(arguments), catch_exceptions=False)
     assert result.exit_code == 0, result.output
     return result.stdout
-
-
-def test_init_makes_the_hierarchy_that_the_wiring_knows(
-    world: ca_world.World, tmp_path: pathlib.Path
-) -> None:
-    asked: list[pathlib.Path] = []
-
-    @click.group()
-    @click.pass_context
-    def root(context: click.Context) -> None:
-        context.meta[commands.INITIALISE] = initialise
-
-    def initialise(config: pathlib.Path) -> tuple[registry.IssuerRecord, ...]:
-        asked.append(config)
-        with world.sessions() as session:
-            return registry.issuers(session)
-
-    root.add_command(commands.group, "ca")
-    file = tmp_path / "ca.toml"
-    answer = json.loads(_run("ca", "init", "--config", str(file), "--json", root=root))
-    assert asked == [file]
-    assert {one["name"] for one in answer["authorities"]} == set(world.hierarchy.authorities)
-    assert "TEST AZ Root CA" in _run("ca", "init", "--config", str(file), root=root)
-
-
-def test_init_alone_says_how_to_run_it(tmp_path: pathlib.Path) -> None:
-    result = CliRunner().invoke(commands.group, ["init", "--config", str(tmp_path / "x")])
-    assert result.exit_code == 2
-    assert "imza ca init" in result.output
 
 
 def test_the_administrators_work_goes_through_the_api(

@@ -57,7 +57,7 @@ def _programs() -> pathlib.Path:
 
 
 def _run(command: list[str], folder: pathlib.Path) -> None:
-    done = subprocess.run(  # noqa: S603
+    done = subprocess.run(
         command, cwd=folder, capture_output=True, text=True, timeout=60, check=False,
         env={**os.environ, "LC_ALL": "C.UTF-8"},
     )  # fmt: skip

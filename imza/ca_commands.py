@@ -1,0 +1,61 @@
+"""`imza ca`: the package's commands, and `init`, which needs every zone's keys and the schema."""
+
+import json
+import pathlib
+
+import click
+
+from ca import commands
+
+group = commands.group
+
+
+@group.command(
+    "init",
+    epilog="Example: imza ca init --config /etc/imza/ca.toml --out /etc/imza/pki",
+)
+@click.option(
+    "--config",
+    "path",
+    required=True,
+    type=click.Path(path_type=pathlib.Path, exists=True, dir_okay=False),
+    help="The CA zone's settings file.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=pathlib.Path, file_okay=False),
+    help="Write trust-anchors.pem, authorities.pem and tsu-1.pem here, for the other zones.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def init(path: pathlib.Path, out: pathlib.Path | None, as_json: bool) -> int:
+    """Make the root, the issuing CAs, their responders and a time-stamping unit.
+
+    Makes the tables, the keys and the certificates that are missing; a second run changes nothing.
+    Responders' and the unit's keys go to [keystore_ocsp] and [keystore_tsa] where these are set.
+    """
+    import contextlib
+
+    from imza import config as configs
+    from imza import installation, wiring
+    from pki import certificates, clock
+
+    with contextlib.closing(wiring.Wiring(clock.SystemClock())) as wired:
+        made = wired.initialise(configs.read(path))
+    if out is not None:
+        out.mkdir(parents=True, exist_ok=True)
+        installation.write_certificates(made, out)
+    authorities = [
+        {
+            "name": one.name,
+            "subject": certificates.name_text(one.certificate.subject),
+            "sha256": certificates.sha256(one.certificate),
+            "not_after": one.certificate.not_valid_after_utc.isoformat().replace("+00:00", "Z"),
+        }
+        for one in made.issuers
+    ]
+    if as_json:
+        click.echo(json.dumps({"authorities": authorities}, ensure_ascii=False))
+    else:
+        for one in authorities:
+            click.echo(f"{one['name']:<16}{one['subject']}\n{'':<16}SHA-256 {one['sha256']}")
+    return 0

@@ -1,0 +1,335 @@
+"""A sandbox, or every zone as a process of its own, as journeys see them: from outside."""
+
+import base64
+import contextlib
+import dataclasses
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+import urllib.parse
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from imza import installation, wiring
+from pki import algorithms, outbound, signature
+from tests.support import hierarchy, servers
+
+IMZA = (sys.executable, "-m", "imza")
+READY_LIMIT_S = 90.0
+STEP_LIMIT_S = 120.0
+
+
+@dataclasses.dataclass
+class World:
+    """A running sandbox and what `sandbox.json` says of it."""
+
+    folder: pathlib.Path
+    description: dict[str, Any]
+    process: "subprocess.Popen[bytes]"
+
+    @property
+    def base_url(self) -> str:
+        return str(self.description["base_url"])
+
+    @property
+    def root(self) -> pathlib.Path:
+        return pathlib.Path(self.description["trust_anchors_pem"])
+
+    @property
+    def environment(self) -> dict[str, str]:
+        environment = dict(os.environ)
+        if self.description.get("pcscd"):
+            environment["PCSCLITE_CSOCK_NAME"] = self.description["pcscd"]["socket"]
+        return environment
+
+    @property
+    def credentials(self) -> tuple[str, ...]:
+        return ("--credentials", str(self.folder / "sandbox.json"))
+
+    @property
+    def service(self) -> tuple[str, ...]:
+        return ("--server", self.base_url, *self.credentials)
+
+    def imza(
+        self, *arguments: str, pin: str | None = None, expect: int | None = 0
+    ) -> "subprocess.CompletedProcess[str]":
+        """Run a command as a person would; a PIN goes through a descriptor."""
+        command = [*IMZA, *arguments]
+        pass_fds: tuple[int, ...] = ()
+        if pin is not None:
+            reading, writing = os.pipe()
+            os.write(writing, f"{pin}\n".encode())
+            os.close(writing)
+            command += ["--pin-fd", str(reading)]
+            pass_fds = (reading,)
+        try:
+            done = subprocess.run(
+                command, capture_output=True, text=True, timeout=STEP_LIMIT_S, check=False,
+                env=self.environment, pass_fds=pass_fds,
+            )  # fmt: skip
+        finally:
+            for descriptor in pass_fds:
+                os.close(descriptor)
+        if expect is not None:
+            assert done.returncode == expect, done.stdout + done.stderr
+        return done
+
+    def verify(self, document: pathlib.Path, *, expect: int = 0) -> dict[str, Any]:
+        done = self.imza(
+            "verify", str(document), "--trust", str(self.root), "--json", expect=expect
+        )
+        found: dict[str, Any] = json.loads(done.stdout)
+        return found
+
+    def person(self, person_code: str) -> dict[str, Any]:
+        return next(one for one in self.description["people"] if one["person_code"] == person_code)
+
+    def card(self, person_code: str) -> dict[str, Any]:
+        return next(one for one in self.description["cards"] if one["person_code"] == person_code)
+
+    def api(self) -> "Api":
+        return Api(self.base_url, self.description["api_client"])
+
+    def stop(self, *, kill: bool = False) -> None:
+        self.process.send_signal(signal.SIGKILL if kill else signal.SIGTERM)
+        self.process.wait(30)
+
+
+def _send(method: str, url: str, **sending: Any) -> outbound.Reply:
+    with contextlib.closing(outbound.Client(timeout_s=90)) as client:
+        return client.send(method, url, **sending)
+
+
+class Api:
+    """A portal's client, written against the contract alone."""
+
+    def __init__(self, base_url: str, client: Mapping[str, Any]) -> None:
+        self._base_url = base_url
+        form = urllib.parse.urlencode(
+            {
+                "grant_type": "client_credentials",
+                "client_id": client["client_id"],
+                "client_secret": client["client_secret"],
+            }
+        )
+        answer: Any = _send(
+            "POST", f"{base_url}/oauth2/token", body=form.encode(),
+            content_type="application/x-www-form-urlencoded",
+        ).json()  # fmt: skip
+        self.headers = {"Authorization": f"Bearer {answer['access_token']}"}
+
+    def call(
+        self, method: str, path: str, value: object = None, *, expect: Sequence[int] = (200, 201)
+    ) -> Any:
+        """A JSON call; the answer's status is among `expect`."""
+        body = None if value is None else json.dumps(value).encode()
+        reply = _send(
+            method, f"{self._base_url}{path}", body=body,
+            content_type="application/json" if body is not None else None,
+            headers=self.headers, expect=expect,
+        )  # fmt: skip
+        return reply.json() if "json" in reply.content_type else reply.body
+
+    def open_session(
+        self,
+        document: bytes,
+        parameters: Mapping[str, object],
+        *,
+        name: str = "contract.pdf",
+        expect: Sequence[int] = (201,),
+    ) -> Any:
+        boundary = "b0undary"
+        head = f'--{boundary}\r\nContent-Disposition: form-data; name="'
+        body = (
+            (
+                f'{head}parameters"\r\n\r\n{json.dumps(parameters)}\r\n'
+                f'{head}document"; filename="{name}"\r\n\r\n'
+            ).encode()
+            + document
+            + f"\r\n--{boundary}--\r\n".encode()
+        )
+        return _send(
+            "POST", f"{self._base_url}/api/v1/signing-sessions", body=body,
+            content_type=f"multipart/form-data; boundary={boundary}",
+            headers=self.headers, expect=expect,
+        ).json()  # fmt: skip
+
+    def wait(self, session_id: str, until: Sequence[str], *, limit_s: float = 60) -> Any:
+        deadline = time.monotonic() + limit_s
+        while True:
+            state = self.call("GET", f"/api/v1/signing-sessions/{session_id}?wait=5")
+            if state["state"] in until or time.monotonic() > deadline:
+                return state
+            time.sleep(0.1)
+
+
+@contextlib.contextmanager
+def sandbox(folder: pathlib.Path, *options: str) -> Iterator[World]:
+    """Run `imza sandbox` in a folder on free ports, until the end of the block."""
+    world = start_sandbox(folder, *options)
+    try:
+        yield world
+    finally:
+        if world.process.poll() is None:
+            world.stop()
+
+
+def start_sandbox(folder: pathlib.Path, *options: str) -> World:
+    """Start `imza sandbox` and return when it is ready."""
+    folder.mkdir(parents=True, exist_ok=True)
+    log = folder.with_suffix(".out")
+    path = folder / "sandbox.json"
+    before = path.stat().st_mtime_ns if path.exists() else None
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [*IMZA, "sandbox", "--dir", str(folder), "--port", "0", "--tls-port", "0", *options],
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    deadline = time.monotonic() + READY_LIMIT_S
+    while not path.exists() or path.stat().st_mtime_ns == before:
+        if process.poll() is not None or time.monotonic() > deadline:
+            process.kill()
+            process.wait()
+            raise AssertionError(log.read_text(errors="replace"))
+        time.sleep(0.05)
+    return World(folder, json.loads(path.read_text(encoding="utf-8")), process)
+
+
+@dataclasses.dataclass
+class Zones:
+    """Every zone as a process of its own, on ports of its own."""
+
+    installation: installation.Installation
+    addresses: installation.Addresses
+    processes: dict[str, "subprocess.Popen[bytes]"]
+
+    def start(self, zone: str) -> None:
+        with (self.installation.folder / f"{zone}.log").open("ab") as log:
+            self.processes[zone] = subprocess.Popen(
+                [*IMZA, "serve", zone, "--config", str(self.installation.config_path(zone)),
+                 "--upgrade-database"],
+                stderr=log,
+            )  # fmt: skip
+        deadline = time.monotonic() + READY_LIMIT_S
+        while True:
+            try:
+                _send("GET", f"{self.addresses.of(zone)}/readyz")
+                break
+            except outbound.PeerUnavailableError:
+                assert self.processes[zone].poll() is None, self.log(zone)
+                assert time.monotonic() < deadline, self.log(zone)
+                time.sleep(0.05)
+
+    def stop(self, zone: str) -> None:
+        process = self.processes.pop(zone)
+        process.send_signal(signal.SIGTERM)
+        process.wait(20)
+
+    def log(self, zone: str) -> str:
+        return (self.installation.folder / f"{zone}.log").read_text(errors="replace")
+
+
+@contextlib.contextmanager
+def zones_apart(folder: pathlib.Path) -> Iterator[Zones]:
+    """Lay out an installation, make its authorities, and start each zone as a process."""
+    urls = {zone: f"http://127.0.0.1:{servers.free_port()}" for zone in wiring.ZONES}
+    addresses = installation.Addresses(**urls)
+    world = installation.Installation(folder)
+    world.lay_out(addresses)
+    subprocess.run(
+        [*IMZA, "ca", "init", "--config", str(world.config_path("ca")), "--out", str(folder)],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    zones = Zones(world, addresses, {})
+    try:
+        for zone in wiring.ZONES:
+            zones.start(zone)
+        yield zones
+    finally:
+        for zone in list(zones.processes):
+            zones.stop(zone)
+
+
+@dataclasses.dataclass(frozen=True)
+class Signer:
+    """A person whose key this test holds, certified through the registration API."""
+
+    certificate_der: bytes
+    serial_number: str
+    key: hierarchy.MemoryKey
+
+    def parameters(self, level: str, **others: object) -> dict[str, object]:
+        return {
+            "format": "PAdES",
+            "level": level,
+            "packaging": "enveloped",
+            "signer": {"certificate": base64.b64encode(self.certificate_der).decode()},
+            **others,
+        }
+
+    def value(self, opened: Mapping[str, Any]) -> dict[str, str]:
+        """The signature value of a session's representation, as the API takes it."""
+        shown = opened["representation"]
+        value = self.key.sign(
+            signature.DataToBeSignedRepresentation(
+                algorithms.HashAlgorithm(shown["hash_algorithm"]), base64.b64decode(shown["hash"])
+            )
+        )
+        return {
+            "signature_value": base64.b64encode(value.value).decode(),
+            "signature_algorithm": value.algorithm.value,
+            "hash_algorithm": value.hash_algorithm.value,
+        }
+
+
+def certify(
+    ca_url: str,
+    client: Mapping[str, Any],
+    person_code: str = "9ZZ99ZZ",
+    profile: str = "sign",
+) -> Signer:
+    """Make a key, have it certified for a TEST citizen, and return both."""
+    api = Api(ca_url, client)
+    person = {
+        "country": "AZ", "person_code": person_code, "surname": "Həsənova", "given_name": "Ülkər",
+    }  # fmt: skip
+    application = api.call(
+        "POST",
+        "/ra/v1/applications",
+        {
+            "category": "citizen",
+            "person": person,
+            "organisation": None,
+            "title": None,
+            "vetting": {"method": "in_person", "officer": "TEST officer", "document": "TEST"},
+        },
+    )
+    api.call(
+        "POST", f"/ra/v1/applications/{application['id']}/approval", {"officer": "TEST approver"}
+    )
+    key = ec.generate_private_key(ec.SECP256R1())
+    request = (
+        x509.CertificateSigningRequestBuilder()
+        .subject_name(x509.Name([]))
+        .sign(key, hashes.SHA256())
+        .public_bytes(serialization.Encoding.DER)
+    )
+    issued = api.call(
+        "POST",
+        f"/ra/v1/applications/{application['id']}/certificates",
+        {"profile": profile, "csr": base64.b64encode(request).decode()},
+    )
+    return Signer(
+        base64.b64decode(issued["certificate"]),
+        issued["serial_number"],
+        hierarchy.MemoryKey("test", key),
+    )
