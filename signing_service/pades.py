@@ -175,10 +175,10 @@ def add_signature_time_stamp(
     """
     with source.open("rb") as file:
         newest = _signatures(file)[-1]
-        if newest.is_time_stamp:
+        if newest.is_time_stamp or newest.covered_to != file.seek(0, 2):
             raise SignatureNotNewestError(
-                "expected a document whose newest signature is a person's, got one whose document"
-                " time stamp came later"
+                "expected a document that ends with a person's signature, got one to which"
+                " something was added later"
             )
         signed = cms.parse(newest.contents)
     token = request_token(signature.represent(signed.signature_value, signed.hash_algorithm))
@@ -298,17 +298,20 @@ def _signatures(file: BinaryIO) -> list[_Signature]:
     with pdf_structure.reading():
         opened = pdf_structure.open_reader(file)
         size = file.seek(0, 2)
-        found = [_locate(file, size, one) for one in pdf_structure.signature_fields(opened)]
+        located = [_locate(file, size, one) for one in pdf_structure.signature_fields(opened)]
+    found = [one for one in located if one is not None]
     if not found:
         raise pdf_structure.PdfUnsignedError("expected a signed PDF, got one without a signature")
     return sorted(found, key=lambda one: one.covered_to)
 
 
 _BYTE_RANGE = re.compile(rb"/ByteRange\s*\[\s*(\d+)\s+(\d+)\s+(\d+)\s+(\d+)\s*\]")
+_PLACEHOLDER = re.compile(rb"<(?:[0-9A-Fa-f]{2})*>")
 _SUB_FILTER = re.compile(rb"/SubFilter\s*(/[A-Za-z0-9.]+)")
 
 
-def _locate(file: BinaryIO, size: int, signed: pdf_structure.SignatureField) -> _Signature:
+def _locate(file: BinaryIO, size: int, signed: pdf_structure.SignatureField) -> _Signature | None:
+    """Find a signature's placeholder; None for one of others that is not where it says."""
     ranges = signed.only(_BYTE_RANGE, b"/ByteRange")
     kind = signed.only(_SUB_FILTER, b"/SubFilter")
     if ranges is not None and kind is not None:
@@ -319,11 +322,11 @@ def _locate(file: BinaryIO, size: int, signed: pdf_structure.SignatureField) -> 
         first, start, end, rest = (int(number) for number in value["/ByteRange"])
         sub_filter = pdf_structure.entry(value, "/SubFilter")
     if not 0 == first < start < end < end + rest <= size or end - start > 4 * cms.MAX_CMS_BYTES:
-        raise ValueError("a byte range that does not fit the file")
+        return None
     file.seek(start)
     placeholder = file.read(end - start)
-    if placeholder[:1] != b"<" or placeholder[-1:] != b">":
-        raise ValueError("a byte range that does not end at the signature")
+    if not _PLACEHOLDER.fullmatch(placeholder):
+        return None
     return _Signature(
         start=start,
         end=end,

@@ -454,6 +454,20 @@ def test_signature_under_a_document_time_stamp_cannot_be_stamped_any_more(
         pades.add_signature_time_stamp(archived, tmp_path / "again", lambda _: b"\x30\x00")
 
 
+def test_broken_signature_of_somebody_else_does_not_hinder_ours(
+    tmp_path: pathlib.Path, pdf: pathlib.Path, sign: Sign, hierarchy: hierarchy_support.Hierarchy
+) -> None:
+    first = sign(pdf)
+    content = bytearray(first.read_bytes())
+    content[content.index(b"/Contents <") + 20] = ord("!")
+    first.write_bytes(content)
+    second = sign(first, hierarchy.signer("5AB12CE"))
+
+    pades.add_signature_time_stamp(second, tmp_path / "stamped", lambda _: b"\x30\x00")
+
+    assert pades.time_stamp_tokens(tmp_path / "stamped") == (b"\x30\x00",)
+
+
 def test_unsigned_pdf_cannot_be_augmented(tmp_path: pathlib.Path, pdf: pathlib.Path) -> None:
     with pytest.raises(pdf_structure.PdfUnsignedError):
         pades.add_signature_time_stamp(pdf, tmp_path / "stamped", lambda _: b"\x30\x00")
