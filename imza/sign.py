@@ -74,7 +74,7 @@ class Wish:
 @click.option("--seal", metavar="NAME", help="Seal with an organisation's key.")
 @click.option("--reason", help="Why the document is signed; stands in the signature.")
 @click.option("--place", help="Where it is signed.")
-@click.option("--visible/--invisible", default=False, help="Draw the signature on the last page.")
+@click.option("--visible/--invisible", default=True, help="Draw the signature on the last page.")
 @click.option("--server", required=True, metavar="URL", help="Base address of the service.")
 @click.option(
     "--credentials",

@@ -27,6 +27,7 @@ from signing_service import (
     documents,
     fonts,
     parameters,
+    pdf_places,
     pdf_structure,
     revocation_data,
 )
@@ -120,7 +121,10 @@ def prepare(
         name = pdf_structure.free_field_name(writer, "Signature")
         # pyHanko counts pages from 0, and backwards from -1 as we do.
         page = 0 if shown is None else shown.page - (shown.page > 0)
-        field = fields.SigFieldSpec(name, on_page=page, box=shown.box if shown else None)
+        box = None
+        if shown is not None:
+            box = shown.box or pdf_places.free_box(writer, page)
+        field = fields.SigFieldSpec(name, on_page=page, box=box)
         prepared = _append(writer, name, field, placeholder, look, hash_algorithm)
     commitment = parameters.commitment
     context = {

@@ -67,20 +67,23 @@ class Appearance:
 
     Attributes:
         page: Counted from 1; -1 is the last page.
-        box: Left, bottom, right, top in points from the lower left corner of the page.
+        box: Left, bottom, right, top in points from the lower left corner of the page; None takes
+            the first free place at the foot of the page.
     """
 
     page: int
-    box: tuple[int, int, int, int]
+    box: tuple[int, int, int, int] | None = None
 
     def __post_init__(self) -> None:
         """Refuse a box without area and a page that cannot exist."""
-        left, bottom, right, top = self.box
         if self.page == 0 or self.page < -1:
             raise ParametersError(
                 f"expected a page counted from 1, or -1 for the last one, got {self.page}",
                 field="appearance.page",
             )
+        if self.box is None:
+            return
+        left, bottom, right, top = self.box
         if not (0 <= left < right <= MAX_COORDINATE and 0 <= bottom < top <= MAX_COORDINATE):
             raise ParametersError(
                 "expected a box of left, bottom, right and top in points, left before right and"

@@ -41,10 +41,13 @@ class PhoneShape(_Shape):
 
 
 class AppearanceShape(_Shape):
-    """Where a visible signature stands; the page counts from 1, -1 is the last."""
+    """Where a visible signature stands; the page counts from 1, -1 is the last.
 
-    page: int = 1
-    box: Annotated[list[int], pydantic.Field(min_length=4, max_length=4)]
+    Without a box it takes the first free place at the foot of the page.
+    """
+
+    page: int = -1
+    box: Annotated[list[int], pydantic.Field(min_length=4, max_length=4)] | None = None
 
 
 class SigningShape(_Shape):
@@ -95,8 +98,10 @@ def read_signing(
         raise parameters.ParametersError("level: expected B-B, B-T, B-LT or B-LTA", field="level")
     appearance = None
     if shape.appearance is not None:
-        left, bottom, right, top = shape.appearance.box
-        appearance = parameters.Appearance(shape.appearance.page, (left, bottom, right, top))
+        box = shape.appearance.box
+        appearance = parameters.Appearance(
+            shape.appearance.page, None if box is None else (box[0], box[1], box[2], box[3])
+        )
     chosen = parameters.SignatureParameters(
         format=format_,
         level=level,

@@ -93,7 +93,7 @@ def test_document_that_cannot_be_read_is_no_verdict(
         ({"signer": {"certificate": "!!"}}, "signer"),
         ({"signer": {}}, "signer"),
         ({"surprise": 1}, "surprise"),
-        ({"appearance": {"page": 0, "box": [0, 0, 300, 100]}}, "appearance"),
+        ({"appearance": {"page": 0, "box": [0, 0, 300, 100]}}, "page"),
     ],
 )
 def test_wrong_parameter_is_named(

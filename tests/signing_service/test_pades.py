@@ -200,6 +200,20 @@ def test_visible_signature_shows_azerbaijani_and_georgian_letters_that_can_be_re
     assert "100 % razıyam" in shown
 
 
+def test_signatures_without_a_named_place_stand_side_by_side_at_the_foot_of_the_page(
+    pdf: pathlib.Path, sign: Sign, hierarchy: hierarchy_support.Hierarchy
+) -> None:
+    chosen = signing_world.pades(appearance=parameters.Appearance(-1))
+    signed = pdf
+    for code in ("5AB12CD", "7XY34ZK", "3KL78RS"):
+        signed = sign(signed, hierarchy.signer(code), chosen)
+    boxes = [[float(one) for one in found.sig_field["/Rect"]] for found in embedded(signed)]
+    first, second, third = boxes
+    assert first[1] == second[1] < third[1], "the row is filled before the next one begins"
+    assert first[2] < second[0]
+    assert third[0] == first[0]
+
+
 def test_name_in_letters_that_the_font_lacks_is_refused_and_not_drawn_as_boxes(
     pdf: pathlib.Path, sign: Sign, hierarchy: hierarchy_support.Hierarchy
 ) -> None:
