@@ -81,6 +81,8 @@ def _run(given: list[str]) -> int:
             sys.stderr.write(f"imza: {error.message} [{error.code}]{again}\n")
         return code
     except Exception as error:  # noqa: BLE001 - the edge: a person gets a sentence, not a traceback
+        if isinstance(error, ModuleNotFoundError) and not _is_ours(error):
+            return _missing_package(error, as_json)
         if as_json:
             _print_problem("internal", f"{type(error).__name__}", EXIT_FAULT)
         if "--traceback" in given:
@@ -92,6 +94,26 @@ def _run(given: list[str]) -> int:
             )
         return EXIT_FAULT
     return result if isinstance(result, int) else 0
+
+
+def _is_ours(error: ModuleNotFoundError) -> bool:
+    """Whether a module of this distribution is missing, which no extra would bring."""
+    return (error.name or "").partition(".")[0] in {
+        module.partition(".")[0] for module, _, _ in COMMANDS.values()
+    } | {"pki"}
+
+
+def _missing_package(error: ModuleNotFoundError, as_json: bool) -> int:
+    name = (error.name or "").partition(".")[0]
+    sentence = (
+        f"this command needs the Python package {name!r}: install imza[server],"
+        " or imza[card] on a machine that only signs"
+    )
+    if as_json:
+        _print_problem("package-missing", sentence, EXIT_REFUSED)
+    else:
+        sys.stderr.write(f"imza: {sentence} [package-missing]\n")
+    return EXIT_REFUSED
 
 
 def exit_code(error: Exception) -> int:
@@ -130,14 +152,7 @@ def _root() -> Any:
             if name not in COMMANDS:
                 return None
             module, attribute, _ = COMMANDS[name]
-            try:
-                found = getattr(importlib.import_module(module), attribute)
-            except ModuleNotFoundError as error:
-                missing = (error.name or "").partition(".")[0]
-                raise click.ClickException(
-                    f"`imza {name}` needs the Python package {missing!r}: install imza[server],"
-                    " or imza[card] on a machine that only signs"
-                ) from error
+            found = getattr(importlib.import_module(module), attribute)
             assert isinstance(found, click.Command)  # noqa: S101 - the table above is ours
             return found
 
