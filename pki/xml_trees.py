@@ -109,7 +109,8 @@ def canonicalise(
     """Canonicalise an element, or a document with its outer processing instructions.
 
     Raises:
-        UnsupportedXMLSignatureError: Another method, or `xml:base` above an element.
+        UnsupportedXMLSignatureError: Another method, `xml:base` above an element, or XML without
+            a canonical form, such as one with relative namespace addresses.
     """
     try:
         base, with_comments = METHODS[method]
@@ -122,14 +123,20 @@ def canonicalise(
     if isinstance(node, etree._Element) and not exclusive:
         inherited = _with_inherited_attributes(node, base)  # type: ignore[assignment]
     with inherited:
-        # lxml takes prefixes for the exclusive method alone.
-        return etree.tostring(
-            node,
-            method="c14n",
-            exclusive=exclusive,
-            with_comments=with_comments and keep_comments,
-            inclusive_ns_prefixes=list(prefixes) if exclusive and prefixes else None,
-        )
+        try:
+            # lxml takes prefixes for the exclusive method alone.
+            return etree.tostring(
+                node,
+                method="c14n",
+                exclusive=exclusive,
+                with_comments=with_comments and keep_comments,
+                inclusive_ns_prefixes=list(prefixes) if exclusive and prefixes else None,
+            )
+        except etree.C14NError as error:
+            # Relative namespace addresses have no canonical form (C14N 1.0 section 4.6).
+            raise UnsupportedXMLSignatureError(
+                "expected XML that has a canonical form, got some that has none"
+            ) from error
 
 
 def find_by_id(root: etree._Element, identifier: str) -> etree._Element:

@@ -39,7 +39,11 @@ def test_a_scope_that_was_not_given_is_refused(
         tokens.issue("portal", SECRET, ("seal",), at)
 
 
-@pytest.mark.parametrize(("client", "secret"), [("portal", "wrong"), ("nobody", SECRET), ("", "")])
+@pytest.mark.parametrize(
+    ("client", "secret"),
+    [("portal", "wrong"), ("nobody", SECRET), ("", "")],
+    ids=["wrong secret", "unknown client", "nothing"],
+)
 def test_unknown_client_and_wrong_secret_get_the_same_answer(
     tokens: access.AccessTokens, at: datetime.datetime, client: str, secret: str
 ) -> None:

@@ -135,6 +135,7 @@ def test_a_client_may_send_its_credentials_either_way(
             "invalid_scope",
         ),
     ],
+    ids=["grant type", "client", "scope"],
 )
 @pytest.mark.clause("RFC 6749", "5.2")
 def test_token_errors_are_those_of_the_standard(

@@ -271,3 +271,10 @@ def test_mutated_signature_raises_input_error_and_nothing_else(data):
             assert reference.octets == xml_trees.canonicalise(xml_trees.parse(DOCUMENT))
     except errors.InputError:
         return
+
+
+@pytest.mark.clause("Canonical XML 1.0", "4.6")
+def test_relative_namespace_address_has_no_canonical_form_and_is_refused() -> None:
+    root = xml_trees.parse(b'<a xmlns:p="relative/address"><p:b/></a>')
+    with pytest.raises(xml_trees.UnsupportedXMLSignatureError, match="canonical form"):
+        xml_trees.canonicalise(root)
