@@ -232,8 +232,8 @@ def personalise(
     as_json: bool,
 ) -> None:
     """Make keys on a blank card, have them certified, and set PIN and PUK."""
-    from card_reader import ca_access, pin, piv, piv_session, readers
     from card_reader import personalise as station
+    from card_reader import pin, piv, piv_session, readers
     from pki import certificates, clock, registration
 
     if (organisation_name is None) is not (organisation_code is None):
@@ -253,7 +253,7 @@ def personalise(
         if letter is None:
             new_pin = secrets.enter_context(pin.read_pin("New PIN", pin_fd, confirm=True))
             new_puk = secrets.enter_context(pin.read_pin("New PUK", pin_fd, confirm=True))
-        ca = secrets.enter_context(ca_access.registration_client(server, credentials))
+        ca = secrets.enter_context(registration.open_client(server, credentials))
         connection = secrets.enter_context(readers.Connection(name))
         card = piv_session.PivSession(connection.transmit)
         # Before anybody is bothered with an application: is the card blank?

@@ -11,7 +11,6 @@ import json
 import logging
 import os
 import pathlib
-import urllib.parse
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
@@ -35,7 +34,7 @@ from imza import (
 )
 from mobile_id import subscribers
 from mobile_id.simulation import enrolment, personas, phones, station
-from pki import access, clock, database, errors, outbound, registration, web
+from pki import access, clock, credentials, database, errors, outbound, registration, web
 from pki.keystore import settings as keystore_settings
 
 log = logging.getLogger(__name__)
@@ -48,6 +47,9 @@ APPROVER = "TEST approving officer"
 DOCUMENT = "TEST passport"
 
 LOOPBACK = "127.0.0.1"
+
+STOP_LIMIT_S = 1
+"""The simulated phones' long polls are always under way; nobody needs to wait for them."""
 
 
 class WorldElsewhereError(errors.StateError):
@@ -188,6 +190,7 @@ class Sandbox:
             tls_files=tls_certificate.make(
                 self._world.folder / "secrets" / "tls", tls_ca, self._present.now()
             ),
+            stop_limit_s=STOP_LIMIT_S,
         )
         self._running.callback(server.stop)
         server.start()
@@ -197,7 +200,7 @@ class Sandbox:
         self._tell(f"Serving at {ports.base_url} and {ports.tls_base_url}")
         client = self._running.enter_context(contextlib.closing(outbound.Client(timeout_s=30.0)))
         registrar = registration.RegistrationClient(
-            client, ports.base_url, self._token_source(client, ports)
+            self._token_source(client, ports), ports.base_url
         )
         self._enrol_phones(client, registrar, ports)
         self._describe(ports, tls_ca, self._start_readers(registrar))
@@ -262,26 +265,13 @@ class Sandbox:
         zones = [wired.build(zone, config, tokens) for zone, config in settings.items()]
         return zones, tokens
 
-    def _token_source(self, client: outbound.Client, ports: Ports) -> Callable[[], str]:
+    def _token_source(self, client: outbound.Client, ports: Ports) -> credentials.TokenSource:
         known = self._world.registration_client
-        form = urllib.parse.urlencode(
-            {
-                "grant_type": "client_credentials",
-                "client_id": known.client_id,
-                "client_secret": known.client_secret,
-            }
-        ).encode()
-
-        def fetch() -> str:
-            answer: Any = client.send(
-                "POST",
-                f"{ports.base_url}/oauth2/token",
-                body=form,
-                content_type="application/x-www-form-urlencoded",
-            ).json()
-            return str(answer["access_token"])
-
-        return fetch
+        return credentials.TokenSource(
+            client,
+            credentials.Credentials(known.client_id, known.client_secret, ports.base_url),
+            scope="register",
+        )
 
     def _enrol_phones(
         self, client: outbound.Client, registrar: registration.RegistrationClient, ports: Ports

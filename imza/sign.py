@@ -18,6 +18,7 @@ from card_reader import pin as pins
 from card_reader import readers, signing_card
 from imza import api_client
 from pki import algorithms, errors, signature
+from pki import credentials as client_credentials
 
 FORMATS = {"pades": "PAdES", "xades": "XAdES", "asice": "ASiC-E", "cades": "CAdES"}
 PACKAGING = {"pades": "enveloped", "xades": "enveloped", "asice": "detached", "cades": "detached"}
@@ -33,6 +34,23 @@ class SessionEndedError(errors.StateError):
         """Take the code that the session ended with."""
         super().__init__(message)
         self.code = code  # type: ignore[misc]
+
+
+class OtherCardError(errors.StateError):
+    """Another card is in the reader than the session was opened with."""
+
+    code = "other-card"
+
+
+CORRECTABLE = (
+    readers.CardRemovedError,
+    readers.NoCardError,
+    readers.NoReaderError,
+    readers.CardBusyError,
+    readers.ReaderServiceDownError,
+    OtherCardError,
+)
+"""What a person at the terminal can put right, and go on."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,12 +73,13 @@ class Wish:
         --server http://127.0.0.1:8080 --credentials w/sandbox.json -o signed.pdf
     imza sign form.xml --format xades --level B-T --phone +994500000004 --person 3KL78RS \\
         --server http://127.0.0.1:8080 --credentials w/sandbox.json -o signed.xml
+    imza sign --session 5b0f… --card \\
+        --server http://127.0.0.1:8080 --credentials w/sandbox.json -o signed.pdf
     """,
 )
 @click.argument(
     "files",
     nargs=-1,
-    required=True,
     metavar="FILE...",
     type=click.Path(path_type=pathlib.Path, exists=True, dir_okay=False),
 )
@@ -72,6 +91,12 @@ class Wish:
 @click.option("--phone", metavar="NUMBER", help="Sign with the phone of this number, with its +.")
 @click.option("--person", metavar="CODE", help="The phone owner's person code.")
 @click.option("--seal", metavar="NAME", help="Seal with an organisation's key.")
+@click.option(
+    "--session",
+    "session_id",
+    metavar="ID",
+    help="Go on with a session that is open, instead of naming a FILE.",
+)
 @click.option("--reason", help="Why the document is signed; stands in the signature.")
 @click.option("--place", help="Where it is signed.")
 @click.option("--visible/--invisible", default=True, help="Draw the signature on the last page.")
@@ -100,6 +125,7 @@ def command(
     phone: str | None,
     person: str | None,
     seal: str | None,
+    session_id: str | None,
     reason: str | None,
     place: str | None,
     visible: bool,
@@ -109,16 +135,26 @@ def command(
     as_json: bool,
 ) -> int:
     """Sign one or more documents with a card, a phone or a seal."""
-    if sum((card, phone is not None, seal is not None)) != 1:
+    if (session_id is None) is not bool(files):
+        raise click.UsageError("name a FILE, or a session to go on with (--session)")
+    if session_id is not None and (phone is not None or seal is not None):
+        raise click.UsageError("a session knows its phone or seal: --session goes with --card")
+    if session_id is None and sum((card, phone is not None, seal is not None)) != 1:
         raise click.UsageError("choose one of --card, --phone and --seal")
     if (phone is None) != (person is None):
         raise click.UsageError("--phone and --person belong together")
     if len(files) > 1 and not output.is_dir():
         raise click.UsageError("with several files -o names an existing folder")
     wish = Wish(FORMATS[name], level, reason, place, visible and name == "pades")
-    api = api_client.SigningApi(server, api_client.read_credentials(credentials))
+    known = client_credentials.read_credentials(credentials, "api_client", server=server)
+    api = api_client.SigningApi(known)
     results = []
     try:
+        if session_id is not None:
+            result = _finished(api, _resumed(api, session_id, card, reader, pin_fd))
+            _write(output, api.document(session_id))
+            results.append({**result, "output": str(output)})
+            _say(f"signed at level {result['level_reached']}, written to {output}")
         for file in files:
             target = output / file.name if output.is_dir() else output
             parameters = _parameters(wish, PACKAGING[name])
@@ -168,13 +204,40 @@ def _by_card(
     session = api.open_session(
         file, {**parameters, "signer": {"certificate": base64.b64encode(der).decode()}}
     )
+    return _sign_session(api, session, card, pin_fd)
+
+
+def _resumed(
+    api: api_client.SigningApi, session_id: str, card: bool, reader: str | None, pin_fd: int | None
+) -> dict[str, Any]:
+    """Go on with a session where it stands: with the card, or by waiting for its end."""
+    session = api.state(session_id, wait_s=0)
+    if session["state"] != "awaiting_value":
+        return session
+    if not card:
+        raise click.UsageError("the session waits for a card: name --card")
+    return _sign_session(api, session, signing_card.open_card(reader), pin_fd)
+
+
+def _sign_session(
+    api: api_client.SigningApi,
+    session: dict[str, Any],
+    card: signing_card.SigningCard,
+    pin_fd: int | None,
+) -> dict[str, Any]:
     representation = signature.DataToBeSignedRepresentation(
         algorithms.HashAlgorithm(session["representation"]["hash_algorithm"]),
         base64.b64decode(session["representation"]["hash"]),
     )
     _require_same_hash(session, representation)
-    _say(f"{file.name}: session {session['id']} waits for the card in {card.reader}")
-    value = _sign_with_tries(card, representation, pin_fd)
+    _say(f"session {session['id']} waits for the card in {card.reader}")
+    try:
+        value = _sign_with_tries(
+            card, base64.b64decode(session["signing_certificate"]), representation, pin_fd
+        )
+    except errors.ImzaError:
+        _say(f"The session stays open: go on with `imza sign --session {session['id']} --card …`.")
+        raise
     return api.deliver_value(
         session["id"],
         {
@@ -194,22 +257,42 @@ def _require_same_hash(
         raise errors.TamperedError("the service's hash is not that of its data to be signed")
 
 
+def _require_card_of_session(card: signing_card.SigningCard, certificate_der: bytes) -> None:
+    """Check, before a PIN is asked for, that it is the card that the session was opened for."""
+    found = card.certificate(signing_card.Purpose.SIGN)
+    if found.public_bytes(serialization.Encoding.DER) != certificate_der:
+        raise OtherCardError(
+            f"expected the card that the session was opened with, got another one in {card.reader}"
+        )
+
+
 def _sign_with_tries(
     card: signing_card.SigningCard,
+    certificate_der: bytes,
     representation: signature.DataToBeSignedRepresentation,
     pin_fd: int | None,
 ) -> signature.SignatureValue:
     """Ask for the PIN and sign; a person may correct a wrong PIN or put the card back."""
     while True:
-        with pins.read_pin("PIN for signing", pin_fd) as pin:
-            try:
+        try:
+            _require_card_of_session(card, certificate_der)
+            with pins.read_pin("PIN for signing", pin_fd) as pin:
                 return card.sign(representation, pin, signing_card.Purpose.SIGN)
-            except (pins.WrongPinError, readers.CardRemovedError, readers.NoCardError) as error:
-                if pin_fd is not None:
-                    raise
-                _say(f"{error.message}. The session stays open; Ctrl-C ends the attempt.")
-                if not isinstance(error, pins.WrongPinError):
-                    click.pause("Put the card back and press any key.", err=True)
+        except (pins.WrongPinError, pins.PinFormatError) as error:
+            if pin_fd is not None:
+                raise
+            _say(f"{error.message}. Try again, or end the attempt with Ctrl-C.")
+        except CORRECTABLE as error:
+            if pin_fd is not None:
+                raise
+            _say(f"{error.message}.")
+            click.prompt(
+                "Then press Enter; Ctrl-C ends the attempt",
+                default="",
+                show_default=False,
+                prompt_suffix=". ",
+                err=True,
+            )
 
 
 def _by_phone(

@@ -30,10 +30,18 @@ class Reply:
         """The body as JSON, or `PeerAnswerError`."""
         try:
             return json.loads(self.body)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise PeerAnswerError(
                 f"expected JSON, got {self.content_type or 'no content type'}", reply=self
             ) from error
+
+
+@dataclasses.dataclass(frozen=True)
+class Problem:
+    """Why a peer refused, in its own words (RFC 9457): a stable code and a sentence."""
+
+    code: str
+    detail: str
 
 
 class PeerUnavailableError(errors.PeerError):
@@ -59,6 +67,19 @@ class PeerAnswerError(errors.PeerError):
         )
         self.reply = reply
 
+    def problem(self) -> Problem | None:
+        """What the peer says where it refused (4xx) with a problem document; else None."""
+        if self.reply is None or not 400 <= self.reply.status < 500:
+            return None
+        try:
+            said = self.reply.json()
+        except PeerAnswerError:
+            return None
+        if not isinstance(said, dict):
+            return None
+        detail = said.get("detail") or said.get("title")
+        return Problem(_one_line(said.get("code"), 100), _one_line(detail, 500))
+
 
 class Client:
     """Sends requests over kept connections; safe to use from several threads."""
@@ -73,10 +94,16 @@ class Client:
         """Set limits and, where peers have certificates of a private CA, whom to trust.
 
         Environment proxies are not used: where a request goes is decided by the settings.
+
+        Raises:
+            InputError: `trust_pem` is not a file with certificates.
         """
         context = ssl.create_default_context()
         if trust_pem is not None:
-            context.load_verify_locations(cafile=trust_pem)
+            try:
+                context.load_verify_locations(cafile=trust_pem)
+            except OSError as error:  # of which SSLError is one
+                raise errors.InputError(f"expected PEM certificates in {trust_pem}") from error
         self._max_bytes = max_bytes
         self._http = httpx.Client(
             timeout=timeout_s, verify=context, trust_env=False, follow_redirects=False
@@ -187,3 +214,8 @@ class Client:
             headers=dict(response.headers),
             body=bytes(body[:limit]),
         )
+
+
+def _one_line(value: object, limit: int) -> str:
+    """A peer's text, of which nothing moves a terminal's cursor or floods it."""
+    return "".join(one for one in str(value or "unknown")[:limit] if one.isprintable())

@@ -9,21 +9,15 @@ import enum
 import json
 import pathlib
 import urllib.parse
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
-from pki import errors, outbound, status
+from pki import credentials, errors, outbound, status
 
 
 class RegistrationAnswerError(outbound.PeerAnswerError):
     """The CA answered with something that is not what its API says."""
 
     code = "registration-answer"
-
-
-class CredentialsError(errors.InputError):
-    """The credentials file is not what was expected."""
-
-    code = "wrong-credentials-file"
 
 
 class RegistrationRefusedError(errors.PolicyError):
@@ -127,11 +121,10 @@ class ListPage:
 class RegistrationClient:
     """Calls `/ra/v1` with a bearer token of scope `register`."""
 
-    def __init__(self, client: outbound.Client, base_url: str, token: Callable[[], str]) -> None:
-        """Keep the connection, the CA zone's address and what gives a valid token."""
-        self._client = client
+    def __init__(self, tokens: credentials.TokenSource, base_url: str) -> None:
+        """Keep the CA zone's address and what sends requests with a token for it."""
+        self._tokens = tokens
         self._base_url = f"{base_url.rstrip('/')}/ra/v1"
-        self._token = token
 
     def apply(
         self,
@@ -146,6 +139,7 @@ class RegistrationClient:
 
         Raises:
             RegistrationRefusedError: The CA's rules forbid it, or an entry is wrong.
+            ClientRefusedError: The CA does not accept the client's credentials.
             PeerError: The CA did not answer, or not as its API says.
         """
         answer = self._call(
@@ -240,17 +234,19 @@ class RegistrationClient:
     def _call(
         self, method: str, path: str, body: object | None, *, expect: tuple[int, ...] = (200,)
     ) -> Mapping[str, object]:
-        url = f"{self._base_url}/{path}"
-        headers = {"Authorization": f"Bearer {self._token()}"}
         try:
-            if body is None:
-                reply = self._client.send(
-                    method, url, accept="application/json", headers=headers, expect=expect
-                )
-            else:
-                reply = self._client.send_json(method, url, body, headers=headers, expect=expect)
+            reply = self._tokens.send(
+                method,
+                f"{self._base_url}/{path}",
+                body=None if body is None else json.dumps(body).encode(),
+                content_type=None if body is None else "application/json",
+                accept="application/json",
+                expect=expect,
+            )
         except outbound.PeerAnswerError as error:
-            raise _refusal(error) from error
+            if (problem := error.problem()) is not None:
+                raise RegistrationRefusedError(problem.detail, problem_code=problem.code) from error
+            raise
         answer = reply.json()
         if not isinstance(answer, dict):
             raise RegistrationAnswerError("expected a JSON object from the CA", reply=reply)
@@ -258,87 +254,20 @@ class RegistrationClient:
 
 
 @contextlib.contextmanager
-def open_client(server: str | None, credentials: pathlib.Path) -> Iterator[RegistrationClient]:
+def open_client(server: str | None, path: pathlib.Path) -> Iterator[RegistrationClient]:
     """Open a client with the credentials of a file, and close it afterwards.
 
     Args:
         server: The CA zone's base address; None takes the one in the file.
-        credentials: A client object (`client_id`, `client_secret`), or a sandbox.json.
+        path: A client object (`client_id`, `client_secret`), or a sandbox.json.
 
     Raises:
         CredentialsError: The file is unreadable or has no such client.
     """
-    content = _read_credentials(credentials)
-    found = content.get("registration_client", content)
-    base_url = server or content.get("base_url")
-    if not isinstance(found, dict) or not {"client_id", "client_secret"} <= set(found):
-        raise CredentialsError(f"{credentials}: expected client_id and client_secret")
-    if not isinstance(base_url, str):
-        raise CredentialsError(f"{credentials}: has no base_url: name the server")
-    trust = content.get("tls_ca_pem") if base_url.startswith("https:") else None
-    client = outbound.Client(trust_pem=pathlib.Path(str(trust)) if trust else None)
-    try:
-        yield RegistrationClient(client, base_url, lambda: _fetch_token(client, base_url, found))
-    finally:
-        client.close()
-
-
-def _read_credentials(path: pathlib.Path) -> Mapping[str, object]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise CredentialsError(f"{path}: cannot be read ({error.strerror})") from error
-    except (ValueError, RecursionError) as error:
-        raise CredentialsError(f"{path}: expected JSON") from error
-    if not isinstance(content, dict):
-        raise CredentialsError(f"{path}: expected a JSON object")
-    return content
-
-
-def _fetch_token(client: outbound.Client, base_url: str, found: Mapping[str, object]) -> str:
-    """Get a token by client credentials (RFC 6749 4.4)."""
-    form = {
-        "grant_type": "client_credentials",
-        "scope": "register",
-        "client_id": str(found["client_id"]),
-        "client_secret": str(found["client_secret"]),
-    }
-    try:
-        answer = client.send(
-            "POST",
-            f"{base_url.rstrip('/')}/oauth2/token",
-            body=urllib.parse.urlencode(form).encode("ascii"),
-            content_type="application/x-www-form-urlencoded",
-            accept="application/json",
-        ).json()
-    except outbound.PeerAnswerError as error:
-        if error.reply is not None and error.reply.status in {400, 401, 403}:
-            raise RegistrationRefusedError(
-                "the CA does not accept this client_id, client_secret or scope",
-                problem_code="invalid-client",
-            ) from error
-        raise
-    token = answer.get("access_token") if isinstance(answer, dict) else None
-    if not isinstance(token, str):
-        raise _unexpected("access_token")
-    return token
-
-
-def _refusal(error: outbound.PeerAnswerError) -> errors.ImzaError:
-    """Turn a problem document into the CA's own sentence; a failure of the CA stays one."""
-    reply = error.reply
-    if reply is None or not 400 <= reply.status < 500:
-        return error
-    try:
-        problem = reply.json()
-    except outbound.PeerAnswerError:
-        return error
-    if not isinstance(problem, dict):
-        return error
-    return RegistrationRefusedError(
-        str(problem.get("detail") or problem.get("title") or "the CA refused"),
-        problem_code=str(problem.get("code", "")),
-    )
+    known = credentials.read_credentials(path, "registration_client", server=server)
+    with contextlib.closing(outbound.Client(trust_pem=known.tls_ca_pem)) as client:
+        tokens = credentials.TokenSource(client, known, scope="register")
+        yield RegistrationClient(tokens, known.base_url)
 
 
 def _application(answer: Mapping[str, object]) -> Application:

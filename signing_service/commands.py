@@ -3,8 +3,7 @@
 import datetime
 import json
 import pathlib
-import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -32,12 +31,6 @@ class ServerRefusedError(errors.InputError):
     """The service refused to validate the document."""
 
     code = "validation-refused"
-
-
-class CredentialsError(errors.InputError):
-    """The credentials file cannot be used."""
-
-    code = "credentials-file"
 
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=pathlib.Path)
@@ -120,7 +113,9 @@ class _Judge:
 
     def __enter__(self) -> Callable[[pathlib.Path, bool], tuple[dict[str, Any], str]]:
         """Open connections or workers; gives the function that validates a file."""
-        return self._local() if self._server is None else self._remote(self._server)
+        if self._server is None or self._credentials is None:
+            return self._local()
+        return self._remote(self._server, self._credentials)
 
     def __exit__(self, *_: object) -> None:
         """Close them."""
@@ -159,28 +154,41 @@ class _Judge:
 
         return judge
 
-    def _remote(self, server: str) -> Callable[[pathlib.Path, bool], tuple[dict[str, Any], str]]:
-        from pki import outbound
+    def _remote(
+        self, server: str, client_file: pathlib.Path
+    ) -> Callable[[pathlib.Path, bool], tuple[dict[str, Any], str]]:
+        from pki import credentials, multipart, outbound
 
-        client_id, secret, tls_ca = _read_credentials(self._credentials)
-        client = outbound.Client(timeout_s=120.0, max_bytes=MAX_ANSWER_BYTES, trust_pem=tls_ca)
+        known = credentials.read_credentials(client_file, "api_client", server=server)
+        client = outbound.Client(
+            timeout_s=120.0, max_bytes=MAX_ANSWER_BYTES, trust_pem=known.tls_ca_pem
+        )
         self._close.append(client.close)
-        bearer = _fetch_token(client, server, client_id, secret)
+        tokens = credentials.TokenSource(client, known, scope="validate")
+        chosen = {} if self._at is None else {"at": self._at.isoformat().replace("+00:00", "Z")}
 
         def judge(path: pathlib.Path, detailed: bool) -> tuple[dict[str, Any], str]:
-            boundary = secrets.token_hex(16)
-            chosen = {} if self._at is None else {"at": self._at.isoformat().replace("+00:00", "Z")}
+            form = multipart.build(
+                [
+                    multipart.file_part("document", path),
+                    *(multipart.file_part("detached", one) for one in self._detached),
+                    multipart.Part("parameters", json.dumps(chosen).encode(), "application/json"),
+                ]
+            )
             try:
-                reply = client.send(
+                reply = tokens.send(
                     "POST",
-                    f"{server.rstrip('/')}/api/v1/validations",
-                    body=b"".join(_multipart(boundary, path, self._detached, chosen)),
-                    content_type=f"multipart/form-data; boundary={boundary}",
-                    headers={"Authorization": f"Bearer {bearer}"},
+                    f"{known.base_url}/api/v1/validations",
+                    body=form.body,
+                    content_type=form.content_type,
                     accept="application/json",
                 )
             except outbound.PeerAnswerError as error:
-                raise _refusal(error) from error
+                if (problem := error.problem()) is not None:
+                    raise ServerRefusedError(
+                        f"the service refused: {problem.detail} ({problem.code})"
+                    ) from error
+                raise
             answer = reply.json()
             if not isinstance(answer, dict) or answer.get("overall") not in _EXIT_CODES:
                 raise errors.PeerError("expected a validation report, got something else")
@@ -221,84 +229,6 @@ def _show_refusal(path: pathlib.Path, error: errors.InputError, as_json: bool) -
         "exit_code": EXIT_REFUSED,
     }
     click.echo(json.dumps(problem, ensure_ascii=False))
-
-
-def _read_credentials(path: pathlib.Path | None) -> tuple[str, str, pathlib.Path | None]:
-    try:
-        content = json.loads((path or pathlib.Path()).read_text(encoding="utf-8"))
-        found = content.get("api_client") or content
-        tls = content.get("tls_ca_pem")
-        return (
-            str(found["client_id"]),
-            str(found["client_secret"]),
-            pathlib.Path(tls) if tls else None,
-        )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        # The cause is not shown: it could quote the file.
-        raise CredentialsError(
-            "expected a credentials file with client_id and client_secret, or a sandbox.json"
-        ) from error
-
-
-def _fetch_token(client: Any, server: str, client_id: str, secret: str) -> str:
-    """OAuth 2.0 client credentials (RFC 6749 4.4)."""
-    import base64
-    import urllib.parse
-
-    from pki import outbound
-
-    # RFC 6749 2.3.1: both parts are form-encoded before they are joined.
-    pair = f"{urllib.parse.quote_plus(client_id)}:{urllib.parse.quote_plus(secret)}".encode()
-    try:
-        reply = client.send(
-            "POST",
-            f"{server.rstrip('/')}/oauth2/token",
-            body=b"grant_type=client_credentials&scope=validate",
-            content_type="application/x-www-form-urlencoded",
-            headers={"Authorization": "Basic " + base64.b64encode(pair).decode()},
-        )
-        return str(reply.json()["access_token"])
-    except outbound.PeerAnswerError as error:
-        raise _refusal(error) from error
-    except (KeyError, TypeError) as error:
-        raise errors.PeerError("expected an access token, got something else") from error
-
-
-def _multipart(
-    boundary: str,
-    path: pathlib.Path,
-    detached: Sequence[pathlib.Path],
-    chosen: dict[str, str],
-) -> Iterator[bytes]:
-    parts = [("document", path), *(("detached", one) for one in detached)]
-    for name, file in parts:
-        # RFC 7578 4.2 and the HTML living standard: these three are escaped in a file name.
-        shown = file.name.replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")
-        yield (
-            f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"; filename="{shown}"\r\n'
-            "Content-Type: application/octet-stream\r\n\r\n"
-        ).encode()
-        yield file.read_bytes()
-        yield b"\r\n"
-    yield (
-        f'--{boundary}\r\nContent-Disposition: form-data; name="parameters"\r\n'
-        f"Content-Type: application/json\r\n\r\n{json.dumps(chosen)}\r\n--{boundary}--\r\n"
-    ).encode()
-
-
-def _refusal(error: Any) -> errors.ImzaError:
-    """What a service's problem document says; a 5xx stays a failure of the peer."""
-    reply = error.reply
-    if reply is None or reply.status >= 500:
-        failure: errors.ImzaError = error
-        return failure
-    try:
-        problem = json.loads(reply.body)
-        sentence = str(problem.get("detail") or problem.get("title"))[:500]
-        code = str(problem.get("code"))[:100]
-    except (ValueError, AttributeError):
-        sentence, code = f"HTTP {reply.status}", "unknown"
-    return ServerRefusedError(f"the service refused: {sentence} ({code})")
 
 
 def _text_of(answer: dict[str, Any], detailed: bool) -> str:

@@ -9,7 +9,6 @@ import dataclasses
 import json
 import os
 import pathlib
-import urllib.parse
 from collections.abc import Callable, Iterator, Mapping
 
 from sqlalchemy import orm
@@ -147,17 +146,18 @@ class Station:
             organisation,
             given["title"],
         )
-        return enrolment.enrol_subscriber(
-            self._sessions,
-            registration.RegistrationClient(
-                self._client, self._config.registration_url, self._token
-            ),
-            self._folder,
-            applicant,
-            approving_officer=given["approved_by"] or officer,
-            behaviour=behaviour,
-            at=self._clock.now(),
-        )
+        with registration.open_client(
+            self._config.registration_url, self._config.registration_credentials
+        ) as registrar:
+            return enrolment.enrol_subscriber(
+                self._sessions,
+                registrar,
+                self._folder,
+                applicant,
+                approving_officer=given["approved_by"] or officer,
+                behaviour=behaviour,
+                at=self._clock.now(),
+            )
 
     def show(self, phone_number: str) -> dict[str, object]:
         """What is known of a subscriber."""
@@ -221,28 +221,3 @@ class Station:
         if result is None:
             raise NothingDeliveredError("the simulated person never answers")
         return Answered(result, prompt.relying_party, prompt.text, prompt.control_code)
-
-    def _token(self) -> str:
-        """A bearer token of scope `register` (RFC 6749 4.4)."""
-        path = self._config.registration_credentials
-        try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-            credentials = content.get("registration_client", content)
-            form = {
-                "grant_type": "client_credentials",
-                "client_id": str(credentials["client_id"]),
-                "client_secret": str(credentials["client_secret"]),
-            }
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise settings.SettingsError(
-                f"{path}: expected a JSON object with client_id and client_secret"
-            ) from error
-        answer = self._client.send(
-            "POST",
-            f"{self._config.registration_url.rstrip('/')}/oauth2/token",
-            body=urllib.parse.urlencode(form).encode(),
-            content_type="application/x-www-form-urlencoded",
-        ).json()
-        if not isinstance(answer, dict) or not isinstance(answer.get("access_token"), str):
-            raise outbound.PeerAnswerError("expected an access_token")
-        return str(answer["access_token"])

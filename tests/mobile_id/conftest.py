@@ -19,7 +19,7 @@ from sqlalchemy import orm
 
 from mobile_id import addressee, api, client, device_api, gateway, settings, waiting
 from mobile_id.simulation import enrolment, personas, phones
-from pki import clock, database, outbound, registration, signature, web
+from pki import clock, credentials, database, outbound, registration, signature, web
 from pki.algorithms import HashAlgorithm
 from tests.support import hierarchy as hierarchy_support
 from tests.support import servers
@@ -210,7 +210,8 @@ def make_world(
     )
     built = gateway.Gateway(sessions, (party, other), settings.Settings(**limits), notices.announce)
     http = outbound.Client()
-    registrar = registration.RegistrationClient(http, ra_url, lambda: "token")
+    known = credentials.Credentials("ra", "TEST secret", ra_url)
+    registrar = registration.RegistrationClient(credentials.TokenSource(http, known), ra_url)
     return World(
         folder, sessions, registrar, authority, built, notices, present, chain.at, http=http
     )

@@ -2,7 +2,7 @@ import pytest
 
 from mobile_id import addressee, subscribers
 from mobile_id.simulation import enrolment, personas
-from pki import certificates, errors, person_codes, registration
+from pki import certificates, credentials, errors, person_codes, registration
 from tests.mobile_id.conftest import WHO, World
 
 
@@ -75,8 +75,10 @@ def test_only_the_sims_own_secret_opens_the_device_api(world: World) -> None:
 
 
 def test_a_ca_that_refuses_leaves_no_subscriber(world: World) -> None:
-    refusing = registration.RegistrationClient(world.http, "http://127.0.0.1:1", lambda: "token")
-    world.registrar = refusing
+    nowhere = credentials.Credentials("ra", "TEST secret", "http://127.0.0.1:1")
+    world.registrar = registration.RegistrationClient(
+        credentials.TokenSource(world.http, nowhere), nowhere.base_url
+    )
     with pytest.raises(errors.PeerError):
         world.enrol()
     with world.sessions() as session:

@@ -18,6 +18,7 @@ from pki import (
     access,
     certificates,
     clock,
+    credentials,
     database,
     errors,
     outbound,
@@ -35,7 +36,11 @@ class Office:
     client: registration.RegistrationClient
     base_url: str
     world: ca_world.World
-    credentials: pathlib.Path
+    file: pathlib.Path
+
+    def token(self, http: outbound.Client) -> str:
+        known = credentials.Credentials("station", SECRET, self.base_url)
+        return credentials.TokenSource(http, known).token()
 
 
 @pytest.fixture
@@ -220,7 +225,7 @@ def test_a_raw_request_is_taken_with_its_profile_in_the_address(office: Office) 
     csr_der = ca_world.make_csr()
     http = outbound.Client()
     url = f"{office.base_url}/ra/v1/applications/{made.id}/certificates"
-    headers = {"Authorization": f"Bearer {office.client._token()}"}
+    headers = {"Authorization": f"Bearer {office.token(http)}"}
     answer = http.send(
         "POST",
         f"{url}?profile=sign",
@@ -268,7 +273,7 @@ def test_a_huge_body_is_refused_before_it_is_parsed(office: Office) -> None:
 @pytest.mark.parametrize("serial", ["0", "zz", "1" * 41, "-1", "0x10", "%00"])
 def test_a_serial_that_is_none_is_refused(office: Office, serial: str) -> None:
     http = outbound.Client()
-    headers = {"Authorization": f"Bearer {office.client._token()}"}
+    headers = {"Authorization": f"Bearer {office.token(http)}"}
     http.send(
         "GET",
         f"{office.base_url}/ra/v1/certificates/{serial}",
@@ -283,7 +288,7 @@ def test_wrong_credentials_are_refused(office: Office, tmp_path: pathlib.Path) -
     file.write_text(json.dumps({"client_id": "station", "client_secret": "wrong"}))
     with (
         registration.open_client(office.base_url, file) as client,
-        pytest.raises(registration.RegistrationRefusedError) as refused,
+        pytest.raises(credentials.ClientRefusedError) as refused,
     ):
         client.list()
     assert "wrong" not in refused.value.message
@@ -313,11 +318,19 @@ def test_a_credentials_file_that_is_none_is_refused(tmp_path: pathlib.Path, cont
 def test_an_answer_that_is_not_the_apis_is_a_failed_peer(answer: object) -> None:
     app = fastapi.FastAPI()
 
+    @app.post("/oauth2/token")
+    def token() -> dict[str, object]:
+        return {"access_token": "t", "token_type": "Bearer", "expires_in": 60}
+
     @app.post("/ra/v1/applications/x/certificates")
     def certify() -> fastapi.Response:
         return responses.JSONResponse(answer, 201)
 
     http = outbound.Client()
-    with servers.serve(app) as base_url, pytest.raises(errors.PeerError):
-        registration.RegistrationClient(http, base_url, lambda: "t").certify("x", "sign", b"")
+    with servers.serve(app) as base_url:
+        known = credentials.Credentials("x", "TEST secret", base_url)
+        tokens = credentials.TokenSource(http, known)
+        client = registration.RegistrationClient(tokens, base_url)
+        with pytest.raises(errors.PeerError):
+            client.certify("x", "sign", b"")
     http.close()

@@ -21,12 +21,13 @@ from cryptography.x509.oid import NameOID
 from card_reader import personalise, piv_session, readers
 from card_reader import pin as card_pin
 from card_reader.virtual_card import applet, card_file, reader_station
-from pki import algorithms, errors, outbound, registration
+from pki import algorithms, credentials, errors, outbound, registration
 from tests.support import hierarchy as hierarchy_support
 from tests.support import servers
 
 PERSON = registration.Person("AZ", "5AB12CD", "Əliyeva TEST", "Günay TEST")
 VETTING = registration.Vetting("TEST officer", "TEST passport")
+CLIENT_ID, CLIENT_SECRET = "TEST", "TEST-secret"
 
 
 def require(reason: str) -> None:
@@ -60,8 +61,9 @@ class SmallCA:
         app = fastapi.FastAPI()
 
         @app.post("/oauth2/token")
-        async def token(request: fastapi.Request) -> fastapi.responses.JSONResponse:
-            if b"client_secret=TEST-secret" not in await request.body():
+        def token(request: fastapi.Request) -> fastapi.responses.JSONResponse:
+            expected = base64.b64encode(f"{CLIENT_ID}:{CLIENT_SECRET}".encode()).decode()
+            if request.headers.get("authorization") != f"Basic {expected}":
                 return fastapi.responses.JSONResponse({"error": "invalid_client"}, 401)
             return fastapi.responses.JSONResponse(
                 {"access_token": "TEST-token", "token_type": "Bearer", "expires_in": 3600}
@@ -148,7 +150,8 @@ def registration_client(ca: SmallCA) -> Iterator[registration.RegistrationClient
     with servers.serve(ca.application()) as base_url:
         client = outbound.Client()
         try:
-            yield registration.RegistrationClient(client, base_url, lambda: "TEST-token")
+            known = credentials.Credentials(CLIENT_ID, CLIENT_SECRET, base_url)
+            yield registration.RegistrationClient(credentials.TokenSource(client, known), base_url)
         finally:
             client.close()
 
