@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from cryptography import x509
 
-from ocsp import cert_id, messages, responder_key
+from ocsp import cert_id, delegation, messages
 from pki import certificates, clock, der_types, errors, outbound, signature, status
 
 NONCE_OCTETS = 32
@@ -195,7 +195,7 @@ def _check_signature(
     for candidate in _candidates(basic, issuer):
         try:
             if candidate != issuer:
-                responder_key.check_delegation(candidate, issuer)
+                delegation.check_delegation(candidate, issuer)
             _verify(basic, candidate)
         except errors.ImzaError as error:
             raise ResponseRefusedError(f"the OCSP response is not trusted: {error}") from error

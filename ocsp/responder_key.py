@@ -6,15 +6,9 @@ import functools
 
 from cryptography import x509
 
-from ocsp import cert_id
-from pki import certificates, errors, oids
+from ocsp import cert_id, delegation
+from pki import errors
 from pki.keystore import store
-
-
-class ResponderCertificateError(errors.StateError):
-    """A responder's certificate does not let it answer for its issuer."""
-
-    code = "ocsp-responder-certificate"
 
 
 class NoResponderKeyError(errors.StateError):
@@ -57,11 +51,11 @@ class StatusIssuer:
                 certificate's, or not made for status responses.
         """
         if not self.keys:
-            raise ResponderCertificateError(f"the issuer {self.name!r} has no responder")
+            raise delegation.ResponderCertificateError(f"the issuer {self.name!r} has no responder")
         for key in self.keys:
-            check_delegation(key.certificate, self.certificate)
+            delegation.check_delegation(key.certificate, self.certificate)
             if key.handle.public_key != key.certificate.public_key():
-                raise ResponderCertificateError(
+                raise delegation.ResponderCertificateError(
                     f"the key {key.handle.label!r} is not that of the responder's certificate"
                 )
 
@@ -83,32 +77,3 @@ class StatusIssuer:
                 " certify a new one"
             )
         return max(valid, key=lambda key: key.certificate.not_valid_before_utc)
-
-
-def check_delegation(certificate: x509.Certificate, issuer: x509.Certificate) -> None:
-    """Check that `issuer` lets the owner of `certificate` answer for it (RFC 6960 4.2.2.2).
-
-    Raises:
-        ResponderCertificateError: Issued by another, or not for OCSP signing.
-        CertificateError: The certificate cannot be read.
-    """
-    try:
-        certificates.check_issued_by(certificate, issuer)
-    except certificates.CertificateSignatureError as error:
-        raise ResponderCertificateError(
-            f"the responder is not certified by the very issuer it answers for: {error}"
-        ) from error
-    facts = certificates.read(certificate)
-    if oids.OCSP_SIGNING not in facts.extended_key_usage:
-        raise ResponderCertificateError("the responder's certificate is not for OCSP signing")
-    if certificates.KeyUsage.digitalSignature not in facts.key_usage or facts.is_authority:
-        raise ResponderCertificateError(
-            "the responder's certificate must be a leaf whose key usage is digitalSignature"
-        )
-    try:
-        certificate.extensions.get_extension_for_class(x509.OCSPNoCheck)
-    except x509.ExtensionNotFound as error:
-        # RFC 6960 4.2.2.2.1: without it the responder's own status had to be asked elsewhere.
-        raise ResponderCertificateError(
-            "the responder's certificate has no ocsp-nocheck extension"
-        ) from error

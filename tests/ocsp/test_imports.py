@@ -7,7 +7,8 @@ HEAVY = ("fastapi", "sqlalchemy", "pyhanko", "asn1crypto.cms", "pydantic")
 
 
 @pytest.mark.parametrize(
-    "module", ["ocsp.messages", "ocsp.responder", "ocsp.responder_key", "ocsp.client"]
+    "module",
+    ["ocsp.messages", "ocsp.delegation", "ocsp.responder", "ocsp.responder_key", "ocsp.client"],
 )
 def test_the_protocol_needs_neither_web_framework_nor_database(module: str) -> None:
     program = f"import sys, {module}; print([one for one in {HEAVY!r} if one in sys.modules])"
