@@ -63,8 +63,10 @@ class HttpServer:
         *,
         tls: socket.socket | None = None,
         tls_files: TlsFiles | None = None,
+        stop_limit_s: int = STOP_LIMIT_S,
     ) -> None:
-        """Take listening sockets, already bound."""
+        """Take listening sockets, already bound; requests under way get a while at the end."""
+        self._stop_limit_s = stop_limit_s
         self._pairs = [(self._configure(app, lifespan="on"), plain)]
         if tls is not None and tls_files is not None:
             # The application's lifespan runs once; both ports share it, and its event loop.
@@ -72,8 +74,7 @@ class HttpServer:
         self._thread = threading.Thread(target=self._run, name="http", daemon=True)
         self._failure: BaseException | None = None
 
-    @staticmethod
-    def _configure(app: Any, *, lifespan: Any, tls: TlsFiles | None = None) -> uvicorn.Server:
+    def _configure(self, app: Any, *, lifespan: Any, tls: TlsFiles | None = None) -> uvicorn.Server:
         return uvicorn.Server(
             uvicorn.Config(
                 app,
@@ -81,7 +82,7 @@ class HttpServer:
                 log_config=None,
                 access_log=False,
                 server_header=False,
-                timeout_graceful_shutdown=STOP_LIMIT_S,
+                timeout_graceful_shutdown=self._stop_limit_s,
                 ssl_certfile=tls.certificate if tls else None,
                 ssl_keyfile=str(tls.key) if tls else None,
             )
@@ -103,7 +104,7 @@ class HttpServer:
         """Finish the requests under way, within a few seconds, and close the ports."""
         for server, _ in self._pairs:
             server.should_exit = True
-        self._thread.join(STOP_LIMIT_S + 2)
+        self._thread.join(self._stop_limit_s + 2)
 
     def wait(self) -> None:
         """Return when the server has stopped."""

@@ -219,7 +219,7 @@ def complete_session(
         row.signature_algorithm = value.algorithm
         row.signature_value = value.value
         row.move(sessions.SessionState.AUGMENTING, at)
-        row.next_try_at = at + levels.LEASE
+        row.next_try_at = at + service.settings.lease
         row.give_up_at = at + service.settings.raise_window
         levels.record_event(session, audit.AuditEvent.SESSION_CONFIRMED, row, at)
         session.commit()

@@ -16,9 +16,6 @@ from signing_service.service import SigningService
 
 log = logging.getLogger(__name__)
 
-LEASE = datetime.timedelta(minutes=2)
-"""For how long a worker has a session to itself; more than any step takes."""
-
 PREPARED = "prepared"
 """Name of the file with a placeholder; signed ones are called after their level."""
 
@@ -67,7 +64,7 @@ def raise_pending(service: SigningService, at: datetime.datetime, *, limit: int 
                 row.next_try_at is not None and row.next_try_at > at
             ):
                 continue
-            row.next_try_at = at + LEASE
+            row.next_try_at = at + service.settings.lease
             session.commit()
         raise_level(service, session_id, at)
         tried += 1

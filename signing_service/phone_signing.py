@@ -72,7 +72,7 @@ def open_phone_session(
         row = sessions.load(session, row.id, None)
         row.control_code = started.control_code
         row.phone_session = started.session_id
-        row.next_try_at = at + levels.LEASE
+        row.next_try_at = at + service.settings.lease
         session.commit()
     phones.waiting.submit(follow, phones, row.id)
     return row
@@ -95,7 +95,7 @@ def follow_abandoned(phones: PhoneSigning, at: datetime.datetime, *, limit: int 
     with service.database() as session:
         found = sessions.abandoned_phones(session, at, limit)
         for session_id in found:
-            sessions.load(session, session_id, None).next_try_at = at + levels.LEASE
+            sessions.load(session, session_id, None).next_try_at = at + service.settings.lease
         session.commit()
     for session_id in found:
         phones.waiting.submit(follow, phones, session_id)
@@ -114,7 +114,7 @@ def _poll(phones: PhoneSigning, session_id: str) -> bool:
             row.expire_if_due(at)
             session.commit()
             return False
-        row.next_try_at = at + levels.LEASE
+        row.next_try_at = at + service.settings.lease
         session.commit()
     started = mobile_client.StartedSession(
         row.phone_session, results.Operation.SIGNATURE, row.representation

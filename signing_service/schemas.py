@@ -173,14 +173,21 @@ def show_session(row: sessions.SigningSession) -> dict[str, object]:
         shown["control_code"] = row.control_code
     if row.error_code is not None:
         shown["error"] = {"code": row.error_code, "message": row.error_message}
+    if row.state is sessions.SessionState.AWAITING_VALUE:
+        # Whoever opened it may have been interrupted: all that is needed to go on.
+        shown |= _to_be_signed(row)
     return shown
 
 
 def show_opened(row: sessions.SigningSession) -> dict[str, object]:
     """Return a session as the call that opens it shows it: with what is to be signed."""
+    return show_session(row) | _to_be_signed(row)
+
+
+def _to_be_signed(row: sessions.SigningSession) -> dict[str, object]:
     representation = row.representation
     signing_certificate = row.path[0]
-    return show_session(row) | {
+    return {
         "data_to_be_signed": base64.b64encode(row.data_to_be_signed).decode(),
         "representation": {
             "hash_algorithm": representation.hash_algorithm.value,

@@ -21,6 +21,8 @@ class Settings:
         card_window: How long a session waits for a signature value.
         phone_window: How long it waits for a person's phone.
         raise_window: How long a level that a peer's failure prevented is tried again.
+        lease: For how long a worker has a session to itself; more than any step takes. After a
+            crash the session waits as long for the next worker.
         keep_documents: How long a session that has ended, and its document, are kept.
         font: A TrueType font with the letters of the country, for visible signatures.
         phone_threads: How many phones are waited for at once in one process.
@@ -35,6 +37,7 @@ class Settings:
     card_window: datetime.timedelta = datetime.timedelta(minutes=15)
     phone_window: datetime.timedelta = datetime.timedelta(minutes=3)
     raise_window: datetime.timedelta = datetime.timedelta(hours=24)
+    lease: datetime.timedelta = datetime.timedelta(minutes=2)
     keep_documents: datetime.timedelta = datetime.timedelta(days=7)
     font: pathlib.Path = fonts.DEFAULT_FONT
     phone_threads: int = 32

@@ -31,6 +31,16 @@ def card_world(world: worlds.World) -> worlds.World:
 
 
 @pytest.fixture(scope="session")
+def zones() -> Iterator[worlds.Zones]:
+    """Every zone as a process of its own; whoever stops one starts it again."""
+    with (
+        tempfile.TemporaryDirectory(prefix="imza-") as folder,
+        worlds.zones_apart(pathlib.Path(folder)) as running,
+    ):
+        yield running
+
+
+@pytest.fixture(scope="session")
 def contract(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     path = tmp_path_factory.mktemp("samples") / "contract.pdf"
     samples.write_contract(path)

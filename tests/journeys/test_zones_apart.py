@@ -2,23 +2,12 @@
 
 import dataclasses
 import pathlib
-import tempfile
-from collections.abc import Iterator
 
 import pytest
 
 from tests.support import world as worlds
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("apart")]
-
-
-@pytest.fixture(scope="module")
-def zones() -> Iterator[worlds.Zones]:
-    with (
-        tempfile.TemporaryDirectory(prefix="imza-") as folder,
-        worlds.zones_apart(pathlib.Path(folder)) as running,
-    ):
-        yield running
 
 
 @pytest.fixture

@@ -408,7 +408,7 @@ def test_process_killed_after_embedding_goes_on_after_a_restart(
 
     killed = desk.read(row)
     assert (killed.state, killed.reached) == (sessions.SessionState.AUGMENTING, None)
-    desk.world.clock.move(levels.LEASE + datetime.timedelta(seconds=1))
+    desk.world.clock.move(desk.service.settings.lease + datetime.timedelta(seconds=1))
     assert levels.raise_pending(desk.service, desk.at) == 1
 
     done = desk.read(row)

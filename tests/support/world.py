@@ -7,13 +7,16 @@ import json
 import os
 import pathlib
 import signal
+import socket
 import subprocess
 import sys
 import time
+import tomllib
 import urllib.parse
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import tomli_w
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -83,11 +86,7 @@ class World:
         return done
 
     def verify(self, document: pathlib.Path, *, expect: int = 0) -> dict[str, Any]:
-        done = self.imza(
-            "verify", str(document), "--trust", str(self.root), "--json", expect=expect
-        )
-        found: dict[str, Any] = json.loads(done.stdout)
-        return found
+        return verify(document, self.root, expect=expect)
 
     def person(self, person_code: str) -> dict[str, Any]:
         return next(one for one in self.description["people"] if one["person_code"] == person_code)
@@ -98,9 +97,52 @@ class World:
     def api(self) -> "Api":
         return Api(self.base_url, self.description["api_client"])
 
+    @property
+    def log(self) -> str:
+        return (self.folder / "imza.log").read_text(errors="replace")
+
+    @property
+    def output(self) -> str:
+        return self.folder.with_suffix(".out").read_text(errors="replace")
+
+    def insert_card(self, reader: str, card: pathlib.Path) -> None:
+        self._command_station(command="insert", reader=reader, card=str(card))
+
+    def remove_card(self, reader: str) -> None:
+        self._command_station(command="remove", reader=reader)
+
+    def pull_card_at(self, reader: str, instruction: int, *, answered: bool) -> None:
+        """Have the card taken out by itself at its next command of a kind."""
+        self._command_station(
+            command="pull-at",
+            reader=reader,
+            pull={"instruction": instruction, "answered": answered},
+        )
+
+    def _command_station(self, **request: object) -> None:
+        """Do what a hand does at a reader, through the station's control socket."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+            connection.settimeout(30)
+            connection.connect(str(self.folder / "pcscd" / "control.sock"))
+            connection.sendall(json.dumps(request).encode() + b"\n")
+            with connection.makefile("rb") as lines:
+                answer = json.loads(lines.readline())
+        assert "error" not in answer, answer
+
     def stop(self, *, kill: bool = False) -> None:
         self.process.send_signal(signal.SIGKILL if kill else signal.SIGTERM)
         self.process.wait(30)
+
+
+def verify(document: pathlib.Path, root: pathlib.Path, *, expect: int = 0) -> dict[str, Any]:
+    """What `imza verify` says of a document, trusting one root."""
+    done = subprocess.run(
+        [*IMZA, "verify", str(document), "--trust", str(root), "--json"],
+        capture_output=True, text=True, timeout=STEP_LIMIT_S, check=False,
+    )  # fmt: skip
+    assert done.returncode == expect, done.stdout + done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
 
 
 def _send(method: str, url: str, **sending: Any) -> outbound.Reply:
@@ -172,9 +214,11 @@ class Api:
 
 
 @contextlib.contextmanager
-def sandbox(folder: pathlib.Path, *options: str) -> Iterator[World]:
+def sandbox(
+    folder: pathlib.Path, *options: str, environment: Mapping[str, str] | None = None
+) -> Iterator[World]:
     """Run `imza sandbox` in a folder on free ports, until the end of the block."""
-    world = start_sandbox(folder, *options)
+    world = start_sandbox(folder, *options, environment=environment)
     try:
         yield world
     finally:
@@ -182,7 +226,9 @@ def sandbox(folder: pathlib.Path, *options: str) -> Iterator[World]:
             world.stop()
 
 
-def start_sandbox(folder: pathlib.Path, *options: str) -> World:
+def start_sandbox(
+    folder: pathlib.Path, *options: str, environment: Mapping[str, str] | None = None
+) -> World:
     """Start `imza sandbox` and return when it is ready."""
     folder.mkdir(parents=True, exist_ok=True)
     log = folder.with_suffix(".out")
@@ -193,6 +239,7 @@ def start_sandbox(folder: pathlib.Path, *options: str) -> World:
             [*IMZA, "sandbox", "--dir", str(folder), "--port", "0", "--tls-port", "0", *options],
             stdout=output,
             stderr=subprocess.STDOUT,
+            env={**os.environ, **(environment or {})},
         )
     deadline = time.monotonic() + READY_LIMIT_S
     while not path.exists() or path.stat().st_mtime_ns == before:
@@ -213,12 +260,18 @@ class Zones:
     processes: dict[str, "subprocess.Popen[bytes]"]
 
     def start(self, zone: str) -> None:
+        self.launch(zone)
+        self.await_ready(zone)
+
+    def launch(self, zone: str) -> None:
         with (self.installation.folder / f"{zone}.log").open("ab") as log:
             self.processes[zone] = subprocess.Popen(
                 [*IMZA, "serve", zone, "--config", str(self.installation.config_path(zone)),
                  "--upgrade-database"],
                 stderr=log,
             )  # fmt: skip
+
+    def await_ready(self, zone: str) -> None:
         deadline = time.monotonic() + READY_LIMIT_S
         while True:
             try:
@@ -233,6 +286,30 @@ class Zones:
         process = self.processes.pop(zone)
         process.send_signal(signal.SIGTERM)
         process.wait(20)
+
+    def change(self, zone: str, section: str, **values: object) -> None:
+        """Set entries of a zone's settings file; None removes one. The next start reads them."""
+        path = self.installation.config_path(zone)
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        merged = {**content.get(section, {}), **values}
+        content[section] = {name: one for name, one in merged.items() if one is not None}
+        path.write_text(tomli_w.dumps(content), encoding="utf-8")
+
+    @contextlib.contextmanager
+    def dying_at(self, zone: str, failpoint: str) -> Iterator[None]:
+        """Arm a zone; the block makes it die there; afterwards it runs again, unarmed."""
+        self.stop(zone)
+        self.change(zone, "testing", failpoint=failpoint)
+        self.start(zone)
+        try:
+            yield
+            assert self.processes[zone].wait(20) == -signal.SIGKILL, self.log(zone)
+        finally:
+            # Whatever went wrong in the block, the next test finds the zone as it was.
+            self.processes[zone].kill()
+            self.processes[zone].wait()
+            self.change(zone, "testing", failpoint=None)
+            self.start(zone)
 
     def log(self, zone: str) -> str:
         return (self.installation.folder / f"{zone}.log").read_text(errors="replace")
@@ -252,7 +329,9 @@ def zones_apart(folder: pathlib.Path) -> Iterator[Zones]:
     zones = Zones(world, addresses, {})
     try:
         for zone in wiring.ZONES:
-            zones.start(zone)
+            zones.launch(zone)
+        for zone in wiring.ZONES:
+            zones.await_ready(zone)
         yield zones
     finally:
         for zone in list(zones.processes):
@@ -291,23 +370,46 @@ class Signer:
         }
 
 
-def certify(
-    ca_url: str,
-    client: Mapping[str, Any],
-    person_code: str = "9ZZ99ZZ",
-    profile: str = "sign",
-) -> Signer:
-    """Make a key, have it certified for a TEST citizen, and return both."""
-    api = Api(ca_url, client)
-    person = {
-        "country": "AZ", "person_code": person_code, "surname": "Həsənova", "given_name": "Ülkər",
-    }  # fmt: skip
+@dataclasses.dataclass(frozen=True)
+class Applicant:
+    """An approved application of a TEST citizen, and the key that is to be certified."""
+
+    application_id: str
+    key: ec.EllipticCurvePrivateKey
+
+    def request(self, api: Api, profile: str = "sign") -> Signer:
+        """Ask for the certificate; the same key each time, so the same request."""
+        csr = (
+            x509.CertificateSigningRequestBuilder()
+            .subject_name(x509.Name([]))
+            .sign(self.key, hashes.SHA256())
+            .public_bytes(serialization.Encoding.DER)
+        )
+        issued = api.call(
+            "POST",
+            f"/ra/v1/applications/{self.application_id}/certificates",
+            {"profile": profile, "csr": base64.b64encode(csr).decode()},
+        )
+        return Signer(
+            base64.b64decode(issued["certificate"]),
+            issued["serial_number"],
+            hierarchy.MemoryKey("test", self.key),
+        )
+
+
+def apply(api: Api, person_code: str) -> Applicant:
+    """Apply for a TEST citizen, and have it approved."""
     application = api.call(
         "POST",
         "/ra/v1/applications",
         {
             "category": "citizen",
-            "person": person,
+            "person": {
+                "country": "AZ",
+                "person_code": person_code,
+                "surname": "Həsənova",
+                "given_name": "Ülkər",
+            },
             "organisation": None,
             "title": None,
             "vetting": {"method": "in_person", "officer": "TEST officer", "document": "TEST"},
@@ -316,20 +418,15 @@ def certify(
     api.call(
         "POST", f"/ra/v1/applications/{application['id']}/approval", {"officer": "TEST approver"}
     )
-    key = ec.generate_private_key(ec.SECP256R1())
-    request = (
-        x509.CertificateSigningRequestBuilder()
-        .subject_name(x509.Name([]))
-        .sign(key, hashes.SHA256())
-        .public_bytes(serialization.Encoding.DER)
-    )
-    issued = api.call(
-        "POST",
-        f"/ra/v1/applications/{application['id']}/certificates",
-        {"profile": profile, "csr": base64.b64encode(request).decode()},
-    )
-    return Signer(
-        base64.b64decode(issued["certificate"]),
-        issued["serial_number"],
-        hierarchy.MemoryKey("test", key),
-    )
+    return Applicant(application["id"], ec.generate_private_key(ec.SECP256R1()))
+
+
+def certify(
+    ca_url: str,
+    client: Mapping[str, Any],
+    person_code: str = "9ZZ99ZZ",
+    profile: str = "sign",
+) -> Signer:
+    """Make a key, have it certified for a TEST citizen, and return both."""
+    api = Api(ca_url, client)
+    return apply(api, person_code).request(api, profile)
