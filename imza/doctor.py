@@ -10,7 +10,7 @@ import pathlib
 import shutil
 import socket
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import click
 
@@ -18,13 +18,19 @@ from pki import errors
 
 PCSCD_SOCKET = pathlib.Path("/run/pcscd/pcscd.comm")
 OPENSC_MODULES = (
-    "/usr/lib/x86_64-linux-gnu/opensc-pkcs11.so",
-    "/usr/lib/aarch64-linux-gnu/opensc-pkcs11.so",
-    "/usr/lib/opensc-pkcs11.so",
-    "/usr/lib64/opensc-pkcs11.so",
+    "usr/lib/x86_64-linux-gnu/opensc-pkcs11.so",
+    "usr/lib/aarch64-linux-gnu/opensc-pkcs11.so",
+    "usr/lib/opensc-pkcs11.so",
+    "usr/lib64/opensc-pkcs11.so",
 )
-VIRTUAL_DRIVER = "pcsc/drivers/serial/libifdvpcd.so"
-FONT = pathlib.Path("/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf")
+SOFTHSM_MODULES = ("usr/lib/softhsm/libsofthsm2.so", "usr/lib64/pkcs11/libsofthsm2.so")
+VIRTUAL_DRIVERS = (
+    "usr/lib/pcsc/drivers/serial/libifdvpcd.so",
+    "usr/lib/x86_64-linux-gnu/pcsc/drivers/serial/libifdvpcd.so",
+    "usr/lib/aarch64-linux-gnu/pcsc/drivers/serial/libifdvpcd.so",
+)
+FONTS = ("usr/share/fonts/truetype/dejavu/DejaVuSans.ttf",)
+PROGRAMS = ("openssl", "pdfsig", "xmlsec1", "xmllint", "certutil", "pkcs11-tool")
 DEFAULT_PORTS = (8080, 8443)
 
 TIME_ERROR = 5
@@ -56,25 +62,60 @@ class Finding:
     advice: str | None = None
 
 
-def examine(config: pathlib.Path | None, ports: Sequence[int]) -> list[Finding]:
-    """Run every check and return what each found."""
-    checks: list[Callable[[], Finding]] = [
-        _server_packages,
-        _card_packages,
-        _reader_service,
-        _readers,
-        _opensc,
-        _virtual_reader,
-        _softhsm,
-        _fonts,
-        _peers,
-        _clock,
+def examine(
+    config: pathlib.Path | None, ports: Sequence[int], root: pathlib.Path = pathlib.Path("/")
+) -> list[Finding]:
+    """Run every check and return what each found.
+
+    Args:
+        config: A zone's settings file, whose database is looked at too.
+        ports: Of the loopback address; each should be free.
+        root: Where the machine's files begin, such as an image that is mounted.
+    """
+    findings = [
+        _server_packages(),
+        _card_packages(),
+        reader_service(),
+        _readers(),
+        _file(root, "Card module", OPENSC_MODULES, "OpenSC is not installed", "apt install opensc"),
+        _virtual_reader(root),
+        _file(
+            root,
+            "SoftHSM 2",
+            SOFTHSM_MODULES,
+            "not installed; only needed to try keys in a PKCS#11 module",
+            "apt install softhsm2",
+        ),
+        _file(
+            root,
+            "Font",
+            FONTS,
+            "DejaVu Sans is missing: visible signatures cannot be drawn",
+            "apt install fonts-dejavu-core",
+            State.WRONG,
+        ),
+        _programs(),
+        _clock(),
     ]
-    findings = [check() for check in checks]
     findings += [_port(port) for port in ports]
     if config is not None:
-        findings.append(_database(config))
+        findings += _installation(config)
     return findings
+
+
+def _file(
+    root: pathlib.Path,
+    subject: str,
+    places: Sequence[str],
+    missing: str,
+    advice: str,
+    state: State = State.WARNING,
+) -> Finding:
+    """Look for a file that a Debian package puts in one of several places."""
+    for place in places:
+        if (root / place).exists():
+            return Finding(subject, State.GOOD, str(root / place))
+    return Finding(subject, state, missing, advice)
 
 
 def _packages(subject: str, extra: str, names: Sequence[str], state: State) -> Finding:
@@ -93,7 +134,8 @@ def _card_packages() -> Finding:
     return _packages("Card packages", "card", ("smartcard", "pkcs11"), State.WARNING)
 
 
-def _reader_service() -> Finding:
+def reader_service() -> Finding:
+    """Whether the PC/SC service answers where the environment says it is."""
     subject = "Reader service"
     path = pathlib.Path(os.environ.get("PCSCLITE_CSOCK_NAME", PCSCD_SOCKET))
     connection = socket.socket(socket.AF_UNIX)
@@ -124,32 +166,23 @@ def _readers() -> Finding:
     try:
         names = [one.name for one in readers.list_readers()]
     except errors.ImzaError as error:
-        return Finding(subject, State.WARNING, error.message, "connect a reader")
+        return Finding(subject, State.WARNING, error.message)
     if not names:
         return Finding(subject, State.WARNING, "none", "connect a reader")
     return Finding(subject, State.GOOD, ", ".join(names))
 
 
-def _opensc() -> Finding:
-    for module in OPENSC_MODULES:
-        if pathlib.Path(module).exists():
-            return Finding("Card module", State.GOOD, module)
-    return Finding("Card module", State.WARNING, "OpenSC is not installed", "apt install opensc")
-
-
-def _virtual_reader() -> Finding:
+def _virtual_reader(root: pathlib.Path) -> Finding:
     subject = "Virtual reader"
-    roots = [pathlib.Path("/usr/lib"), *pathlib.Path("/usr/lib").glob("*-linux-gnu")]
-    driver = next(
-        (root / VIRTUAL_DRIVER for root in roots if (root / VIRTUAL_DRIVER).exists()), None
+    driver = _file(
+        root,
+        subject,
+        VIRTUAL_DRIVERS,
+        "the driver is not installed: the sandbox runs without a reader",
+        "apt install vsmartcard-vpcd",
     )
-    if driver is None:
-        return Finding(
-            subject,
-            State.WARNING,
-            "the driver is not installed: the sandbox runs without a reader",
-            "apt install vsmartcard-vpcd",
-        )
+    if driver.state is not State.GOOD:
+        return driver
     flags = "-mn" if os.geteuid() == 0 else "-Urmn"
     program = shutil.which("unshare")
     if program is None:
@@ -167,32 +200,8 @@ def _virtual_reader() -> Finding:
     return Finding(subject, State.GOOD, "driver installed, namespaces allowed")
 
 
-def _softhsm() -> Finding:
-    for path in ("/usr/lib/softhsm/libsofthsm2.so", "/usr/lib64/pkcs11/libsofthsm2.so"):
-        if pathlib.Path(path).exists():
-            return Finding("SoftHSM 2", State.GOOD, path)
-    return Finding(
-        "SoftHSM 2",
-        State.WARNING,
-        "not installed; only needed to try keys in a PKCS#11 module",
-        "apt install softhsm2",
-    )
-
-
-def _fonts() -> Finding:
-    if FONT.exists():
-        return Finding("Font", State.GOOD, str(FONT))
-    return Finding(
-        "Font",
-        State.WRONG,
-        "DejaVu Sans is missing: visible signatures cannot be drawn",
-        "apt install fonts-dejavu-core",
-    )
-
-
-def _peers() -> Finding:
-    names = ("openssl", "pdfsig", "xmlsec1", "xmllint", "certutil", "pkcs11-tool")
-    missing = [name for name in names if shutil.which(name) is None]
+def _programs() -> Finding:
+    missing = [name for name in PROGRAMS if shutil.which(name) is None]
     if not missing:
         return Finding("Other verifiers", State.GOOD, "all installed")
     return Finding(
@@ -235,34 +244,43 @@ def _port(port: int) -> Finding:
     return Finding(subject, State.GOOD, "free")
 
 
-def _database(config: pathlib.Path) -> Finding:
+def _installation(config: pathlib.Path) -> list[Finding]:
+    """The settings file, and the database that it names."""
     from imza import config as configs
     from imza import schema
     from pki import database
 
-    subject = "Database"
     try:
-        settings = configs.require(configs.read(config).database, "database")
-        engine = database.connect(settings.url)
+        read = configs.read(config)
+    except errors.ImzaError as error:
+        advice = "correct the settings file: docs/operator-guide.md"
+        return [Finding("Settings", State.WRONG, error.message, advice)]
+    settings = Finding("Settings", State.GOOD, f"{config} can be read")
+    subject = "Database"
+    if read.database is None:
+        return [settings, Finding(subject, State.WRONG, "none is set", "add [database] url")]
+    try:
+        engine = database.connect(read.database.url)
         try:
             schema.check(engine)
         finally:
             engine.dispose()
+    except schema.OutdatedSchemaError as error:
+        return [settings, Finding(subject, State.WRONG, error.message)]
     except errors.ImzaError as error:
-        return Finding(subject, State.WRONG, error.message, "see the sentence before")
-    return Finding(subject, State.GOOD, "reachable, its tables are up to date")
+        advice = "start the database, or correct [database] url"
+        return [settings, Finding(subject, State.WRONG, error.message, advice)]
+    return [settings, Finding(subject, State.GOOD, "reachable, its tables are up to date")]
 
 
 MARKS = {State.GOOD: "ok  ", State.WARNING: "warn", State.WRONG: "FAIL"}
 
 
-@click.command(
-    "doctor", epilog="Example: imza doctor --config /etc/imza/imza.toml --port 8080 --port 8443"
-)
+@click.command("doctor", epilog="Example: imza doctor --config /etc/imza/signing.toml --port 8080")
 @click.option(
     "--config",
     type=click.Path(path_type=pathlib.Path, exists=True, dir_okay=False),
-    help="Also look at the database that this settings file names.",
+    help="Also read this settings file of a zone, and look at its database.",
 )
 @click.option(
     "--port", "ports", type=int, multiple=True, help="A port that should be free; repeatable."

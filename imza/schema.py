@@ -3,14 +3,16 @@
 One history serves SQLite and PostgreSQL; each zone's database holds all tables and uses its own.
 """
 
+import contextlib
 import importlib
 import pathlib
+from collections.abc import Iterator
 
 import sqlalchemy
 from alembic import command, config, script
 from alembic.runtime import migration
 
-from pki import errors
+from pki import database, errors
 
 TABLE_MODULES = (
     "pki.access",
@@ -39,8 +41,12 @@ def import_tables() -> None:
 
 
 def upgrade(engine: sqlalchemy.Engine) -> None:
-    """Bring a database, empty or older, to the newest revision."""
-    with engine.begin() as connection:
+    """Bring a database, empty or older, to the newest revision.
+
+    Raises:
+        DatabaseError: It cannot be reached.
+    """
+    with _reached(), engine.begin() as connection:
         command.upgrade(_configure(connection), "head")
 
 
@@ -49,8 +55,9 @@ def check(engine: sqlalchemy.Engine) -> None:
 
     Raises:
         OutdatedSchemaError: It is not; a server then refuses to start.
+        DatabaseError: It cannot be reached.
     """
-    with engine.connect() as connection:
+    with _reached(), engine.connect() as connection:
         current = migration.MigrationContext.configure(connection).get_current_revision()
         newest = script.ScriptDirectory.from_config(_configure(connection)).get_current_head()
     if current != newest:
@@ -64,12 +71,20 @@ def differences(engine: sqlalchemy.Engine) -> list[object]:
     """What the tables in code have that the migrated database has not, and the other way."""
     from alembic import autogenerate
 
-    from pki import database
-
     import_tables()
     with engine.connect() as connection:
         context = migration.MigrationContext.configure(connection, opts={"compare_type": True})
         return list(autogenerate.compare_metadata(context, database.Base.metadata))
+
+
+@contextlib.contextmanager
+def _reached() -> Iterator[None]:
+    # The library's sentence may hold the address with its password, so only its kind is told.
+    try:
+        yield
+    except sqlalchemy.exc.DBAPIError as error:
+        kind = type(error.orig).__name__
+        raise database.DatabaseError(f"the database cannot be used ({kind})") from error
 
 
 def _configure(connection: sqlalchemy.Connection) -> config.Config:

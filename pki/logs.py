@@ -20,16 +20,12 @@ _SECRETS = re.compile(
 )
 
 
-class Redaction(logging.Filter):
-    """Blots out what has the shape of a secret or of a phone number."""
+class RedactingFormatter(logging.Formatter):
+    """Blots out what has the shape of a secret or of a phone number, in tracebacks too."""
 
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Change the record's message; keep every record."""
-        message = record.getMessage()
-        blotted = _SECRETS.sub("[redacted]", message)
-        if blotted != message:
-            record.msg, record.args = blotted, ()
-        return True
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the record's line, and a traceback if it has one."""
+        return _SECRETS.sub("[redacted]", super().format(record))
 
 
 def configure(path: pathlib.Path | None = None, *, level: int = logging.INFO) -> None:
@@ -40,10 +36,9 @@ def configure(path: pathlib.Path | None = None, *, level: int = logging.INFO) ->
     else:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         handler = logging.handlers.WatchedFileHandler(path, encoding="utf-8")
-    formatter = logging.Formatter(FORMAT, datefmt="%Y-%m-%dT%H:%M:%S")
+    formatter = RedactingFormatter(FORMAT, datefmt="%Y-%m-%dT%H:%M:%S")
     formatter.converter = time.gmtime
     handler.setFormatter(formatter)
-    handler.addFilter(Redaction())
     logging.basicConfig(level=level, handlers=[handler], force=True)
     for noisy in ("httpx", "httpcore", "pyhanko", "pyhanko_certvalidator", "fontTools", "alembic"):
         logging.getLogger(noisy).setLevel(logging.WARNING)

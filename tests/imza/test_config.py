@@ -121,5 +121,5 @@ def test_a_file_that_is_no_settings_file_is_refused(
     path = tmp_path / "zone.toml"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(settings.SettingsError, match="zone.toml"):
+    with pytest.raises(settings.SettingsError, match=r"zone\.toml"):
         config.read(path)

@@ -1,7 +1,12 @@
+import pathlib
+from collections.abc import Callable
+
 import pytest
 import sqlalchemy
 
 from imza import schema
+from pki import database
+from tests.support import servers
 
 
 def test_the_migrated_database_has_exactly_the_tables_in_code(
@@ -29,7 +34,7 @@ def test_upgrading_twice_changes_nothing(empty_engine: sqlalchemy.Engine) -> Non
 
 
 def test_an_empty_database_is_refused_with_what_to_do(empty_engine: sqlalchemy.Engine) -> None:
-    with pytest.raises(schema.OutdatedSchemaError, match="no tables.*--upgrade-database"):
+    with pytest.raises(schema.OutdatedSchemaError, match=r"no tables.*--upgrade-database"):
         schema.check(empty_engine)
 
 
@@ -42,8 +47,19 @@ def test_a_database_of_another_version_is_refused(empty_engine: sqlalchemy.Engin
 
 
 def test_every_module_with_tables_is_listed(empty_engine: sqlalchemy.Engine) -> None:
-    from pki import database
-
     schema.import_tables()
     modules = {one.class_.__module__ for one in database.Base.registry.mappers}
     assert modules <= set(schema.TABLE_MODULES)
+
+
+@pytest.mark.parametrize("call", [schema.check, schema.upgrade])
+def test_a_database_that_is_away_is_told_without_its_password(
+    call: Callable[[sqlalchemy.Engine], None], tmp_path: pathlib.Path
+) -> None:
+    server = f"postgresql://imza:s3cr3t@127.0.0.1:{servers.free_port()}/imza"
+    for url in (server, f"sqlite:///{tmp_path}/missing/x.sqlite"):
+        engine = database.connect(url)
+        with pytest.raises(database.DatabaseError) as refused:
+            call(engine)
+        engine.dispose()
+        assert "s3cr3t" not in refused.value.message
