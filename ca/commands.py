@@ -21,7 +21,7 @@ _CREDENTIALS = click.option(
 )
 
 
-@click.group()
+@click.group(epilog="Example: imza ca list --credentials w/sandbox.json")
 def group() -> None:
     """The CA administrator's work."""
 
@@ -276,7 +276,7 @@ def crl(name: str, credentials: pathlib.Path, server: str | None, as_json: bool)
     _print(made, as_json, [f"{key:<16}{value}" for key, value in made.items()])
 
 
-@group.group()
+@group.group(epilog="Example: imza ca audit verify --credentials w/sandbox.json")
 def audit() -> None:
     """The audit log."""
 

@@ -12,7 +12,8 @@ import click
 
 @click.group(
     "card",
-    epilog="PCSCLITE_CSOCK_NAME chooses the PC/SC service, the sandbox's for example.",
+    epilog="Example: imza card list. PCSCLITE_CSOCK_NAME chooses the PC/SC service, such as that"
+    " of a sandbox.",
 )
 def group() -> None:
     """Readers, cards, certificates and PINs."""

@@ -13,7 +13,7 @@ if typing.TYPE_CHECKING:
     from pki import outbound
 
 
-@click.group("ocsp")
+@click.group("ocsp", epilog="Example: imza ocsp query signer.pem --issuer citizen.cer")
 def group() -> None:
     """Ask for the status of certificates."""
 

@@ -36,7 +36,9 @@ class ServerRefusedError(errors.InputError):
 _FILE = click.Path(exists=True, dir_okay=False, path_type=pathlib.Path)
 
 
-@click.command()
+@click.command(
+    epilog="Example: imza verify signed.pdf --trust world/trust-anchors.pem",
+)
 @click.argument("files", nargs=-1, required=True, type=_FILE)
 @click.option("--detached", multiple=True, type=_FILE, help="An original that a signature covers.")
 @click.option("--trust", "trust_files", multiple=True, type=_FILE, help="PEM with trust anchors.")
@@ -57,14 +59,10 @@ def verify(
     credentials: pathlib.Path | None,
     as_json: bool,
 ) -> int:
-    r"""Validate signed documents: who signed, when, and what it is worth.
+    """Validate signed documents: who signed, when, and what it is worth.
 
     Leaves with 0 when everything passed, 1 when a document failed or has no signature, 3 when a
     verdict is not possible with what is at hand, 4 when a document cannot be read.
-
-    \b
-    Example:
-        imza verify --trust demo/trust-anchors.pem demo/signed-by-card.pdf
     """
     if (server is None) != (credentials is None):
         raise click.UsageError("--server and --credentials go together")

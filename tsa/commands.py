@@ -6,7 +6,7 @@ import pathlib
 import click
 
 
-@click.group("tsa")
+@click.group("tsa", epilog="Example: imza tsa query contract.pdf --url http://127.0.0.1:8080/tsa")
 def group() -> None:
     """Ask for time stamps."""
 

@@ -66,7 +66,7 @@ def test_a_pem_request_that_is_none_is_refused(
 
 @pytest.mark.parametrize(
     "name",
-    ["init", "request", "approve", "issue", "revoke", "hold", "release", "list", "show", "crl"],
+    ["request", "approve", "issue", "revoke", "hold", "release", "list", "show", "crl"],
 )
 def test_every_command_has_help_with_an_example(name: str) -> None:
     assert "Example:" in _run(name, "--help")
