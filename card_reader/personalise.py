@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from card_reader import pin as card_pin
 from card_reader import piv, piv_session, signing_card, tlv
-from pki import certificates, der, errors, registration
+from pki import certificates, der, durable_files, errors, registration
 
 CARD_LIFETIME = datetime.timedelta(days=5 * 365)
 """What the card says of itself in its CHUID; the certificates end before."""
@@ -81,8 +81,8 @@ class PinLetter:
         }
         with self._path.open("w", encoding="utf-8") as file:
             json.dump(content, file, indent=2)
-            file.flush()
-            os.fsync(file.fileno())
+        durable_files.force(self._path)
+        durable_files.force(self._path.parent)
 
 
 def read_management_key(path: pathlib.Path) -> bytes:

@@ -6,7 +6,6 @@ secrets are random for each folder and work nowhere else.
 
 import dataclasses
 import json
-import os
 import pathlib
 import secrets
 import uuid
@@ -18,7 +17,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
 from imza import wiring
-from pki import access
+from pki import access, durable_files
 from pki.keystore import settings as keystore_settings
 
 SIGNING_RELYING_PARTY = "TEST imza"
@@ -127,7 +126,7 @@ class Installation:
                 "database": {"url": database_url or f"sqlite:///{self._database_of(zone)}"},
                 **self._sections(zone, addresses, token),
             }
-            _write_private(self.config_path(zone), tomli_w.dumps(content).encode())
+            durable_files.replace(self.config_path(zone), tomli_w.dumps(content).encode())
 
     def _database_of(self, zone: str) -> pathlib.Path:
         # The responder reads the registry that the certification authority writes.
@@ -207,7 +206,7 @@ class Installation:
             }
             for name in (SIGNING_RELYING_PARTY, PORTAL_RELYING_PARTY)
         ]
-        _write_private(self._secrets / "relying-parties.json", json.dumps(parties).encode())
+        durable_files.replace(self._secrets / "relying-parties.json", json.dumps(parties).encode())
 
     def _clients(self) -> tuple[ClientSecret, ...]:
         return self.api_client, self.registration_client
@@ -220,7 +219,7 @@ class Installation:
     def _secret(self, name: str, make: Callable[[], str]) -> str:
         path = self._secrets / name
         if not path.exists():
-            _write_private(path, make().encode())
+            durable_files.replace(path, make().encode())
         return path.read_text(encoding="utf-8")
 
 
@@ -248,10 +247,3 @@ def _server(base_url: str) -> dict[str, object]:
 
 def _pem(certificates: Iterable[x509.Certificate]) -> bytes:
     return b"".join(one.public_bytes(serialization.Encoding.PEM) for one in certificates)
-
-
-def _write_private(path: pathlib.Path, content: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.new")
-    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as out:
-        out.write(content)
-    os.replace(temporary, path)

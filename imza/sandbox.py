@@ -34,7 +34,17 @@ from imza import (
 )
 from mobile_id import subscribers
 from mobile_id.simulation import enrolment, personas, phones, station
-from pki import access, clock, credentials, database, errors, outbound, registration, web
+from pki import (
+    access,
+    clock,
+    credentials,
+    database,
+    durable_files,
+    errors,
+    outbound,
+    registration,
+    web,
+)
 from pki.keystore import settings as keystore_settings
 
 log = logging.getLogger(__name__)
@@ -424,13 +434,8 @@ class Sandbox:
             "pkcs11_module": None if slots is None else str(module_card.find_module()),
             "blank_card_reader": slots.blank_card_reader if slots else None,
         }
-        path = self.description_path
-        temporary = path.with_name(".sandbox.json.new")
-        with os.fdopen(
-            os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w"
-        ) as out:
-            json.dump(description, out, ensure_ascii=False, indent=2)
-        os.replace(temporary, path)
+        content = json.dumps(description, ensure_ascii=False, indent=2)
+        durable_files.replace(self.description_path, content.encode())
 
 
 def _phone_applicant(person: people.Person, phone_number: str) -> enrolment.Applicant:

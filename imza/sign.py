@@ -6,9 +6,7 @@ A client like any other: it imports the card component and the HTTP client, noth
 import base64
 import dataclasses
 import json
-import os
 import pathlib
-import tempfile
 from typing import Any
 
 import click
@@ -17,7 +15,7 @@ from cryptography.hazmat.primitives import serialization
 from card_reader import pin as pins
 from card_reader import readers, signing_card
 from imza import api_client
-from pki import algorithms, errors, signature
+from pki import algorithms, durable_files, errors, signature
 from pki import credentials as client_credentials
 
 FORMATS = {"pades": "PAdES", "xades": "XAdES", "asice": "ASiC-E", "cades": "CAdES"}
@@ -329,10 +327,7 @@ def _finished(api: api_client.SigningApi, session: dict[str, Any]) -> dict[str, 
 
 
 def _write(target: pathlib.Path, content: bytes) -> None:
-    descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    with os.fdopen(descriptor, "wb") as out:
-        out.write(content)
-    os.replace(name, target)
+    durable_files.replace(target, content)
 
 
 def _say(sentence: str) -> None:

@@ -2,7 +2,6 @@
 
 import datetime
 import ipaddress
-import os
 import pathlib
 
 from cryptography import x509
@@ -11,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from imza import http_server
+from pki import durable_files
 
 VALIDITY = datetime.timedelta(days=365)
 
@@ -49,10 +49,10 @@ def make(folder: pathlib.Path, ca_pem: pathlib.Path, at: datetime.datetime) -> h
     files = http_server.TlsFiles(folder / "certificate.pem", folder / "key.pem")
     pem = serialization.Encoding.PEM
     files.certificate.write_bytes(certificate.public_bytes(pem))
-    with os.fdopen(os.open(files.key, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as out:
-        out.write(
-            key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-        )
+    durable_files.replace(
+        files.key,
+        key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()),
+    )
     ca_pem.write_bytes(ca.public_bytes(pem))
     return files
 

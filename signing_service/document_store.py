@@ -6,14 +6,12 @@ is either the old one or the new one, and what the database says exists does exi
 
 import contextlib
 import datetime
-import os
 import pathlib
 import re
 import shutil
-import tempfile
 from collections.abc import Iterator
 
-from pki import errors
+from pki import durable_files, errors
 
 _ID = re.compile(r"[0-9a-f]{32}")
 _NAME = re.compile(r"[a-z0-9.-]{1,40}")
@@ -56,17 +54,9 @@ class DocumentStore:
         """
         place = self.place(session_id, name)
         place.parent.mkdir(mode=0o700, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(prefix=".writing-", dir=place.parent)
-        os.close(handle)
-        path = pathlib.Path(temporary)
-        try:
+        with durable_files.replacing(place) as path:
             yield path
-            _force(path)
-            path.replace(place)
-            _force(place.parent)
-            _force(self._folder)
-        finally:
-            path.unlink(missing_ok=True)
+        durable_files.force(self._folder)
 
     def remove(self, session_id: str, name: str) -> None:
         """Remove one file if it is there."""
@@ -90,11 +80,3 @@ class DocumentStore:
         if not _ID.fullmatch(session_id) or not _NAME.fullmatch(name):
             raise errors.NotFoundError("no such session")
         return self._folder / session_id / name
-
-
-def _force(path: pathlib.Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -9,7 +9,6 @@ signatures leave only themselves out is refused, since a second signature would 
 import base64
 import datetime
 import json
-import os
 import pathlib
 import uuid
 from collections.abc import Callable, Sequence
@@ -20,7 +19,16 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from lxml import etree
 
-from pki import algorithms, clock, errors, signature, xml_algorithms, xml_signature, xml_trees
+from pki import (
+    algorithms,
+    clock,
+    durable_files,
+    errors,
+    signature,
+    xml_algorithms,
+    xml_signature,
+    xml_trees,
+)
 from signing_service import documents, parameters
 
 XADES = "http://uri.etsi.org/01903/v1.3.2#"
@@ -250,13 +258,8 @@ def _read(source: pathlib.Path) -> etree._ElementTree:
 
 
 def _write(tree: etree._ElementTree, target: pathlib.Path) -> None:
-    # Over a temporary file, so that a crash leaves the old document or the new one.
-    partial = target.with_name(target.name + ".part")
-    with partial.open("wb") as file:
+    with durable_files.replacing(target) as partial, partial.open("wb") as file:
         tree.write(file, xml_declaration=True, encoding="UTF-8")
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(target)
 
 
 def _check_tree(tree: etree._ElementTree) -> None:

@@ -7,12 +7,10 @@ as salted scrypt digests, so that neither stands anywhere in clear.
 
 import base64
 import binascii
-import contextlib
 import dataclasses
 import hashlib
 import hmac
 import json
-import os
 import pathlib
 import secrets
 from collections.abc import Mapping
@@ -22,7 +20,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from card_reader import piv
-from pki import errors
+from pki import durable_files, errors
 
 MAX_TRIES = 3
 """Wrong entries of a PIN or PUK before it is blocked."""
@@ -121,29 +119,12 @@ class CardFile:
     def store(self, state: CardState) -> None:
         """Write the state durably, then take it over; on failure the old state stays in force.
 
-        The new file is on the disk before it takes the old one's name, and the name is on the
-        disk before this returns: a power cut leaves the old card or the new one, whole.
+        A power cut leaves the old card or the new one, whole.
 
         Raises:
             OSError: The disk is full or gone.
         """
-        temporary = self.path.with_name(f".{self.path.name}.{secrets.token_hex(4)}")
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-        try:
-            with os.fdopen(os.open(temporary, flags, 0o600), "wb") as file:
-                file.write(json.dumps(_to_json(state), indent=1).encode())
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, self.path)
-        except OSError:
-            with contextlib.suppress(OSError):
-                temporary.unlink()
-            raise
-        folder = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        durable_files.replace(self.path, json.dumps(_to_json(state), indent=1).encode())
         self.state = state
 
 

@@ -3,12 +3,11 @@
 import dataclasses
 import enum
 import json
-import os
 import pathlib
 
 from mobile_id import results
 from mobile_id.simulation.pin import Pin
-from pki import errors
+from pki import durable_files, errors
 
 
 class Behaviour(enum.Enum):
@@ -81,10 +80,7 @@ def save_person(folder: pathlib.Path, person: SimulatedPerson) -> None:
             "device_secret": person.device_secret,
         }
     )
-    temporary = path.with_suffix(".new")
-    with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        file.write(content)
-    temporary.replace(path)
+    durable_files.replace(path, content.encode())
 
 
 def load_person(folder: pathlib.Path, phone_number: str) -> SimulatedPerson:

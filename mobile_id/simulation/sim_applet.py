@@ -24,7 +24,7 @@ from cryptography.x509.oid import NameOID
 
 from mobile_id import control_code, results
 from mobile_id.simulation.pin import Pin
-from pki import algorithms, errors, signature
+from pki import algorithms, durable_files, errors, signature
 
 PIN_TRIES = 3
 PUK_TRIES = 10
@@ -157,7 +157,7 @@ class SimApplet:
             puk=_verifier(puk, PUK_TRIES),
         )
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        _write_durably(path, _encode(state))
+        durable_files.replace(path, _encode(state))
         return cls(path)
 
     @property
@@ -295,7 +295,7 @@ class SimApplet:
 
     def _store(self, state: _State) -> None:
         try:
-            _write_durably(self._path, _encode(state))
+            durable_files.replace(self._path, _encode(state))
         except OSError as error:
             raise SimError("the SIM cannot keep its state") from error
 
@@ -394,19 +394,3 @@ def _object(value: object) -> dict[str, object]:
     if not isinstance(value, dict):
         raise TypeError("expected a JSON object")
     return value
-
-
-def _write_durably(path: pathlib.Path, content: bytes) -> None:
-    """Replace a file so that after a power cut it is the old one or the new one, never half."""
-    temporary = path.with_suffix(".new")
-    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with open(handle, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

@@ -7,7 +7,6 @@ and simulated people in the folder of its settings file.
 import contextlib
 import dataclasses
 import json
-import os
 import pathlib
 from collections.abc import Callable, Iterator, Mapping
 
@@ -15,7 +14,16 @@ from sqlalchemy import orm
 
 from mobile_id import addressee, results, subscribers
 from mobile_id.simulation import enrolment, personas, phones, sim_applet
-from pki import certificates, clock, database, errors, outbound, registration, settings
+from pki import (
+    certificates,
+    clock,
+    database,
+    durable_files,
+    errors,
+    outbound,
+    registration,
+    settings,
+)
 
 FILE_NAME = "station.toml"
 
@@ -75,8 +83,7 @@ def write_settings(folder: pathlib.Path, station: StationSettings) -> pathlib.Pa
         for field in dataclasses.fields(station)
     ]
     path = folder / FILE_NAME
-    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        file.write("\n".join(["[station]", *lines, ""]))
+    durable_files.replace(path, "\n".join(["[station]", *lines, ""]).encode())
     return path
 
 

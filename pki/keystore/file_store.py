@@ -4,7 +4,6 @@ While a store is open its keys lie in the memory of the process: this is a sandb
 installation's store, not a certified device.
 """
 
-import os
 import pathlib
 import re
 import secrets
@@ -19,7 +18,7 @@ from cryptography.hazmat.primitives import padding as block_padding
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, utils
 from cryptography.hazmat.primitives.kdf import pbkdf2
 
-from pki import algorithms, errors, signature
+from pki import algorithms, durable_files, errors, signature
 from pki.keystore import passphrase as passphrases
 from pki.keystore import store
 
@@ -139,7 +138,7 @@ class FileKeyStore:
         pem = _encrypt(key, self._secret(), self._kdf_rounds)
         with self._lock:
             try:
-                _write_new(path, pem)
+                durable_files.create(path, pem)
             except FileExistsError as error:
                 raise store.KeyExistsError(f"a key named {label!r} exists already") from error
             except OSError as error:
@@ -262,26 +261,3 @@ def _read_key(path: pathlib.Path, label: str, secret: bytes) -> algorithms.Priva
     if not isinstance(key, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey):
         raise KeyFileError(f"the key file {path} holds a key of an unexpected kind")
     return key
-
-
-def _write_new(path: pathlib.Path, content: bytes) -> None:
-    """Write a file that is there completely or not at all, and never replaces another.
-
-    Raises:
-        FileExistsError: The name is taken.
-    """
-    partial = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with open(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.link(partial, path)
-    finally:
-        partial.unlink()
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

@@ -1,5 +1,6 @@
 import pathlib
 import re
+import resource
 import shutil
 import stat
 
@@ -162,10 +163,13 @@ def test_a_sim_that_cannot_keep_a_try_gives_no_answer(tmp_path: pathlib.Path) ->
     applet.display(prompt())
     applet.confirm()
     # The disk refuses the new state.
-    (tmp_path / "sim.new").mkdir()
-    with pytest.raises(sim_applet.SimError):
-        applet.sign(PIN2)
-    (tmp_path / "sim.new").rmdir()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
+    try:
+        with pytest.raises(sim_applet.SimError):
+            applet.sign(PIN2)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert len(applet.sign(PIN2).value) == 64
 
 
