@@ -38,6 +38,9 @@ MAX_CANONICAL_BYTES = 4 * xml_trees.MAX_BYTES
 MAX_TRANSFORMS = 8
 """Per reference."""
 
+_XADES = "http://uri.etsi.org/01903"
+_TYPED = {DS + "Object": "Object", DS + "Manifest": "Manifest"}
+"""What references of these types name, inside the signature that holds them."""
 _POINTER = re.compile(r"#xpointer\(id\((['\"])([^'\"]+)\1\)\)")
 
 
@@ -45,6 +48,12 @@ class ReferenceDigestError(xml_trees.XMLSignatureError):
     """What a reference names is not what was signed."""
 
     code = "xml-reference-digest"
+
+
+class ReferenceTypeError(xml_trees.ReferenceNotFoundError):
+    """A reference says what it is to, and that is not there: another element was put in place."""
+
+    code = "xml-reference-type"
 
 
 class XMLSignatureValueError(xml_trees.XMLSignatureError):
@@ -64,6 +73,7 @@ class SignedReference:
         element: The node it names; None for a file handed in beside the document.
         whole_document: It names the document from its root.
         without_all_signatures: Every signature in it was left out, and not only its own.
+        text_only: What was hashed is the text in it, decoded: none of its names and attributes.
         octets: Exactly the bytes that were hashed.
         digest_algorithm: A name hashlib knows.
     """
@@ -74,6 +84,7 @@ class SignedReference:
     element: etree._Element | None
     whole_document: bool
     without_all_signatures: bool
+    text_only: bool
     octets: bytes
     digest_algorithm: str
 
@@ -230,6 +241,8 @@ class _Resolver:
     def check(self, reference: etree._Element) -> SignedReference:
         uri = reference.get("URI")
         node, octets, keep_comments = self._dereference(uri)
+        if isinstance(node, etree._Element):
+            _check_type(self._signature, reference.get("Type") or "", node)
         state = _State(self._signature, node, octets, keep_comments)
         for transform in _transforms_of(reference):
             state.apply(transform)
@@ -251,6 +264,7 @@ class _Resolver:
             element=self._root if node is self._tree else node,  # type: ignore[arg-type]
             whole_document=node is self._tree or node is self._root,
             without_all_signatures=state.without_all_signatures,
+            text_only=state.text_only,
             octets=hashed,
             digest_algorithm=digest_algorithm,
         )
@@ -307,6 +321,7 @@ class _State:
         self._keep_comments = keep_comments
         self._left_out: list[etree._Element] = []
         self.without_all_signatures = False
+        self.text_only = False
 
     def apply(self, transform: etree._Element) -> None:
         algorithm = xml_trees.algorithm_of(transform)
@@ -348,6 +363,7 @@ class _State:
         # XMLDSig 6.6.2: of a node set, the text of all its text nodes.
         text = self._octets
         if text is None:
+            self.text_only = True
             element = xml_trees.without(self._element(), self._left_out)
             if not isinstance(element, etree._Element):
                 raise xml_trees.XMLSignatureError("expected an element to decode")
@@ -378,6 +394,28 @@ class _State:
         if self._node is None:
             raise xml_trees.XMLSignatureError("a transform needs a node and has bytes")
         return self._node
+
+
+def _check_type(signature: etree._Element, type_uri: str, node: etree._Element) -> None:
+    """Check that a reference to a part of this signature leads there (EN 319 132-1 4.4).
+
+    XMLDSig 4.4.3.1 leaves the type unchecked. But whoever moves a signed object out of its
+    signature, to show another one in its place, leaves a type behind that no longer fits.
+    """
+    local = _TYPED.get(type_uri)
+    if local is None and type_uri.startswith(_XADES) and type_uri.endswith("#SignedProperties"):
+        local = "SignedProperties"
+    if local is None:
+        return
+    holder = (
+        node.getparent()
+        if local == "Object"
+        else next((one for one in node.iterancestors(name("Signature"))), None)
+    )
+    if etree.QName(node).localname != local or holder is not signature:
+        raise ReferenceTypeError(
+            f"a reference to the {local} of its own signature leads to another element"
+        )
 
 
 def _leaves_signatures_out(transform: etree._Element, algorithm: str) -> bool:

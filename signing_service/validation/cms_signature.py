@@ -12,6 +12,7 @@ from typing import Any
 
 from asn1crypto import cms as asn1_cms
 from asn1crypto import core as asn1_core
+from asn1crypto import parser as asn1_parser
 from asn1crypto import tsp as asn1_tsp
 from asn1crypto import x509 as asn1_x509
 from cryptography import exceptions, x509
@@ -121,6 +122,7 @@ class Message:
             absent = isinstance(content, asn1_core.Void)
             self.content: bytes | None = None if absent else bytes(content.contents)
             self.digest_algorithm: str = self._signer["digest_algorithm"]["algorithm"].native
+            self._has_attributes = not isinstance(self._signer["signed_attrs"], asn1_core.Void)
             self._attributes = _by_type(self._signer["signed_attrs"])
             self._unsigned = _by_type(self._signer["unsigned_attrs"])
             self.certificates_der = tuple(
@@ -185,19 +187,22 @@ class Message:
     def binding(self, certificate: x509.Certificate) -> CertificateBinding:
         """Compare the signing-certificate attribute with the certificate."""
         der = certificates.to_der(certificate)
+        names = ("signing_certificate_v2", "signing_certificate")
+        present = [name for name in names if name in self._attributes]
         try:
-            for name in ("signing_certificate_v2", "signing_certificate"):
-                if name not in self._attributes:
-                    continue
-                first = self._attributes[name][0]["certs"][0]
+            for name in present:
+                # RFC 5035 3: one attribute with one value; a second one would name another signer.
+                (value,) = self._attributes[name]
+                first = value["certs"][0]
                 algorithm = (
                     first["hash_algorithm"]["algorithm"].native if name.endswith("v2") else "sha1"
                 )
                 digest = hashlib.new(algorithm, der, usedforsecurity=False).digest()
-                return CertificateBinding(True, first["cert_hash"].native == digest)
+                if first["cert_hash"].native != digest:
+                    return CertificateBinding(True, False)
         except ASN1_FAULTS:
             return CertificateBinding(True, False)
-        return CertificateBinding(False, False)
+        return CertificateBinding(bool(present), bool(present))
 
     def check(
         self, certificate: x509.Certificate, content_digest: Callable[[str], bytes]
@@ -219,12 +224,17 @@ class Message:
         try:
             scheme, hash_name, parameters = self._scheme()
             digest = content_digest(self.digest_algorithm)
-            if self._attributes:
+            if self._has_attributes:
                 self._check_attributes(digest)
                 # RFC 5652 5.4: the attributes are hashed as a SET, whatever tag they travel with.
                 signed = b"\x31" + self._signer["signed_attrs"].dump()[1:]
                 prehashed = hashlib.new(hash_name, signed, usedforsecurity=False).digest()
             else:
+                if self.content_type != "data":
+                    # RFC 5652 5.3: otherwise attributes of one signature pass as another's content.
+                    raise CMSFormatError(
+                        "expected signed attributes: the content is not plain data"
+                    )
                 signed = None
                 prehashed = (
                     digest if hash_name == self.digest_algorithm else content_digest(hash_name)
@@ -239,7 +249,8 @@ class Message:
             _verify_ed25519(key, value, signed)
         else:
             _verify(key, scheme, hash_name, parameters, value, prehashed)
-        return frozenset({self.digest_algorithm, hash_name})
+        mask = () if parameters is None else (_mask_hash(parameters),)
+        return frozenset({self.digest_algorithm, hash_name, *mask})
 
     def _check_attributes(self, digest: bytes) -> None:
         # RFC 5652 11: exactly one of each, with one value.
@@ -251,6 +262,14 @@ class Message:
             raise CMSFormatError("expected one message-digest attribute")
         if self._attributes["message_digest"][0].native != digest:
             raise DigestMismatchError("the document is not what was signed: its digest differs")
+        for protected in self._attributes.get("cms_algorithm_protection", ()):
+            # RFC 6211 2: the algorithms are themselves signed, against substitution.
+            if (
+                protected["digest_algorithm"]["algorithm"].native != self.digest_algorithm
+                or protected["signature_algorithm"]["algorithm"].dotted
+                != self._signer["signature_algorithm"]["algorithm"].dotted
+            ):
+                raise CMSFormatError("the algorithms are not those that were signed")
 
     def _scheme(self) -> tuple[str, str, Any]:
         """Scheme, hash and parameters of the signature algorithm."""
@@ -323,6 +342,15 @@ class Token:
         return used | {self.hash_name}
 
 
+def has_other_bytes_behind(data: bytes) -> bool:
+    """Whether something but padding with zeros follows the CMS signature."""
+    try:
+        size = asn1_parser.peek(data)
+    except ASN1_FAULTS:
+        return False
+    return any(data[size:])
+
+
 def read_token(data: bytes) -> Token:
     """Read a time-stamp token; raises `CMSFormatError`."""
     message = Message(data)
@@ -354,9 +382,8 @@ def _verify(
             der = algorithms.ecdsa_raw_to_der(value) if scheme == "plain_ecdsa" else value
             key.verify(der, prehashed, ec.ECDSA(hasher))
         elif isinstance(key, rsa.RSAPublicKey) and scheme == "rsassa_pss":
-            mgf_hash = parameters["mask_gen_algorithm"]["parameters"]["algorithm"].native
             salt = parameters["salt_length"].native
-            mask = padding.MGF1(_HASHERS[mgf_hash]())
+            mask = padding.MGF1(_HASHERS[_mask_hash(parameters)]())
             key.verify(value, prehashed, padding.PSS(mask, salt), hasher)
         elif isinstance(key, rsa.RSAPublicKey) and scheme == "rsassa_pkcs1v15":
             key.verify(value, prehashed, padding.PKCS1v15(), hasher)
@@ -370,6 +397,11 @@ def _verify(
         raise ValueMismatchError("the signature value does not verify") from error
     except ASN1_FAULTS as error:
         raise UnsupportedCMSError(f"the scheme {scheme} cannot be verified here") from error
+
+
+def _mask_hash(parameters: Any) -> str:
+    """The hash of RSASSA-PSS's mask function."""
+    return str(parameters["mask_gen_algorithm"]["parameters"]["algorithm"].native)
 
 
 def _verify_ed25519(key: ed25519.Ed25519PublicKey, value: bytes, signed: bytes) -> None:

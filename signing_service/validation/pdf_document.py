@@ -17,12 +17,10 @@ from typing import Any, BinaryIO
 
 from pyhanko.pdf_utils import generic
 from pyhanko.pdf_utils.reader import PdfFileReader
-from pyhanko.sign import diff_analysis, fields
-from pyhanko.sign.validation import pdf_embedded
-from pyhanko.sign.validation.status import SignatureCoverageLevel
+from pyhanko.sign import fields
 
 from pki import errors
-from signing_service.validation import cms_signature, evidence, findings, report
+from signing_service.validation import cms_signature, evidence, findings, pdf_changes, report
 
 MAX_SIGNATURES = 100
 """Signatures in one PDF; each is hashed and compared with what came later."""
@@ -53,10 +51,8 @@ class _Entry:
     contents: bytes
     ranges: tuple[int, ...]
     range_problem: str | None
-    changes: report.Changes
-    covers_revision: bool
+    later: pdf_changes.Later
     after_evidence: bool
-    change_note: str | None
 
 
 def read(path: pathlib.Path, name: str) -> findings.FoundDocument:
@@ -118,7 +114,6 @@ def _read_entry(file: BinaryIO, reader: PdfFileReader, name: str, value: Any, fi
     contents = bytes(getattr(raw, "original_bytes", b""))
     ranges = tuple(int(one) for one in value["/ByteRange"]) if "/ByteRange" in value else ()
     problem = _range_problem(file, ranges, contents)
-    changes, covers, note = _judge_changes(reader, name, field)
     return _Entry(
         # pyHanko's strings remember where they come from: a plain one does not.
         name=str.__str__(name),
@@ -129,10 +124,8 @@ def _read_entry(file: BinaryIO, reader: PdfFileReader, name: str, value: Any, fi
         contents=contents,
         ranges=ranges,
         range_problem=problem,
-        changes=changes,
-        covers_revision=covers,
+        later=pdf_changes.judge(file, reader, name, field),
         after_evidence=is_time_stamp and _has_security_store_before(reader, field),
-        change_note=note,
     )
 
 
@@ -157,32 +150,6 @@ def _range_problem(file: BinaryIO, ranges: Sequence[int], contents: bytes) -> st
     if len(digits) % 2 or bytes.fromhex(digits.decode()) != contents:
         return "the gap in the byte range holds another signature than the one named"
     return None
-
-
-def _judge_changes(
-    reader: PdfFileReader, name: str, field: Any
-) -> tuple[report.Changes, bool, str | None]:
-    """Compare the signed revision with the newest; what cannot be compared is undefined."""
-    try:
-        embedded = pdf_embedded.EmbeddedPdfSignature(reader, field.get_object(), name)
-        embedded.coverage = embedded.evaluate_signature_coverage()  # type: ignore[assignment]
-        if embedded.coverage is SignatureCoverageLevel.ENTIRE_FILE:
-            return report.Changes.NONE, True, None
-        covers = embedded.coverage is SignatureCoverageLevel.ENTIRE_REVISION
-        result = embedded.evaluate_modifications(diff_analysis.DEFAULT_DIFF_POLICY)
-        if not isinstance(result, diff_analysis.DiffResult):
-            return report.Changes.UNDEFINED, covers, str(result)[:300]
-        level = result.modification_level
-        allowed = embedded.docmdp_level
-        if level is diff_analysis.ModificationLevel.NONE:
-            return report.Changes.NONE, covers, None
-        if level.value > diff_analysis.ModificationLevel.FORM_FILLING.value or (
-            allowed is not None and level.value > allowed.value
-        ):
-            return report.Changes.UNDEFINED, covers, "the signer did not permit the change"
-        return report.Changes.PERMITTED, covers, None
-    except Exception as error:  # noqa: BLE001 - the boundary to pyHanko, see above
-        return report.Changes.UNDEFINED, False, f"could not be compared ({type(error).__name__})"
 
 
 def _has_security_store_before(reader: PdfFileReader, field: Any) -> bool:
@@ -239,7 +206,7 @@ def _time_stamp(file: BinaryIO, entry: _Entry) -> findings.FoundTimeStamp:
     problem = None
     if entry.range_problem is not None:
         problem = report.Finding("byte-range", entry.range_problem)
-    elif not entry.covers_revision:
+    elif not entry.later.covers_revision:
         problem = report.Finding("byte-range", "it does not cover a whole revision")
     # Hashed while the file is open; a token names one hash, and few are in use.
     digests: dict[str, bytes] = {}
@@ -263,12 +230,13 @@ def _signature(
     known: evidence.Evidence,
     document_name: str,
 ) -> findings.FoundSignature:
+    later = entry.later
     scope = report.ScopeKind.FULL
-    if not entry.covers_revision or entry.changes is report.Changes.UNDEFINED:
+    if not later.covers_revision or later.changes is report.Changes.UNDEFINED or later.filled_in:
         scope = report.ScopeKind.PARTIAL
     notes = []
-    if entry.change_note is not None:
-        notes.append(report.Finding("changed-after-signing", entry.change_note))
+    if later.note is not None:
+        notes.append(report.Finding("changed-after-signing", later.note))
     base = findings.FoundSignature(
         identifier=entry.name,
         format="PAdES",
@@ -282,8 +250,9 @@ def _signature(
         time_stamps=(),
         scope_kind=scope,
         scope_names=(document_name,),
-        changes=entry.changes,
+        changes=later.changes,
         ends_at=_end(entry),
+        warnings=_warnings(entry),
         info=tuple(notes),
     )
     try:
@@ -307,6 +276,27 @@ def _signature(
         time_stamps=_own_time_stamps(file, entry, message),
     )
     return _check(file, entry, message, found)
+
+
+def _warnings(entry: _Entry) -> tuple[report.Finding, ...]:
+    """What does not break the signature, and a person should know."""
+    found = []
+    if entry.later.filled_in:
+        found.append(
+            report.Finding(
+                "filled-in-after-signing",
+                f"{len(entry.later.filled_in)} form field(s) were filled in after this signature,"
+                " which does not cover their values",
+            )
+        )
+    if cms_signature.has_other_bytes_behind(entry.contents):
+        found.append(
+            report.Finding(
+                "bytes-behind-signature",
+                "the place for the signature holds other bytes behind it, which nothing covers",
+            )
+        )
+    return tuple(found)
 
 
 def _check(
@@ -338,6 +328,10 @@ def _check(
     if failure is None and message.content is not None and entry.subfilter != "/adbe.pkcs7.sha1":
         # ISO 32000-1 12.8.3.3.1: no data is encapsulated; two contents would be two documents.
         problem = report.Finding("encapsulated-content", "the CMS holds a content of its own")
+        intact, failure = False, (report.SubIndication.FORMAT_FAILURE, problem)
+    if failure is None and message.content_type != "data":
+        # EN 319 142-1 6.3: other content types have signers who did not see a document.
+        problem = report.Finding("content-type", "the CMS is not a signature over plain data")
         intact, failure = False, (report.SubIndication.FORMAT_FAILURE, problem)
     if failure is None and entry.subfilter not in _SUBFILTERS:
         problem = report.Finding("subfilter", f"the kind {entry.subfilter[:100]!r} is not known")

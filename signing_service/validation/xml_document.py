@@ -36,11 +36,12 @@ _KEY_VALUE_CURVES: dict[str, type[ec.EllipticCurve]] = {
 
 @dataclasses.dataclass(frozen=True)
 class _Signed:
-    """What was verified of one signature."""
+    """What was verified of one signature; `listed` is what its manifests sign."""
 
     references: tuple[xml_signature.SignedReference, ...]
     properties: etree._Element | None
     method: xml_algorithms.SignatureMethod
+    listed: tuple[xml_signature.SignedReference, ...]
 
 
 def read(path: pathlib.Path, name: str, detached: Mapping[str, bytes]) -> findings.FoundDocument:
@@ -121,11 +122,15 @@ def _signature(
         base,
         intact=intact,
         digest_algorithms=frozenset(
-            {signed.method.digest_algorithm, *(one.digest_algorithm for one in signed.references)}
+            {
+                signed.method.digest_algorithm,
+                *(one.digest_algorithm for one in (*signed.references, *signed.listed)),
+            }
         ),
         scope_kind=kind,
         scope_names=names,
         time_stamps=stamps,
+        warnings=_warnings(kind, names),
     )
     if qualifying is not None and signed.properties is None:
         problem = report.Finding(
@@ -143,16 +148,20 @@ def _signature(
 def _check(element: etree._Element, key: object, detached: Mapping[str, bytes]) -> _Signed | None:
     """Verify value and references; None where there is no key to verify with."""
     references = xml_signature.check_references(element, detached=detached)
+    listed: list[xml_signature.SignedReference] = []
     for one in references:
         if one.element is not None and one.element.tag == _DS("Manifest"):
             # XMLDSig 5.1: what a manifest lists is signed through it.
-            listed = one.element.findall(_DS("Reference"))
-            xml_signature.check_reference_list(element, listed, detached=detached)
+            entries = one.element.findall(_DS("Reference"))
+            if not 1 <= len(entries) <= xml_signature.MAX_REFERENCES:
+                raise xml_trees.XMLSignatureError("expected references in a Manifest")
+            listed += xml_signature.check_reference_list(element, entries, detached=detached)
     if key is None:
         return None
     method = xml_signature.check_value(element, key)
     _check_counter_signature(element, references)
-    return _Signed(references, _signed_properties(element, references), method)
+    properties = _signed_properties(element, references)
+    return _Signed(references, properties, method, tuple(listed))
 
 
 def _check_counter_signature(
@@ -286,37 +295,107 @@ def _scope(
     element: etree._Element, signed: _Signed, name: str
 ) -> tuple[report.ScopeKind, tuple[str, ...]]:
     """How much of the document a signature covers."""
-    root = element.getroottree().getroot()
-    content = [one for one in signed.references if one.element is not signed.properties]
+    tree = element.getroottree()
+    root = tree.getroot()
+    content = [
+        one
+        for one in (*signed.references, *signed.listed)
+        if one.element is not signed.properties and not _is_own_machinery(element, one.element)
+    ]
     if not content:
         return report.ScopeKind.NONE, ()
     names = tuple(
         name if one.whole_document else (one.uri or "detached document") for one in content
     )
-    if any(one.whole_document for one in content):
-        return report.ScopeKind.FULL, names
-    covered = [one.element for one in content if one.element is not None]
+    covered = [one.element for one in content if _covers_its_element(one)]
     if root is element:
         # Enveloping: every object but the one with the properties; detached files add to that.
+        whole = _objects_are_covered(element, covered)
+    elif any(one is root for one in covered):
+        whole = _objects_are_covered(element, covered) and (
+            any(one.uri in ("", "#xpointer(/)") for one in content)
+            or not _has_outer_instructions(root)
+        )
+    else:
         shown = [
-            holder
-            for holder in element.findall(_DS("Object"))
-            if xades_properties.qualifying_properties(element) not in list(holder)
+            child for child in root.iterchildren(etree.Element) if child.tag != _DS("Signature")
         ]
-        whole = all(_is_within(holder, covered) for holder in shown)
-        return (report.ScopeKind.FULL if whole else report.ScopeKind.PARTIAL), names
-    signatures = _DS("Signature")
-    shown = [child for child in root.iterchildren(etree.Element) if child.tag != signatures]
-    whole = bool(shown) and all(_is_within(child, covered) for child in shown)
+        whole = (
+            (bool(shown) or any(one.element is None for one in content))
+            and all(_is_within(child, covered) for child in shown)
+            and not _shows_something_itself(root)
+            and not _has_outer_instructions(root)
+            and _objects_are_covered(element, covered)
+        )
     return (report.ScopeKind.FULL if whole else report.ScopeKind.PARTIAL), names
 
 
-def _is_within(holder: etree._Element, covered: Sequence[etree._Element]) -> bool:
-    children = list(holder.iterchildren(etree.Element))
+def _warnings(kind: report.ScopeKind, names: Sequence[str]) -> tuple[report.Finding, ...]:
+    if kind is not report.ScopeKind.PARTIAL:
+        return ()
     return (
-        any(one is holder for one in covered)
-        or any(one in holder.iterancestors() for one in covered)
-        or (bool(children) and all(any(one is child for one in covered) for child in children))
+        report.Finding(
+            "partial-scope",
+            "the document shows more than this signature covers: only what `scope` names is signed",
+        ),
+    )
+
+
+def _is_own_machinery(element: etree._Element, signed: etree._Element | None) -> bool:
+    """Whether what is signed is a part of the signature that shows nobody anything: its KeyInfo."""
+    if signed is None or element not in signed.iterancestors():
+        return False
+    return not any(one.tag == _DS("Object") for one in (signed, *signed.iterancestors()))
+
+
+def _covers_its_element(one: xml_signature.SignedReference) -> bool:
+    """Whether the element is signed with its names and attributes, or has nothing but text."""
+    if one.element is None:
+        return False
+    if not one.text_only:
+        return True
+    return one.element.tag == _DS("Object") and not len(one.element)
+
+
+def _objects_are_covered(element: etree._Element, covered: Sequence[etree._Element | None]) -> bool:
+    """Whether every object of a signature is signed; the one with the properties has its own rule.
+
+    Whoever holds the document can add an object without breaking anything.
+    """
+    qualifying = xades_properties.qualifying_properties(element)
+    return all(
+        _is_within(holder, covered)
+        for holder in element.findall(_DS("Object"))
+        if qualifying is None or list(holder.iterchildren(etree.Element)) != [qualifying]
+    )
+
+
+def _shows_something_itself(root: etree._Element) -> bool:
+    """Whether an element has attributes or text of its own beside its children."""
+    texts = [root.text, *(child.tail for child in root)]
+    named = bool(root.attrib) and root.tag != _DS("Object")
+    return named or any(text and text.strip() for text in texts)
+
+
+def _has_outer_instructions(root: etree._Element) -> bool:
+    """Whether a processing instruction, such as a style sheet's, stands outside the root."""
+    return any(
+        isinstance(one, etree._ProcessingInstruction)
+        for preceding in (True, False)
+        for one in root.itersiblings(preceding=preceding)
+    )
+
+
+def _is_within(holder: etree._Element, covered: Sequence[etree._Element | None]) -> bool:
+    children = list(holder.iterchildren(etree.Element))
+    if any(one is holder for one in covered):
+        return True
+    if any(above is one for above in holder.iterancestors() for one in covered):
+        return True
+    return (
+        bool(children)
+        and not _shows_something_itself(holder)
+        and all(any(one is child for one in covered) for child in children)
     )
 
 
