@@ -9,7 +9,7 @@ certifies time-stamping units; it has a CRL and no responder.
 import dataclasses
 import datetime
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from cryptography import x509
 from sqlalchemy import orm
@@ -26,6 +26,9 @@ INFRASTRUCTURE = "infrastructure"
 ISSUING = tuple(one.value for one in registration.Category)
 TIME_STAMPING_UNIT = "tsu-1"
 
+ROOT_CRL_NOTICE = datetime.timedelta(days=30)
+"""Time enough to gather witnesses before an offline root's CRL ends."""
+
 _TITLES: Mapping[str, str] = {
     ROOT: "Root CA",
     "citizen": "Citizen CA",
@@ -41,6 +44,12 @@ class NotInitialisedError(errors.StateError):
     code = "ca-not-initialised"
 
 
+class RootOfflineError(errors.StateError):
+    """The root's key is not in the key store: it is used in key ceremonies alone."""
+
+    code = "root-offline"
+
+
 class AuthorityChangedError(errors.TamperedError):
     """A key does not belong to the certificate that the registry has for it."""
 
@@ -49,7 +58,7 @@ class AuthorityChangedError(errors.TamperedError):
 
 @dataclasses.dataclass(frozen=True)
 class Hierarchy:
-    """All authorities by name, ready to sign."""
+    """The authorities whose keys are here, by name and ready to sign: all, or all but the root."""
 
     authorities: Mapping[str, authority.CertificationAuthority]
     settings: ca_settings.Settings
@@ -59,7 +68,9 @@ class Hierarchy:
         return self.authorities[category.value]
 
     def named(self, name: str) -> authority.CertificationAuthority:
-        """The authority of that name, or `CRLNotFoundError`."""
+        """The authority of that name, or `CRLNotFoundError`; `RootOfflineError` for such a root."""
+        if name == ROOT and name not in self.authorities:
+            raise RootOfflineError("the root's key is offline: play a key ceremony with this step")
         try:
             return self.authorities[name]
         except KeyError as error:
@@ -98,7 +109,7 @@ def initialise(
         AuthorityChangedError: The key store is not the one the registry was made with.
     """
     issuance.reconcile(sessions, at)
-    _Initialisation(sessions, keys, settings, at, actor).run()
+    Foundation(sessions, keys, settings, at, actor).run()
     hierarchy = load(sessions, keys, settings)
     renew_responders(sessions, keys, hierarchy, at, actor=actor)
     publish_first_crls(sessions, hierarchy, at, actor=actor)
@@ -108,23 +119,39 @@ def initialise(
 def load(
     sessions: orm.sessionmaker[orm.Session], keys: store.KeyStore, settings: ca_settings.Settings
 ) -> Hierarchy:
-    """Open the authorities that `initialise` made.
+    """Open the authorities that `initialise` or a key ceremony made.
+
+    The root's key may be missing: nothing that is served needs it.
 
     Raises:
-        NotInitialisedError: There are none.
+        NotInitialisedError: Not all are there.
         AuthorityChangedError: A key is not that of its certificate.
-        KeyNotFoundError: A key is missing.
+        KeyNotFoundError: Another key is missing.
     """
     with sessions() as session:
-        records = {one.name: one for one in registry.issuers(session)}
-    if missing := sorted(set(_TITLES) - set(records)):
+        known = {one.name for one in registry.issuers(session)}
+    if missing := sorted(set(_TITLES) - known):
         raise NotInitialisedError(f"the authority {missing[0]!r} is missing: run `imza ca init`")
-    root = records[ROOT].certificate
+    return load_present(sessions, keys, settings)
+
+
+def load_present(
+    sessions: orm.sessionmaker[orm.Session], keys: store.KeyStore, settings: ca_settings.Settings
+) -> Hierarchy:
+    """Open the authorities that are there, as a key ceremony does; raises as `load` does."""
+    with sessions() as session:
+        records = {one.name: one for one in registry.issuers(session)}
     authorities = {}
     for name, record in records.items():
-        handle = keys.open_key(record.key_label)
-        _check_key(handle, record.certificate, name)
+        root = records[ROOT].certificate
         certificates.check_issued_by(record.certificate, records[record.issuer_name].certificate)
+        try:
+            handle = keys.open_key(record.key_label)
+        except store.KeyNotFoundError:
+            if name != ROOT:
+                raise
+            continue
+        _check_key(handle, record.certificate, name)
         issuer = authority.Issuer(
             name, record.certificate.subject, handle, record.certificate.not_valid_after_utc
         )
@@ -155,15 +182,16 @@ def renew_responders(
     hierarchy: Hierarchy,
     at: datetime.datetime,
     *,
+    names: Sequence[str] = ISSUING,
     actor: str = issuance.SYSTEM,
 ) -> tuple[registry.CertificateRecord, ...]:
-    """Certify each issuing CA's responder anew where its certificate nears its end.
+    """Certify the issuing CAs' responders anew where their certificates near their ends.
 
     The old certificate stays valid beside the new one, so that every answer verifies while the
     responders change over.
     """
     renewed = []
-    for name in ISSUING:
+    for name in names:
         label = responder_label(name)
         with sessions() as session:
             present = registry.current_certificate(
@@ -171,7 +199,7 @@ def renew_responders(
             )
         if present is not None and present.not_after - at > hierarchy.settings.responder_renewal:
             continue
-        handle = _open_or_generate(sessions, keys, label, algorithms.KeyKind.P256, at, actor=actor)
+        handle = open_or_generate(sessions, keys, label, algorithms.KeyKind.P256, at, actor=actor)
         issuing = hierarchy.authorities[name]
         draft = drafts.draft_certificate(
             profiles.OCSP_RESPONDER,
@@ -210,14 +238,28 @@ def publish_due_crls(
     *,
     actor: str = issuance.SYSTEM,
 ) -> tuple[crl.PublishedCRL, ...]:
-    """Publish every CRL that is due; the worker's regular duty."""
+    """Publish every CRL that is due; the worker's regular duty.
+
+    The CRL of a root that is offline cannot be published here: its coming end is told in time for
+    a key ceremony.
+    """
+    if ROOT not in hierarchy.authorities:
+        _warn_of_root_crl(sessions, at)
     pairs = [(one, hierarchy.crl_validity(name)) for name, one in hierarchy.authorities.items()]
     return crl.publish_due(sessions, pairs, hierarchy.settings.crl_refresh, at, actor=actor)
 
 
+def _warn_of_root_crl(sessions: orm.sessionmaker[orm.Session], at: datetime.datetime) -> None:
+    with sessions() as session:
+        last = crl.find_newest(session, ROOT)
+    if last is None or last.next_update - at <= ROOT_CRL_NOTICE:
+        ends = "never-published" if last is None else last.next_update.isoformat()
+        log.warning("root_crl_due next_update=%s", ends)
+
+
 @dataclasses.dataclass(frozen=True)
-class _Initialisation:
-    """The steps of `initialise`, each of which does nothing where its result is there."""
+class Foundation:
+    """The steps of making a hierarchy, each of which does nothing where its result is there."""
 
     sessions: orm.sessionmaker[orm.Session]
     keys: store.KeyStore
@@ -226,12 +268,21 @@ class _Initialisation:
     actor: str
 
     def run(self) -> None:
-        root = self._root()
-        for name in (*ISSUING, INFRASTRUCTURE):
-            self._authority(name, root)
-        self._time_stamping_unit()
+        """Take every step. A hierarchy that is complete needs no root key for the rest."""
+        with self.sessions() as session:
+            known = {one.name for one in registry.issuers(session)}
+        if set(_TITLES) - known:
+            root = self.certify_root()
+            for name in (*ISSUING, INFRASTRUCTURE):
+                self.certify_authority(name, root)
+        self.certify_time_stamping_unit()
 
-    def _root(self) -> authority.Issuer:
+    def certify_root(self) -> authority.Issuer:
+        """Make the root, or return it; a root whose key is elsewhere is never made again."""
+        with self.sessions() as session:
+            known = ROOT in {one.name for one in registry.issuers(session)}
+        if known and key_label(ROOT) not in self.keys.labels():
+            raise RootOfflineError("the root's key is offline: play a key ceremony")
         handle = self._key(key_label(ROOT), algorithms.KeyKind.P384)
         subject = subjects.service_name(_TITLES[ROOT], self.settings)
         # The root signs itself: it ends when its own profile says so.
@@ -240,14 +291,17 @@ class _Initialisation:
         certificate = self._certificate(profiles.ROOT, issuer, subject, handle, ROOT)
         return dataclasses.replace(issuer, not_after=certificate.not_after)
 
-    def _authority(self, name: str, root: authority.Issuer) -> None:
+    def certify_authority(self, name: str, root: authority.Issuer) -> None:
+        """Make an issuing CA or the infrastructure CA."""
         handle = self._key(key_label(name), algorithms.KeyKind.P384)
         subject = subjects.service_name(_TITLES[name], self.settings)
         self._certificate(profiles.AUTHORITY, root, subject, handle, name)
 
-    def _time_stamping_unit(self) -> None:
+    def certify_time_stamping_unit(self) -> None:
+        """Certify the time-stamping unit by the infrastructure CA."""
         handle = self._key(TIME_STAMPING_UNIT, algorithms.KeyKind.P384)
-        issuer = load(self.sessions, self.keys, self.settings).authorities[INFRASTRUCTURE].issuer
+        present = load_present(self.sessions, self.keys, self.settings)
+        issuer = present.named(INFRASTRUCTURE).issuer
         draft = drafts.draft_certificate(
             profiles.TIME_STAMPING_UNIT,
             issuer,
@@ -298,10 +352,10 @@ class _Initialisation:
         return record
 
     def _key(self, label: str, kind: algorithms.KeyKind) -> store.KeyHandle:
-        return _open_or_generate(self.sessions, self.keys, label, kind, self.at, actor=self.actor)
+        return open_or_generate(self.sessions, self.keys, label, kind, self.at, actor=self.actor)
 
 
-def _open_or_generate(
+def open_or_generate(
     sessions: orm.sessionmaker[orm.Session],
     keys: store.KeyStore,
     label: str,
@@ -310,6 +364,7 @@ def _open_or_generate(
     *,
     actor: str,
 ) -> store.KeyHandle:
+    """Open the key of a label, or make it and record that in the audit log."""
     try:
         return keys.open_key(label)
     except store.KeyNotFoundError:
