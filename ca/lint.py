@@ -309,7 +309,11 @@ def qualified_others(twin: Twin) -> Iterator[str]:
 
 def subject_country(twin: Twin) -> Iterator[str]:
     """EN 319 412-2 4.2.4: a country by its two capitals, and one whose rules are known."""
-    if twin.facts.country not in person_codes.countries():
+    if twin.profile.subject is profiles.SubjectKind.FOREIGN_AUTHORITY:
+        # Another country's authority, of whatever country but ours.
+        if not twin.facts.country or twin.facts.country == twin.settings.country:
+            yield "expected the capitals of another country"
+    elif twin.facts.country not in person_codes.countries():
         yield "expected the capitals of a country that is served"
 
 
@@ -318,6 +322,11 @@ def subject_attributes(twin: Twin) -> Iterator[str]:
     found = [one.oid.dotted_string for one in twin.certificate.subject]
     if len(found) != len(set(found)) or len(twin.certificate.subject.rdns) != len(found):
         yield "expected each attribute once and by itself"
+    if twin.profile.subject is profiles.SubjectKind.FOREIGN_AUTHORITY:
+        # The name is theirs to the letter; RFC 5280 4.1.2.6 asks for no more than that it be one.
+        if not {oids.ORGANIZATION_NAME, oids.COMMON_NAME} & set(found):
+            yield "expected an organisation or a common name in the subject"
+        return
     if twin.profile.subject is profiles.SubjectKind.ORGANISATION:
         needed = {oids.ORGANIZATION_NAME, oids.ORGANIZATION_IDENTIFIER}
         allowed = needed | {oids.COUNTRY_NAME, oids.COMMON_NAME}
@@ -347,7 +356,8 @@ def subject_identifier(twin: Twin) -> Iterator[str]:
                 yield "expected the person's number to be of the subject's country"
             if not (facts.common_name or "").endswith(f",{facts.person_code}"):
                 yield "expected the common name to end with the person's number"
-        if facts.organisation_identifier is not None:
+        foreign = twin.profile.subject is profiles.SubjectKind.FOREIGN_AUTHORITY
+        if facts.organisation_identifier is not None and not foreign:
             found = person_codes.parse_identifier(facts.organisation_identifier)
             if found is None or found.kind != "NTR":
                 yield "expected an organisation identifier of the kind NTR"

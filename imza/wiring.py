@@ -380,6 +380,9 @@ class _StoresByLabel:
     def open_key(self, label: str) -> store.KeyHandle:
         return self._of(label).open_key(label)
 
+    def describe_key(self, label: str) -> store.KeyAttributes:
+        return self._of(label).describe_key(label)
+
     def labels(self) -> tuple[str, ...]:
         every = (self._own, *self._elsewhere.values())
         return tuple(sorted(label for one in every for label in one.labels()))

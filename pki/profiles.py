@@ -13,11 +13,15 @@ from pki.certificates import KeyUsage
 
 SUBSCRIBER_VALIDITY = datetime.timedelta(days=3 * 365)
 RESPONDER_VALIDITY = datetime.timedelta(days=30)
+CMP_SIGNER_VALIDITY = datetime.timedelta(days=365)
 TIME_STAMPING_UNIT_VALIDITY = datetime.timedelta(days=5 * 365)
 TIME_STAMPING_KEY_USE = datetime.timedelta(days=2 * 365)
 """A unit's key signs for a part of its certificate's life only, so that its tokens stay
 verifiable for years after the last one (EN 319 421 7.7.2)."""
 AUTHORITY_VALIDITY = datetime.timedelta(days=10 * 365)
+CROSS_AUTHORITY_VALIDITY = datetime.timedelta(days=5 * 365)
+TRANSCRIPT_VALIDITY = datetime.timedelta(days=1)
+"""Of a key that signs one document and is forgotten within the hour."""
 ROOT_VALIDITY = datetime.timedelta(days=20 * 365)
 
 
@@ -32,6 +36,7 @@ class SubjectKind(enum.Enum):
 
     PERSON = "person"
     ORGANISATION = "organisation"
+    FOREIGN_AUTHORITY = "foreign-authority"
 
 
 class StatusService(enum.Enum):
@@ -148,6 +153,43 @@ OCSP_RESPONDER = CertificateProfile(
     ocsp_no_check=True,
 )
 
+CMP_SIGNER = CertificateProfile(
+    name="cmp-signer",
+    subject=SubjectKind.ORGANISATION,
+    key_kinds=frozenset({algorithms.KeyKind.P256, algorithms.KeyKind.P384}),
+    # Clients refuse a signer without this bit (RFC 9483 3.2).
+    key_usage=frozenset({KeyUsage.digitalSignature}),
+    validity=CMP_SIGNER_VALIDITY,
+    # RFC 9810 4.5: who protects messages on behalf of a CA, with a key that is not the CA's.
+    extended_key_usage=(oids.CMC_CA,),
+    status=StatusService.CRL,
+    policy=6,
+)
+
+CEREMONY_TRANSCRIPT = CertificateProfile(
+    name="ceremony-transcript",
+    subject=SubjectKind.ORGANISATION,
+    key_kinds=_P384,
+    # It signs one document, the record of a key ceremony; the root's own key may not.
+    key_usage=frozenset({KeyUsage.digitalSignature}),
+    validity=TRANSCRIPT_VALIDITY,
+    status=StatusService.CRL,
+    policy=20,
+)
+
+CROSS_AUTHORITY = CertificateProfile(
+    name="cross-authority",
+    subject=SubjectKind.FOREIGN_AUTHORITY,
+    key_kinds=_ANY_KEY,
+    key_usage=_AUTHORITY_USAGE,
+    validity=CROSS_AUTHORITY_VALIDITY,
+    status=StatusService.CRL,
+    # Our own policy alone: anyPolicy would make every promise of theirs one of ours.
+    policy=21,
+    authority=True,
+    path_length=0,
+)
+
 AUTHORITY = CertificateProfile(
     name="authority",
     subject=SubjectKind.ORGANISATION,
@@ -171,7 +213,18 @@ ROOT = CertificateProfile(
     authority=True,
 )
 
-ALL = (SIGN, SIGN_WITHOUT_DEVICE, AUTHENTICATE, TIME_STAMPING_UNIT, OCSP_RESPONDER, AUTHORITY, ROOT)
+ALL = (
+    SIGN,
+    SIGN_WITHOUT_DEVICE,
+    AUTHENTICATE,
+    TIME_STAMPING_UNIT,
+    OCSP_RESPONDER,
+    CMP_SIGNER,
+    CEREMONY_TRANSCRIPT,
+    CROSS_AUTHORITY,
+    AUTHORITY,
+    ROOT,
+)
 
 SUBSCRIBER_NAMES = (SIGN.name, AUTHENTICATE.name)
 """The profiles that a registration may ask for."""

@@ -165,6 +165,18 @@ class FileKeyStore:
                 self._handles[label] = handle
         return handle
 
+    def describe_key(self, label: str) -> store.KeyAttributes:
+        """Tell that a key in a file can be copied; raises as `open_key` does."""
+        self.open_key(label)
+        return store.KeyAttributes(
+            "file",
+            extractable=True,
+            sensitive=False,
+            always_sensitive=False,
+            never_extractable=False,
+            local=False,  # Somebody may have put the file there.
+        )
+
     def labels(self) -> tuple[str, ...]:
         """The labels of all keys, sorted; no key is read."""
         self._secret()

@@ -143,6 +143,29 @@ class Pkcs11KeyStore:
                 self._handles[label] = handle
             return handle
 
+    def describe_key(self, label: str) -> store.KeyAttributes:
+        """Read back what the token says of a private key.
+
+        Raises:
+            KeyNotFoundError: No such label.
+            ModuleError: The module failed, or does not say.
+        """
+        token = self._open()
+
+        def read(session: Any) -> store.KeyAttributes:
+            key = _find(session, pkcs11.ObjectClass.PRIVATE_KEY, label)
+            return store.KeyAttributes(
+                f"pkcs11:{self._token_label}:{_text(session.token.serial)}",
+                extractable=bool(key[pkcs11.Attribute.EXTRACTABLE]),
+                sensitive=bool(key[pkcs11.Attribute.SENSITIVE]),
+                always_sensitive=bool(key[pkcs11.Attribute.ALWAYS_SENSITIVE]),
+                never_extractable=bool(key[pkcs11.Attribute.NEVER_EXTRACTABLE]),
+                local=bool(key[pkcs11.Attribute.LOCAL]),
+            )
+
+        with self._lock:
+            return token.call(read)
+
     def labels(self) -> tuple[str, ...]:
         """The labels of all private keys in the token, sorted."""
         template = {
@@ -263,3 +286,9 @@ def _point(value: bytes, curve: ec.EllipticCurve) -> bytes:
     if len(value) == size + 2 and value[:2] == bytes((0x04, size)):
         return value[2:]
     return value
+
+
+def _text(value: object) -> str:
+    """A fixed-width field of a module, which pads it with spaces."""
+    text = value.decode("ascii", "replace") if isinstance(value, bytes) else str(value)
+    return text.strip(" \0")

@@ -1,5 +1,6 @@
 """What a key store does; `file_store` and `pkcs11_store` are the two that exist."""
 
+import dataclasses
 from typing import Protocol
 
 from pki import algorithms, errors, signature
@@ -21,6 +22,40 @@ class StoreClosedError(errors.StateError):
     """The store was closed; its handles are dead."""
 
     code = "key-store-closed"
+
+
+@dataclasses.dataclass(frozen=True)
+class KeyAttributes:
+    """What a store says of a private key that it holds, read back from the store itself.
+
+    The last five are those of PKCS#11 3.1 4.9 and 4.7.
+
+    Attributes:
+        place: `pkcs11:` and the token's label and serial number, or `file`.
+        extractable: The key may be taken out, if only wrapped.
+        sensitive: The key is never shown in plain.
+        always_sensitive: It has been so since it was made.
+        never_extractable: It could never be taken out.
+        local: It was made in this store, not put into it.
+    """
+
+    place: str
+    extractable: bool
+    sensitive: bool
+    always_sensitive: bool
+    never_extractable: bool
+    local: bool
+
+    @property
+    def stays_inside(self) -> bool:
+        """Whether nobody can have, or ever get, a copy of the key."""
+        return (
+            self.sensitive
+            and self.always_sensitive
+            and self.never_extractable
+            and self.local
+            and not self.extractable
+        )
 
 
 class KeyHandle(Protocol):
@@ -56,6 +91,13 @@ class KeyStore(Protocol):
 
     def open_key(self, label: str) -> KeyHandle:
         """Return the handle of an existing key.
+
+        Raises:
+            KeyNotFoundError: No such label.
+        """
+
+    def describe_key(self, label: str) -> KeyAttributes:
+        """Read back what protects an existing private key.
 
         Raises:
             KeyNotFoundError: No such label.

@@ -63,6 +63,8 @@ def _draft(
         if profile.subject is profiles.SubjectKind.PERSON
         else subjects.service_name(profile.name, settings)
     )
+    if profile.subject is profiles.SubjectKind.FOREIGN_AUTHORITY:
+        subject = ca_world.FOREIGN_AUTHORITY
     return drafts.draft_certificate(
         profile, issuer, subject, make_key(kind).public_key(), settings, at
     )
@@ -80,6 +82,16 @@ def test_a_good_certificate_of_every_profile_has_no_finding(
     twin_der = drafts.build_twin(_draft(profile, issuer, at, settings))
     lint.check_twin(twin_der, profile, issuer, settings, at)
     assert peer_lint.certificate_findings(twin_der, profile.peer_lint) == ()
+
+
+def test_an_authority_of_our_own_country_is_not_cross_certified(
+    issuer: authority.Issuer, at: datetime.datetime
+) -> None:
+    profile = profiles.CROSS_AUTHORITY
+    ours = dataclasses.replace(SETTINGS, country="GE", organisation_code="404404404")
+    twin_der = drafts.build_twin(_draft(profile, issuer, at, SETTINGS))
+    with pytest.raises(lint.LintError, match="another country"):
+        lint.check_twin(twin_der, profile, issuer, ours, at)
 
 
 def test_the_eidas_type_finds_the_legislation_and_nothing_else(

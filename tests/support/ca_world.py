@@ -30,6 +30,13 @@ ORGANISATION = registration.Organisation("AZ", "9876543210", "TEST Ağıllı Ç�
 CITIZEN = registration.Person("AZ", "5AB12CD", "Əliyeva-Şıxlı", "Günay Öztürk")
 GEORGIAN = registration.Person("GE", "01234567890", "გიორგაძე", "ნინო")
 ESTONIAN = registration.Person("EE", "60001019906", "O\u2019CONNEŽ-ŠUSLIK TESTNUMBER", "MARY ÄNN")
+FOREIGN_AUTHORITY = x509.Name(
+    [
+        x509.NameAttribute(NameOID.COUNTRY_NAME, "GE"),
+        x509.NameAttribute(NameOID.ORGANIZATION_NAME, "TEST Digital Governance"),
+        x509.NameAttribute(NameOID.COMMON_NAME, "TEST GE Signing CA"),
+    ]
+)
 VETTING = registration.Vetting("officer-1", "P1234567")
 
 

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, utils
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from pki import algorithms, signature
+from pki.keystore import store
 
 YEAR = datetime.timedelta(days=365)
 POLICY = x509.ObjectIdentifier("1.3.6.1.4.1.99999.1")
@@ -68,6 +69,10 @@ class MemoryKeyStore:
         if label not in self._keys:
             raise store.KeyNotFoundError(f"no key has the label {label!r}")
         return self._keys[label]
+
+    def describe_key(self, label: str) -> store.KeyAttributes:
+        self.open_key(label)
+        return store.KeyAttributes("memory", True, False, False, False, True)
 
     def labels(self) -> tuple[str, ...]:
         return tuple(sorted(self._keys))
