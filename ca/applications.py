@@ -12,7 +12,7 @@ import secrets
 from sqlalchemy import orm
 
 from ca import csr, drafts, hierarchy, issuance, subjects, tables
-from pki import audit, errors, profiles, registration, registry
+from pki import algorithms, audit, errors, profiles, registration, registry
 
 VETTING_METHODS = frozenset({"in_person"})
 """Remote identification needs rules of its own (TS 119 461), which are not here yet."""
@@ -147,10 +147,47 @@ def certify_application(
         ApplicationAlteredError: It was changed since it was approved.
         ImzaError: As `issuance.issue_certificate`.
     """
+    # An unknown profile is told before the request is judged.
     profile = profiles.subscriber_profile(
         profile_name, secure_device=authorities.settings.secure_device
     )
-    request = csr.parse(csr_der)
+    return certify_key(
+        sessions,
+        authorities,
+        application_id,
+        profile_name,
+        csr.parse(csr_der).public_key,
+        issuance.IssuanceRequest(f"application/{application_id}/{profile.name}", actor),
+        at,
+    )
+
+
+def certify_key(
+    sessions: orm.sessionmaker[orm.Session],
+    authorities: hierarchy.Hierarchy,
+    application_id: str,
+    profile_name: str,
+    public_key: algorithms.PublicKey,
+    request: issuance.IssuanceRequest,
+    at: datetime.datetime,
+) -> Issued:
+    """Issue a certificate for a key whose proof of possession the caller has checked.
+
+    Args:
+        sessions: The database.
+        authorities: Who signs.
+        application_id: An approved application.
+        profile_name: `sign` or `authenticate`.
+        public_key: What is certified.
+        request: Names what is asked for; the same name never yields a second certificate.
+        at: The present.
+
+    Raises:
+        ImzaError: As `certify_application`.
+    """
+    profile = profiles.subscriber_profile(
+        profile_name, secure_device=authorities.settings.secure_device
+    )
     with sessions() as session:
         row = _row(session, application_id)
         applicant = _applicant(row)
@@ -163,17 +200,11 @@ def certify_application(
         profile,
         issuing.issuer,
         subjects.subject_name(applicant, authorities.settings),
-        request.public_key,
+        public_key,
         authorities.settings,
         at,
     )
-    record = issuance.issue_certificate(
-        sessions,
-        draft,
-        issuance.IssuanceRequest(f"application/{application_id}/{profile.name}", actor),
-        authorities.settings,
-        at,
-    )
+    record = issuance.issue_certificate(sessions, draft, request, authorities.settings, at)
     if record.certificate_der is None:
         raise issuance.IssuanceAbandonedError("the certificate was abandoned: ask again")
     return Issued(record, record.certificate_der, issuing.chain_der)

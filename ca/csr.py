@@ -65,7 +65,7 @@ def parse(csr_der: bytes) -> CertificationRequest:
         raise ProofOfPossessionError(
             "the request is not signed by its own key: make it again with the private key"
         )
-    _check_exponent(public_key)
+    check_exponent(public_key)
     return CertificationRequest(
         public_key,  # type: ignore[arg-type]  # key_kind let EC and RSA keys through alone
         kind,
@@ -73,7 +73,12 @@ def parse(csr_der: bytes) -> CertificationRequest:
     )
 
 
-def _check_exponent(public_key: object) -> None:
+def check_exponent(public_key: object) -> None:
+    """Refuse an RSA exponent that RFC 8017 allows but that is not safe in practice.
+
+    Raises:
+        UnsupportedAlgorithmError: Even, below 65537 or very long.
+    """
     # RFC 8017 allows any odd exponent; small ones make sloppy padding checks exploitable.
     if isinstance(public_key, rsa.RSAPublicKey):
         exponent = public_key.public_numbers().e
