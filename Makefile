@@ -8,7 +8,7 @@ PACKAGES := pki ca ocsp tsa mobile_id card_reader signing_service imza
 INSTALLED := $(VENV)/.installed
 PYTEST := $(BIN)/python -m pytest -n auto --dist loadgroup
 
-.PHONY: help demo test test-all lint format bench dev lock wheel docs vectors system clean
+.PHONY: help demo test test-all lint format bench dev lock wheel docs system clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
