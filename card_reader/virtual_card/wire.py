@@ -17,6 +17,9 @@ from card_reader import apdu
 from card_reader.virtual_card import applet
 
 _POWER_OFF, _POWER_ON, _RESET, _GIVE_ATR = 0, 1, 2, 4
+_HEADER_SIZE = 5
+"""CLA, INS, P1, P2 and a length."""
+
 _HISTORICAL_BYTES = b"imzaTEST"
 
 
@@ -31,7 +34,8 @@ class Pull:
     """When to take the card out of the reader by itself, for tests of what then happens.
 
     Attributes:
-        instruction: At the first command with this INS.
+        instruction: At the first command with this INS and data; a VERIFY without any only asks
+            for the tries left.
         answered: After its answer left; before it, the command never reaches the card.
     """
 
@@ -88,7 +92,7 @@ class InsertedCard:
                 self._send(self._atr)
             return True
         pull = self._pull
-        due = pull is not None and message[1] == pull.instruction
+        due = pull is not None and message[1] == pull.instruction and len(message) > _HEADER_SIZE
         if due and pull is not None and not pull.answered:
             return False
         self._send(self._application.answer(message))

@@ -20,6 +20,9 @@ pytestmark = pytest.mark.card
 
 Station = reader_station.ReaderStation
 
+VERIFY_NO_PIN = apdu.Command(apdu.Instruction.VERIFY, 0, 0x80, b"\xff" * 8).encode()
+"""A verification with data, as only these count as one."""
+
 
 @pytest.fixture
 def blank(tmp_path: pathlib.Path) -> pathlib.Path:
@@ -84,7 +87,7 @@ def test_a_card_pulled_in_a_command_can_be_put_back_at_once(
         readers.Connection(name) as connection,
         pytest.raises(readers.CardRemovedError),
     ):
-        connection.transmit(apdu.Command(apdu.Instruction.VERIFY, 0, 0x80).encode())
+        connection.transmit(VERIFY_NO_PIN)
     station.insert(name, blank)
     assert card_station.present(name)
     station.remove(name)
@@ -106,10 +109,10 @@ def test_a_pulled_card_may_go_into_another_reader(station: Station, blank: pathl
     station.insert(first, blank)
     station.pull_at(first, wire.Pull(apdu.Instruction.VERIFY, answered=True))
     with readers.Connection(first) as connection:
-        status = connection.transmit(apdu.Command(apdu.Instruction.VERIFY, 0, 0x80).encode())
+        status = connection.transmit(VERIFY_NO_PIN)
         assert len(status) == 2
         with pytest.raises(readers.CardRemovedError):
-            connection.transmit(apdu.Command(apdu.Instruction.VERIFY, 0, 0x80).encode())
+            connection.transmit(VERIFY_NO_PIN)
     station.insert(second, blank)
     assert readers.find_card().name == second
     station.remove(second)

@@ -230,7 +230,7 @@ def start_sandbox(
     folder: pathlib.Path, *options: str, environment: Mapping[str, str] | None = None
 ) -> World:
     """Start `imza sandbox` and return when it is ready."""
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.parent.mkdir(parents=True, exist_ok=True)
     log = folder.with_suffix(".out")
     path = folder / "sandbox.json"
     before = path.stat().st_mtime_ns if path.exists() else None
