@@ -6,17 +6,13 @@ numbers, person codes and results, so that existing clients' own tests run again
 
 import dataclasses
 
+from pki import registration
+
 MANUAL = "MANUAL"
 """No phone answers by itself; a person runs `imza mobile simulate`."""
 
-
-@dataclasses.dataclass(frozen=True)
-class Organisation:
-    """Whom a person acts for."""
-
-    country: str
-    code: str
-    name: str
+VETTING = registration.Vetting("TEST registration officer", "TEST passport")
+APPROVER = "TEST approving officer"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,7 +35,7 @@ class Person:
     country: str
     person_code: str
     role: str = "citizen"
-    organisation: Organisation | None = None
+    organisation: registration.Organisation | None = None
     title: str | None = None
     phone_number: str | None = None
     behaviour: str = "OK"
@@ -50,9 +46,14 @@ class Person:
         """Given name and surname."""
         return f"{self.given_name} {self.surname}"
 
+    @property
+    def vetted(self) -> registration.Person:
+        """The person as their identity document names them."""
+        return registration.Person(self.country, self.person_code, self.surname, self.given_name)
 
-MINISTRY = Organisation("AZ", "9900000011", "TEST Rəqəmsal İnkişaf Nazirliyi")
-COMPANY = Organisation("AZ", "1400000021", "TEST Gənclik MMC")
+
+MINISTRY = registration.Organisation("AZ", "9900000011", "TEST Rəqəmsal İnkişaf Nazirliyi")
+COMPANY = registration.Organisation("AZ", "1400000021", "TEST Gənclik MMC")
 
 CITIZEN = Person("Əliyeva", "Günay", "AZ", "5AB12CD", phone_number="+994500000001", has_card=True)
 OFFICIAL = Person(

@@ -18,8 +18,7 @@ from typing import Any, Self
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
-from card_reader import module_card, piv_session, readers
-from card_reader import personalise as personalisation
+from card_reader import module_card
 from card_reader.virtual_card import reader_station
 from imza import config as configs
 from imza import (
@@ -27,6 +26,7 @@ from imza import (
     http_server,
     installation,
     people,
+    sandbox_readers,
     schema,
     tls_certificate,
     wiring,
@@ -48,13 +48,6 @@ from pki import (
 from pki.keystore import settings as keystore_settings
 
 log = logging.getLogger(__name__)
-
-READERS = 4
-"""One for each person with a card, one with a blank card to personalise, one empty."""
-
-OFFICER = "TEST registration officer"
-APPROVER = "TEST approving officer"
-DOCUMENT = "TEST passport"
 
 LOOPBACK = "127.0.0.1"
 
@@ -96,24 +89,6 @@ class Ports:
     def tls_base_url(self) -> str:
         """The same with TLS."""
         return f"https://localhost:{self.tls}"
-
-
-@dataclasses.dataclass(frozen=True)
-class Card:
-    """A personalised card in its reader."""
-
-    reader: str
-    person: people.Person
-    pin: str = dataclasses.field(repr=False)
-    puk: str = dataclasses.field(repr=False)
-
-
-@dataclasses.dataclass(frozen=True)
-class Readers:
-    """What is in the virtual readers."""
-
-    cards: tuple[Card, ...]
-    blank_card_reader: str
 
 
 class Sandbox:
@@ -306,7 +281,7 @@ class Sandbox:
                     registrar,
                     folder,
                     _phone_applicant(person, person.phone_number),
-                    approving_officer=APPROVER,
+                    approving_officer=people.APPROVER,
                     behaviour=behaviour,
                     at=self._present.now(),
                 )
@@ -324,9 +299,13 @@ class Sandbox:
         switched_on = handsets.switch_on(numbers)
         self._tell(f"Phones: {len(numbers)} subscribers, {switched_on} answer by themselves")
 
-    def _start_readers(self, registrar: registration.RegistrationClient) -> Readers | None:
+    def _start_readers(
+        self, registrar: registration.RegistrationClient
+    ) -> sandbox_readers.Readers | None:
         """Start the virtual readers and put cards in; None where the machine refuses them."""
-        slots = reader_station.ReaderStation(self._world.folder, reader_count=READERS)
+        slots = reader_station.ReaderStation(
+            self._world.folder, reader_count=sandbox_readers.READERS
+        )
         try:
             slots.start()
         except errors.DeviceError as error:
@@ -334,60 +313,16 @@ class Sandbox:
             return None
         self._running.callback(slots.stop)
         os.environ["PCSCLITE_CSOCK_NAME"] = str(slots.socket_path)
-        self._world.cards_folder.mkdir(mode=0o700, exist_ok=True)
-        holders = [person for person in people.PEOPLE if person.has_card]
-        cards = []
-        for reader, person in zip(slots.reader_names, holders, strict=False):
-            cards.append(self._issue_card(slots, reader, person, registrar))
-        blank = self._world.cards_folder / "blank.json"
-        if not blank.exists():
-            reader_station.make_blank_card(blank)
-        empty = slots.reader_names[len(holders)]
-        slots.insert(empty, blank)
-        self._tell(f"Card readers: {READERS}, {len(cards)} personalised cards and a blank one")
-        return Readers(tuple(cards), empty)
+        filled = sandbox_readers.fill(slots, self._world.cards_folder, registrar, self._present.now)
+        count = len(filled.cards)
+        self._tell(
+            f"Card readers: {len(slots.reader_names)}, {count} personalised cards and a blank one"
+        )
+        return filled
 
-    def _issue_card(
-        self,
-        slots: reader_station.ReaderStation,
-        reader: str,
-        person: people.Person,
-        registrar: registration.RegistrationClient,
-    ) -> Card:
-        file = self._world.cards_folder / f"{person.person_code}.json"
-        letter = self._world.cards_folder / f"{person.person_code}.letter.json"
-        if not letter.exists() or not json.loads(letter.read_text() or "{}").get("pin"):
-            # A world that was killed while it personalised this card begins it again.
-            file.unlink(missing_ok=True)
-            letter.unlink(missing_ok=True)
-            reader_station.make_blank_card(file)
-            slots.insert(reader, file)
-            application = personalisation.apply_for_card(
-                registrar,
-                registration.Category(person.role),
-                _person(person),
-                registration.Vetting(OFFICER, DOCUMENT),
-                approver=APPROVER,
-                organisation=_organisation(person),
-                title=person.title,
-            )
-            with readers.Connection(reader) as connection:
-                done = personalisation.personalise(
-                    piv_session.PivSession(connection.transmit),
-                    registrar,
-                    application,
-                    self._present.now(),
-                    person_code=person.person_code,
-                    letter=personalisation.PinLetter(letter),
-                )
-            done.pin.wipe()
-            done.puk.wipe()
-        else:
-            slots.insert(reader, file)
-        secrets = json.loads(letter.read_text(encoding="utf-8"))
-        return Card(reader, person, secrets["pin"], secrets["puk"])
-
-    def _describe(self, ports: Ports, tls_ca: pathlib.Path, slots: Readers | None) -> None:
+    def _describe(
+        self, ports: Ports, tls_ca: pathlib.Path, slots: sandbox_readers.Readers | None
+    ) -> None:
         """Write `sandbox.json`, whole or not at all."""
         world = self._world
         description = {
@@ -440,24 +375,13 @@ class Sandbox:
 
 def _phone_applicant(person: people.Person, phone_number: str) -> enrolment.Applicant:
     return enrolment.Applicant(
-        _person(person),
+        person.vetted,
         phone_number,
-        registration.Vetting(OFFICER, DOCUMENT),
+        people.VETTING,
         registration.Category(person.role),
-        _organisation(person),
+        person.organisation,
         person.title,
     )
-
-
-def _person(person: people.Person) -> registration.Person:
-    return registration.Person(
-        person.country, person.person_code, person.surname, person.given_name
-    )
-
-
-def _organisation(person: people.Person) -> registration.Organisation | None:
-    one = person.organisation
-    return None if one is None else registration.Organisation(one.country, one.code, one.name)
 
 
 def _common_name(certificate: x509.Certificate) -> str:

@@ -11,6 +11,7 @@ import pathlib
 import shutil
 import tempfile
 from collections.abc import Iterator
+from typing import Any
 
 import fastapi
 import pytest
@@ -55,7 +56,7 @@ class SmallCA:
 
     hierarchy: hierarchy_support.Hierarchy
     certify_other_key: bool = False
-    applications: list[dict[str, object]] = dataclasses.field(default_factory=list)
+    applications: list[dict[str, Any]] = dataclasses.field(default_factory=list)
 
     def application(self) -> fastapi.FastAPI:
         app = fastapi.FastAPI()
@@ -70,7 +71,7 @@ class SmallCA:
             )
 
         @app.post("/ra/v1/applications", status_code=201)
-        def apply(body: dict[str, object]) -> dict[str, str]:
+        def apply(body: dict[str, Any]) -> dict[str, str]:
             self.applications.append(body)
             return {"id": "a1", "state": "awaiting_approval", "request_hash": "00"}
 
@@ -84,6 +85,12 @@ class SmallCA:
 
         return app
 
+    def applicant(self) -> registration.Person:
+        """Who applied last; the person of most tests where nobody did."""
+        if not self.applications:
+            return PERSON
+        return registration.Person(**self.applications[-1]["person"])
+
     def _certify(self, body: dict[str, str]) -> dict[str, object]:
         request = x509.load_der_x509_csr(base64.b64decode(body["csr"], validate=True))
         assert request.is_signature_valid
@@ -92,12 +99,15 @@ class SmallCA:
             key = hierarchy_support.make_key(algorithms.KeyKind.P256).public_key()
         issuing, at = self.hierarchy.issuing, self.hierarchy.at
         signs = body["profile"] == "sign"
+        person = self.applicant()
         name = x509.Name(
             [
-                x509.NameAttribute(NameOID.COUNTRY_NAME, PERSON.country),
-                x509.NameAttribute(NameOID.SURNAME, PERSON.surname),
-                x509.NameAttribute(NameOID.GIVEN_NAME, PERSON.given_name),
-                x509.NameAttribute(NameOID.SERIAL_NUMBER, f"PNOAZ-{PERSON.person_code}"),
+                x509.NameAttribute(NameOID.COUNTRY_NAME, person.country),
+                x509.NameAttribute(NameOID.SURNAME, person.surname),
+                x509.NameAttribute(NameOID.GIVEN_NAME, person.given_name),
+                x509.NameAttribute(
+                    NameOID.SERIAL_NUMBER, f"PNO{person.country}-{person.person_code}"
+                ),
                 x509.NameAttribute(NameOID.COMMON_NAME, "Əliyeva TEST Günay TEST"),
             ]
         )
@@ -205,10 +215,10 @@ def station_folder() -> pathlib.Path:
 
 
 @contextlib.contextmanager
-def running_station() -> Iterator[reader_station.ReaderStation]:
-    """Two virtual readers; PCSCLITE_CSOCK_NAME names them while this runs."""
+def running_station(reader_count: int = 2) -> Iterator[reader_station.ReaderStation]:
+    """Virtual readers; PCSCLITE_CSOCK_NAME names them while this runs."""
     require_programs()
-    station = reader_station.ReaderStation(station_folder())
+    station = reader_station.ReaderStation(station_folder(), reader_count=reader_count)
     try:
         station.start()
     except errors.DeviceError as error:
