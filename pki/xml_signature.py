@@ -219,11 +219,14 @@ def build_reference(
 
 
 def build_signed_info(
-    references: Sequence[etree._Element], *, signature_method: str
+    references: Sequence[etree._Element],
+    *,
+    signature_method: str,
+    canonicalisation: str = xml_trees.C14N_11,
 ) -> etree._Element:
-    """Build SignedInfo, canonicalised with C14N 1.1, over references."""
+    """Build SignedInfo over references."""
     signed_info = etree.Element(name("SignedInfo"), nsmap=NAMESPACES)
-    etree.SubElement(signed_info, name("CanonicalizationMethod"), Algorithm=xml_trees.C14N_11)
+    etree.SubElement(signed_info, name("CanonicalizationMethod"), Algorithm=canonicalisation)
     etree.SubElement(signed_info, name("SignatureMethod"), Algorithm=signature_method)
     signed_info.extend(references)
     return signed_info

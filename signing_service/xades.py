@@ -14,28 +14,26 @@ import uuid
 from collections.abc import Callable, Sequence
 
 from asn1crypto import tsp as asn1_tsp
-from asn1crypto import x509 as asn1_x509
 from cryptography import x509
-from cryptography.hazmat.primitives import serialization
 from lxml import etree
 
 from pki import (
     algorithms,
-    clock,
     durable_files,
     errors,
     signature,
+    xades_elements,
     xml_algorithms,
     xml_signature,
     xml_trees,
 )
 from signing_service import documents, parameters
 
-XADES = "http://uri.etsi.org/01903/v1.3.2#"
-SIGNED_PROPERTIES_TYPE = "http://uri.etsi.org/01903#SignedProperties"
+XADES = xades_elements.XADES
+SIGNED_PROPERTIES_TYPE = xades_elements.SIGNED_PROPERTIES_TYPE
+name = xades_elements.name
 
 _TRANSFORMS = (xml_signature.XPATH, xml_trees.C14N_11)
-_NSMAP = {"ds": xml_signature.DS, "xades": XADES}
 
 
 class NotXMLError(documents.DocumentRefusedError):
@@ -60,11 +58,6 @@ class TokenMismatchError(errors.PeerError):
     """The time-stamp token is not over the hash that was sent."""
 
     code = "time-stamp-mismatch"
-
-
-def name(local: str) -> str:
-    """Return the qualified name of a XAdES 1.3.2 element."""
-    return f"{{{XADES}}}{local}"
 
 
 def check_document(source: pathlib.Path, parameters: parameters.SignatureParameters) -> None:
@@ -117,11 +110,11 @@ def prepare(
         transforms=_TRANSFORMS,
         identifier=f"{identifier}-document",
     )
-    element = etree.SubElement(root, xml_signature.name("Signature"), nsmap=_NSMAP)
+    element = etree.SubElement(root, xml_signature.name("Signature"), nsmap=xades_elements.NSMAP)
     element.set("Id", identifier)
     value = etree.SubElement(element, xml_signature.name("SignatureValue"))
     value.set("Id", f"{identifier}-value")
-    element.append(_key_info([certificate, *chain]))
+    element.append(xades_elements.key_info([certificate, *chain]))
     qualifying = etree.SubElement(
         etree.SubElement(element, xml_signature.name("Object")),
         name("QualifyingProperties"),
@@ -309,18 +302,6 @@ def _signature_by_id(tree: etree._ElementTree, identifier: str) -> etree._Elemen
     return found
 
 
-def _key_info(certificates: Sequence[x509.Certificate]) -> etree._Element:
-    """The signing certificate first, then its issuers without the root (EN 319 132-1 6.3)."""
-    key_info = etree.Element(xml_signature.name("KeyInfo"), nsmap=_NSMAP)
-    data = etree.SubElement(key_info, xml_signature.name("X509Data"))
-    for position, certificate in enumerate(certificates):
-        if position and certificate.issuer == certificate.subject:
-            continue
-        holder = etree.SubElement(data, xml_signature.name("X509Certificate"))
-        holder.text = base64.b64encode(_der(certificate)).decode()
-    return key_info
-
-
 def _signed_properties(
     identifier: str,
     certificate: x509.Certificate,
@@ -329,53 +310,22 @@ def _signed_properties(
     at: datetime.datetime,
 ) -> etree._Element:
     """SignedProperties in the order of the schema (EN 319 132-1 4.3.4 to 4.3.6)."""
-    properties = etree.Element(name("SignedProperties"), nsmap=_NSMAP)
+    properties = etree.Element(name("SignedProperties"), nsmap=xades_elements.NSMAP)
     properties.set("Id", f"{identifier}-properties")
     about_signature = etree.SubElement(properties, name("SignedSignatureProperties"))
-    moment = clock.whole_seconds(at).strftime("%Y-%m-%dT%H:%M:%SZ")
-    etree.SubElement(about_signature, name("SigningTime")).text = moment
-    _add_signing_certificate(about_signature, certificate, hash_algorithm)
+    xades_elements.add_signing_time(about_signature, at)
+    xades_elements.add_signing_certificate(about_signature, certificate, hash_algorithm)
     if parameters.place is not None:
         place = etree.SubElement(about_signature, name("SignatureProductionPlaceV2"))
         etree.SubElement(place, name("City")).text = parameters.place
     about_document = etree.SubElement(properties, name("SignedDataObjectProperties"))
-    form = etree.SubElement(
-        about_document, name("DataObjectFormat"), ObjectReference=f"#{identifier}-document"
-    )
-    etree.SubElement(form, name("MimeType")).text = "text/xml"
+    xades_elements.add_data_object_format(about_document, f"{identifier}-document", "text/xml")
     if parameters.commitment is not None:
         commitment = etree.SubElement(about_document, name("CommitmentTypeIndication"))
         kind = etree.SubElement(commitment, name("CommitmentTypeId"))
         etree.SubElement(kind, name("Identifier")).text = parameters.commitment.uri
         etree.SubElement(commitment, name("AllSignedDataObjects"))
     return properties
-
-
-def _add_signing_certificate(
-    parent: etree._Element,
-    certificate: x509.Certificate,
-    hash_algorithm: algorithms.HashAlgorithm,
-) -> None:
-    """SigningCertificateV2 with digest and issuer (EN 319 132-1 5.2.2)."""
-    der = _der(certificate)
-    entry = etree.SubElement(etree.SubElement(parent, name("SigningCertificateV2")), name("Cert"))
-    digest = etree.SubElement(entry, name("CertDigest"))
-    etree.SubElement(
-        digest,
-        xml_signature.name("DigestMethod"),
-        Algorithm=xml_algorithms.digest_uri(hash_algorithm),
-    )
-    holder = etree.SubElement(digest, xml_signature.name("DigestValue"))
-    holder.text = base64.b64encode(hash_algorithm.digest(der)).decode()
-    parsed = asn1_x509.Certificate.load(der)
-    issuer = asn1_tsp.IssuerSerial(
-        {
-            "issuer": [asn1_x509.GeneralName("directory_name", parsed.issuer)],
-            "serial_number": parsed.serial_number,
-        }
-    )
-    serial = etree.SubElement(entry, name("IssuerSerialV2"))
-    serial.text = base64.b64encode(issuer.dump()).decode()
 
 
 def _check_imprint(token: bytes, representation: signature.DataToBeSignedRepresentation) -> None:
@@ -394,7 +344,3 @@ def _check_imprint(token: bytes, representation: signature.DataToBeSignedReprese
 def _descend(parent: etree._Element, local: str) -> etree._Element:
     found = parent.find(name(local))
     return etree.SubElement(parent, name(local)) if found is None else found
-
-
-def _der(certificate: x509.Certificate) -> bytes:
-    return certificate.public_bytes(serialization.Encoding.DER)
