@@ -15,36 +15,63 @@ class PostgresqlMissingError(RuntimeError):
     """The programs are not installed."""
 
 
+class Server:
+    """A server whose database lies in a folder; it can be stopped and started again."""
+
+    def __init__(self, folder: pathlib.Path) -> None:
+        """Make an empty database in `folder`.
+
+        The server refuses to run as root, so root starts it as the package's own user.
+        """
+        programs = _programs()
+        self._folder = folder
+        data, socket = folder / "data", folder / "socket"
+        socket.mkdir(parents=True, exist_ok=True)
+        prefix: list[str] = []
+        if os.geteuid() == 0:
+            entry = pwd.getpwnam(USER)
+            user, group = entry.pw_uid, entry.pw_gid
+            prefix = ["setpriv", f"--reuid={user}", f"--regid={group}", "--clear-groups"]
+            os.chown(folder, user, group)
+            os.chown(socket, user, group)
+            for parent in folder.parents:
+                if parent.stat().st_uid == 0 and not parent.stat().st_mode & 0o001:
+                    parent.chmod(parent.stat().st_mode | 0o011)
+        _run(
+            [*prefix, str(programs / "initdb"), "-D", str(data), "-A", "trust", "-U", "imza",
+             "--no-sync", "-E", "UTF8", "--locale=C.UTF-8"],
+            folder,
+        )  # fmt: skip
+        self._options = f"-k {socket} -c listen_addresses='' -c fsync=off"
+        self._control = [*prefix, str(programs / "pg_ctl"), "-D", str(data), "-w"]
+        self.url = f"postgresql://imza@/postgres?host={socket}"
+
+    def start(self) -> None:
+        """Start and wait until it answers."""
+        log = str(self._folder / "log")
+        _run([*self._control, "-l", log, "-o", self._options, "start"], self._folder)
+
+    def stop(self) -> None:
+        """Stop at once, as a machine that loses power."""
+        _run([*self._control, "-m", "immediate", "stop"], self._folder)
+
+
+@contextlib.contextmanager
+def running(folder: pathlib.Path) -> Iterator[Server]:
+    """Run a server with an empty database in `folder`."""
+    server = Server(folder)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
 @contextlib.contextmanager
 def private_server(folder: pathlib.Path) -> Iterator[str]:
-    """Start a server in `folder` and give the address of its database.
-
-    The server refuses to run as root, so root starts it as the package's own user.
-    """
-    programs = _programs()
-    data, socket = folder / "data", folder / "socket"
-    socket.mkdir(parents=True, exist_ok=True)
-    prefix: list[str] = []
-    if os.geteuid() == 0:
-        entry = pwd.getpwnam(USER)
-        prefix = ["setpriv", f"--reuid={entry.pw_uid}", f"--regid={entry.pw_gid}", "--clear-groups"]
-        os.chown(folder, entry.pw_uid, entry.pw_gid)
-        os.chown(socket, entry.pw_uid, entry.pw_gid)
-        for parent in folder.parents:
-            if parent.stat().st_uid == 0 and not parent.stat().st_mode & 0o001:
-                parent.chmod(parent.stat().st_mode | 0o011)
-    _run(
-        [*prefix, str(programs / "initdb"), "-D", str(data), "-A", "trust", "-U", "imza",
-         "--no-sync", "-E", "UTF8", "--locale=C.UTF-8"],
-        folder,
-    )  # fmt: skip
-    options = f"-k {socket} -c listen_addresses='' -c fsync=off"
-    control = [*prefix, str(programs / "pg_ctl"), "-D", str(data), "-w"]
-    _run([*control, "-l", str(folder / "log"), "-o", options, "start"], folder)
-    try:
-        yield f"postgresql://imza@/postgres?host={socket}"
-    finally:
-        _run([*control, "-m", "immediate", "stop"], folder)
+    """Run a server in `folder` and give the address of its database."""
+    with running(folder) as server:
+        yield server.url
 
 
 def _programs() -> pathlib.Path:
