@@ -156,8 +156,9 @@ def extensions_of(draft: CertificateDraft) -> list[tuple[x509.ExtensionType, boo
         (x509.SubjectKeyIdentifier.from_public_key(draft.public_key), False),
         (_key_usage(profile.key_usage), True),
     ]
-    if profile.authority:
-        extensions.append((x509.BasicConstraints(True, profile.path_length), True))
+    if profile.authority or profile.denies_authority:
+        constraints = x509.BasicConstraints(profile.authority, profile.path_length)
+        extensions.append((constraints, True))
     if profile.extended_key_usage:
         purposes = [x509.ObjectIdentifier(one) for one in profile.extended_key_usage]
         extensions.append((x509.ExtendedKeyUsage(purposes), profile.extended_key_usage_critical))

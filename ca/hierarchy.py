@@ -25,6 +25,7 @@ ROOT = "root"
 INFRASTRUCTURE = "infrastructure"
 ISSUING = tuple(one.value for one in registration.Category)
 TIME_STAMPING_UNIT = "tsu-1"
+TRUSTED_LIST_SIGNER = "tl-signer"
 
 ROOT_CRL_NOTICE = datetime.timedelta(days=30)
 """Time enough to gather witnesses before an offline root's CRL ends."""
@@ -112,6 +113,7 @@ def initialise(
     Foundation(sessions, keys, settings, at, actor).run()
     hierarchy = load(sessions, keys, settings)
     renew_responders(sessions, keys, hierarchy, at, actor=actor)
+    renew_list_signer(sessions, keys, hierarchy, at, actor=actor)
     publish_first_crls(sessions, hierarchy, at, actor=actor)
     return hierarchy
 
@@ -214,6 +216,47 @@ def renew_responders(
         )
         renewed.append(issuance.issue_certificate(sessions, draft, request, hierarchy.settings, at))
     return tuple(renewed)
+
+
+def renew_list_signer(
+    sessions: orm.sessionmaker[orm.Session],
+    keys: store.KeyStore,
+    hierarchy: Hierarchy,
+    at: datetime.datetime,
+    *,
+    actor: str = issuance.SYSTEM,
+) -> registry.CertificateRecord | None:
+    """Certify the trusted list's signer where there is none or its certificate nears its end.
+
+    The key stays, so that a list signed before verifies with either certificate's key. Without a
+    scheme in the settings there is no signer.
+    """
+    settings = hierarchy.settings
+    if settings.trusted_list is None:
+        return None
+    with sessions() as session:
+        present = registry.current_certificate(
+            session, profiles.TRUSTED_LIST_SIGNER.name, at, key_label=TRUSTED_LIST_SIGNER
+        )
+    if present is not None and present.not_after - at > settings.trusted_list.signer_renewal:
+        return None
+    handle = open_or_generate(
+        sessions, keys, TRUSTED_LIST_SIGNER, algorithms.KeyKind.P384, at, actor=actor
+    )
+    draft = drafts.draft_certificate(
+        profiles.TRUSTED_LIST_SIGNER,
+        hierarchy.authorities[INFRASTRUCTURE].issuer,
+        subjects.service_name("Trusted list signer", settings),
+        handle.public_key,
+        settings,
+        at,
+    )
+    request = issuance.IssuanceRequest(
+        f"service/{TRUSTED_LIST_SIGNER}/{clock.whole_seconds(at).isoformat()}",
+        actor,
+        TRUSTED_LIST_SIGNER,
+    )
+    return issuance.issue_certificate(sessions, draft, request, settings, at)
 
 
 def publish_first_crls(
@@ -368,7 +411,24 @@ def open_or_generate(
     try:
         return keys.open_key(label)
     except store.KeyNotFoundError:
-        handle = keys.generate(label, kind)
+        return generate_key(sessions, keys, label, kind, at, actor=actor)
+
+
+def generate_key(
+    sessions: orm.sessionmaker[orm.Session],
+    keys: store.KeyStore,
+    label: str,
+    kind: algorithms.KeyKind,
+    at: datetime.datetime,
+    *,
+    actor: str,
+) -> store.KeyHandle:
+    """Make a key of one of our own services and tell the audit log.
+
+    Raises:
+        KeyExistsError: The label is taken.
+    """
+    handle = keys.generate(label, kind)
     with sessions() as session:
         audit.append(
             session,

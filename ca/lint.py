@@ -188,7 +188,7 @@ def extensions(twin: Twin) -> Iterator[str]:
     profile = twin.profile
     expected = {oids.AUTHORITY_KEY_IDENTIFIER, oids.SUBJECT_KEY_IDENTIFIER, oids.KEY_USAGE}
     conditions = {
-        oids.BASIC_CONSTRAINTS: profile.authority,
+        oids.BASIC_CONSTRAINTS: profile.authority or profile.denies_authority,
         oids.EXTENDED_KEY_USAGE: bool(profile.extended_key_usage),
         oids.CERTIFICATE_POLICIES: profile.policy is not None,
         oids.CRL_DISTRIBUTION_POINTS: profile.status is not profiles.StatusService.NONE,

@@ -4,6 +4,7 @@ import dataclasses
 import datetime
 import urllib.parse
 
+from ca.trusted_list import settings as trusted_list_settings
 from pki import der, errors, oids, person_codes, qc_statements
 
 EU_COUNTRIES = frozenset(
@@ -51,6 +52,7 @@ class Settings:
         crl_refresh: How old a CRL grows before a new one is signed (EN 319 411-1 6.2.4: it is
             published within 60 minutes, and at least every 24 hours).
         responder_renewal: How long before its end a responder's certificate is renewed.
+        trusted_list: The scheme whose trusted list is published; None publishes none.
     """
 
     country: str
@@ -66,6 +68,7 @@ class Settings:
     root_crl_validity: datetime.timedelta = datetime.timedelta(days=180)
     crl_refresh: datetime.timedelta = datetime.timedelta(minutes=30)
     responder_renewal: datetime.timedelta = datetime.timedelta(days=10)
+    trusted_list: trusted_list_settings.Settings | None = None
 
     def __post_init__(self) -> None:
         """Refuse, at the start, settings that no certificate could be issued under."""

@@ -19,6 +19,7 @@ TABLE_MODULES = (
     "pki.audit",
     "pki.registry",
     "ca.tables",
+    "ca.trusted_list.tables",
     "mobile_id.subscribers",
     "mobile_id.transactions",
     "signing_service.sessions",

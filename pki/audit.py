@@ -36,6 +36,8 @@ class AuditEvent(enum.Enum):
     """What happened: a noun and what was done to it."""
 
     KEY_GENERATED = "key.generated"
+    CEREMONY_OPENED = "ceremony.opened"
+    CEREMONY_CLOSED = "ceremony.closed"
     AUTHORITY_CERTIFIED = "authority.certified"
     APPLICATION_RECORDED = "application.recorded"
     APPLICATION_APPROVED = "application.approved"
@@ -47,6 +49,7 @@ class AuditEvent(enum.Enum):
     CERTIFICATE_RELEASED = "certificate.released"
     CRL_INTENDED = "crl.intended"
     CRL_PUBLISHED = "crl.published"
+    TRUSTED_LIST_PUBLISHED = "trusted-list.published"
     SESSION_CONFIRMED = "session.confirmed"
     SESSION_COMPLETED = "session.completed"
 

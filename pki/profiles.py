@@ -18,6 +18,8 @@ TIME_STAMPING_UNIT_VALIDITY = datetime.timedelta(days=5 * 365)
 TIME_STAMPING_KEY_USE = datetime.timedelta(days=2 * 365)
 """A unit's key signs for a part of its certificate's life only, so that its tokens stay
 verifiable for years after the last one (EN 319 421 7.7.2)."""
+LIST_SIGNER_VALIDITY = datetime.timedelta(days=3 * 365)
+"""TS 119 612 5.7.1 wants algorithms that last three years; a signer lasts no longer."""
 AUTHORITY_VALIDITY = datetime.timedelta(days=10 * 365)
 CROSS_AUTHORITY_VALIDITY = datetime.timedelta(days=5 * 365)
 TRANSCRIPT_VALIDITY = datetime.timedelta(days=1)
@@ -68,6 +70,7 @@ class CertificateProfile:
         key_use: How long the private key signs, where that is shorter than the validity.
         authority: Whether it may certify others.
         path_length: How many authorities may stand below one.
+        denies_authority: It says in so many words that it is none, by basicConstraints.
         peer_lint: What pkilint calls certificates of this kind; "" is plain RFC 5280.
     """
 
@@ -87,6 +90,7 @@ class CertificateProfile:
     key_use: datetime.timedelta | None = None
     authority: bool = False
     path_length: int | None = None
+    denies_authority: bool = False
     peer_lint: str = ""
 
 
@@ -190,6 +194,19 @@ CROSS_AUTHORITY = CertificateProfile(
     path_length=0,
 )
 
+TRUSTED_LIST_SIGNER = CertificateProfile(
+    # TS 119 612 5.7.1: this purpose, this usage, and basicConstraints with cA false.
+    name="trusted-list-signer",
+    subject=SubjectKind.ORGANISATION,
+    key_kinds=_P384,
+    key_usage=frozenset({KeyUsage.digitalSignature}),
+    validity=LIST_SIGNER_VALIDITY,
+    extended_key_usage=(oids.TRUSTED_LIST_SIGNING,),
+    status=StatusService.CRL,
+    policy=7,
+    denies_authority=True,
+)
+
 AUTHORITY = CertificateProfile(
     name="authority",
     subject=SubjectKind.ORGANISATION,
@@ -219,6 +236,7 @@ ALL = (
     AUTHENTICATE,
     TIME_STAMPING_UNIT,
     OCSP_RESPONDER,
+    TRUSTED_LIST_SIGNER,
     CMP_SIGNER,
     CEREMONY_TRANSCRIPT,
     CROSS_AUTHORITY,
