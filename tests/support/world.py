@@ -214,11 +214,9 @@ class Api:
 
 
 @contextlib.contextmanager
-def sandbox(
-    folder: pathlib.Path, *options: str, environment: Mapping[str, str] | None = None
-) -> Iterator[World]:
+def sandbox(folder: pathlib.Path, *options: str) -> Iterator[World]:
     """Run `imza sandbox` in a folder on free ports, until the end of the block."""
-    world = start_sandbox(folder, *options, environment=environment)
+    world = start_sandbox(folder, *options)
     try:
         yield world
     finally:
@@ -227,19 +225,29 @@ def sandbox(
 
 
 def start_sandbox(
-    folder: pathlib.Path, *options: str, environment: Mapping[str, str] | None = None
+    folder: pathlib.Path,
+    *options: str,
+    command: Sequence[str] = IMZA,
+    environment: Mapping[str, str] | None = None,
 ) -> World:
-    """Start `imza sandbox` and return when it is ready."""
+    """Start `imza sandbox` and return when it is ready.
+
+    Args:
+        folder: DIR.
+        options: Others than DIR and the ports.
+        command: How `imza` is called.
+        environment: Instead of this process's own.
+    """
     folder.parent.mkdir(parents=True, exist_ok=True)
     log = folder.with_suffix(".out")
     path = folder / "sandbox.json"
     before = path.stat().st_mtime_ns if path.exists() else None
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [*IMZA, "sandbox", "--dir", str(folder), "--port", "0", "--tls-port", "0", *options],
+            [*command, "sandbox", "--dir", str(folder), "--port", "0", "--tls-port", "0", *options],
             stdout=output,
             stderr=subprocess.STDOUT,
-            env={**os.environ, **(environment or {})},
+            env=dict(os.environ if environment is None else environment),
         )
     deadline = time.monotonic() + READY_LIMIT_S
     while not path.exists() or path.stat().st_mtime_ns == before:
