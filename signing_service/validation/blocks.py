@@ -9,36 +9,29 @@ import dataclasses
 import datetime
 from collections.abc import Sequence
 
-from cryptography import exceptions, x509
+from cryptography import x509
 
-from pki import certificates, errors
-from signing_service import trust
+from pki import certificates
 from signing_service.validation import (
-    cms_signature,
     evidence,
     findings,
+    judged_certificate,
     paths,
     policy,
     report,
+    time_stamps,
 )
 
-
-@dataclasses.dataclass(frozen=True)
-class Circumstances:
-    """What a judgement is made with; nothing else is consulted."""
-
-    evidence: evidence.Evidence
-    anchors: trust.TrustAnchors
-    policy: policy.ValidationPolicy
-
-
-@dataclasses.dataclass(frozen=True)
-class TimeStampVerdict:
-    """A time stamp, and the time that it proves (None: none)."""
-
-    report: report.TimeStampReport
-    proven_time: datetime.datetime | None
-    missing: tuple[evidence.MissingStatus, ...]
+_OTHER_PURPOSES = frozenset(
+    one.dotted_string
+    for one in (
+        x509.oid.ExtendedKeyUsageOID.SERVER_AUTH,
+        x509.oid.ExtendedKeyUsageOID.CODE_SIGNING,
+        x509.oid.ExtendedKeyUsageOID.TIME_STAMPING,
+        x509.oid.ExtendedKeyUsageOID.OCSP_SIGNING,
+    )
+)
+"""Purposes of machines; a certificate with no other one is no person's or organisation's."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,15 +44,17 @@ class Judgement:
 
 
 def judge_document(
-    found: findings.FoundDocument, circumstances: Circumstances, at: datetime.datetime
+    found: findings.FoundDocument,
+    circumstances: policy.Circumstances,
+    at: datetime.datetime,
 ) -> Judgement:
     """Judge every time stamp and signature that was found, at a time."""
     for one in (*found.document_time_stamps, *_own_stamps(found)):
-        _take_evidence(one, circumstances.evidence)
+        time_stamps.take_evidence(one, circumstances.evidence)
     control = at
-    document_verdicts: list[tuple[findings.FoundTimeStamp, TimeStampVerdict]] = []
+    document_verdicts: list[tuple[findings.FoundTimeStamp, time_stamps.TimeStampVerdict]] = []
     for stamp in sorted(found.document_time_stamps, key=lambda one: -one.covers_to):
-        verdict = judge_time_stamp(stamp, circumstances, control)
+        verdict = time_stamps.judge(stamp, circumstances, control)
         document_verdicts.insert(0, (stamp, verdict))
         if verdict.proven_time is not None:
             control = min(control, verdict.proven_time)
@@ -81,59 +76,10 @@ def judge_document(
     )
 
 
-def judge_time_stamp(
-    found: findings.FoundTimeStamp, circumstances: Circumstances, at: datetime.datetime
-) -> TimeStampVerdict:
-    """Judge a time stamp at the time until which it is known to exist (EN 319 102-1 5.4)."""
-    try:
-        token = cms_signature.read_token(found.token)
-    except errors.InputError as error:
-        return _no_proof(found, None, None, report.Finding(error.code, error.message))
-    issuer = None if token.certificate is None else _summary_name(token.certificate)
-    shown = dataclasses.replace(
-        report.TimeStampReport(found.kind, True, token.time, issuer), problem=found.problem
-    )
-    try:
-        relied_on = token.check(found.digest_of)
-    except (cms_signature.UnsupportedCMSError, cms_signature.CMSFormatError) as error:
-        return _no_proof(found, token, None, report.Finding(error.code, error.message))
-    except errors.InputError as error:
-        return _no_proof(found, token, False, report.Finding(error.code, error.message))
-    if found.problem is not None or token.certificate is None:
-        return TimeStampVerdict(shown, None, ())
-    problem = _unit_problem(token, relied_on, circumstances.policy, at)
-    missing: tuple[evidence.MissingStatus, ...] = ()
-    if problem is None:
-        verdict = paths.judge(
-            token.certificate,
-            evidence=circumstances.evidence,
-            anchors=circumstances.anchors,
-            # An authority's path has to hold when the token was made; a path that has ended
-            # by the time the token is judged is told by `_unit_problem`.
-            at=token.time,
-            role=paths.Role.TIME_STAMPING_UNIT,
-            proven=True,
-        )
-        missing = verdict.missing
-        if verdict.sub_indication is not None:
-            problem = report.Finding(
-                "time-stamp-path", f"{verdict.sub_indication.value}: {verdict.message}"
-            )
-        elif verdict.later_revoked_at is not None and verdict.later_revoked_at <= at:
-            # RFC 3161 4: a revoked unit's tokens stay good only where the reason allows; a
-            # compromised key could have made this one afterwards.
-            problem = report.Finding(
-                "time-stamping-unit-revoked",
-                "the certificate of the time-stamping unit, or of its issuer, was revoked",
-            )
-    shown = dataclasses.replace(shown, problem=problem)
-    return TimeStampVerdict(shown, None if problem else token.time, missing)
-
-
 def judge_signature(
     found: findings.FoundSignature,
-    covering: Sequence[TimeStampVerdict],
-    circumstances: Circumstances,
+    covering: Sequence[time_stamps.TimeStampVerdict],
+    circumstances: policy.Circumstances,
     at: datetime.datetime,
 ) -> tuple[report.SignatureReport, list[evidence.MissingStatus]]:
     """Judge one signature (EN 319 102-1 5.3, then with time 5.5 and long term 5.6).
@@ -146,7 +92,7 @@ def judge_signature(
     """
     proven = [one.proven_time for one in covering if one.proven_time is not None]
     control = min([*proven, at])
-    own = [judge_time_stamp(stamp, circumstances, control) for stamp in found.time_stamps]
+    own = [time_stamps.judge(stamp, circumstances, control) for stamp in found.time_stamps]
     missing = [need for verdict in own for need in verdict.missing]
     proven += [
         verdict.proven_time
@@ -159,6 +105,14 @@ def judge_signature(
     missing += needs
     warnings = list(found.warnings)
     for verdict in (*own, *covering):
+        if circumstances.asked_at is None and verdict.rests_on_old_statuses:
+            warnings.append(
+                report.Finding(
+                    "time-stamp-status-old",
+                    f"whether the unit of a {verdict.report.kind.value} time stamp is still good"
+                    " was not asked: only older statements about it are at hand",
+                )
+            )
         if verdict.report.problem is not None:
             warnings.append(
                 report.Finding(
@@ -174,7 +128,7 @@ def judge_signature(
             if sub_indication in report.FAILURES
             else report.Indication.INDETERMINATE
         )
-    facts = None if found.certificate is None else _facts(found.certificate)
+    facts = None if found.certificate is None else judged_certificate.facts(found.certificate)
     passed = indication is report.Indication.TOTAL_PASSED
     judged = report.SignatureReport(
         identifier=found.identifier,
@@ -213,8 +167,8 @@ def judge_signature(
 def _verdict(
     found: findings.FoundSignature,
     best: datetime.datetime | None,
-    own: Sequence[TimeStampVerdict],
-    circumstances: Circumstances,
+    own: Sequence[time_stamps.TimeStampVerdict],
+    circumstances: policy.Circumstances,
     at: datetime.datetime,
 ) -> tuple[
     report.SubIndication | None,
@@ -243,7 +197,9 @@ def _verdict(
         return _stop(
             report.SubIndication.SIG_CRYPTO_FAILURE, "signature-value", "the signature is broken"
         )
-    weakness = circumstances.policy.weakness(_public_key(certificate), found.digest_algorithms)
+    weakness = circumstances.policy.weakness(
+        judged_certificate.public_key(certificate), found.digest_algorithms
+    )
     if weakness:
         return _stop(
             report.SubIndication.CRYPTO_CONSTRAINTS_FAILURE_NO_POE, "weak-algorithm", weakness
@@ -256,11 +212,12 @@ def _verdict(
         at=judged_at,
         role=paths.Role.SIGNER,
         proven=best is not None,
+        rules=circumstances.policy,
     )
     if path.sub_indication is not None:
-        code = path.sub_indication.value.lower().replace("_", "-")
-        finding = report.Finding(code, path.message)
-        return path.sub_indication, finding, path.missing, ()
+        sub_indication = _sharpen(path, certificate, own)
+        code = sub_indication.value.lower().replace("_", "-")
+        return sub_indication, report.Finding(code, path.message), path.missing, ()
     return _constraints(found, certificate, path, best, own, circumstances, at)
 
 
@@ -269,8 +226,8 @@ def _constraints(
     certificate: x509.Certificate,
     path: paths.PathVerdict,
     best: datetime.datetime | None,
-    own: Sequence[TimeStampVerdict],
-    circumstances: Circumstances,
+    own: Sequence[time_stamps.TimeStampVerdict],
+    circumstances: policy.Circumstances,
     at: datetime.datetime,
 ) -> tuple[
     report.SubIndication | None,
@@ -279,14 +236,9 @@ def _constraints(
     Sequence[report.Finding],
 ]:
     """What is asked of a signature whose certificate is good (EN 319 102-1 5.2.8, 5.5.4)."""
-    usage = _facts(certificate)
-    signs = {certificates.KeyUsage.nonRepudiation, certificates.KeyUsage.digitalSignature}
-    if usage is not None and usage.key_usage and not usage.key_usage & signs:
-        return _stop(
-            report.SubIndication.CHAIN_CONSTRAINTS_FAILURE,
-            "key-usage",
-            "the certificate does not allow its key to sign documents",
-        )
+    misuse = _misuse(certificate)
+    if misuse is not None:
+        return _stop(report.SubIndication.CHAIN_CONSTRAINTS_FAILURE, "key-usage", misuse)
     if found.is_bound is None:
         return _stop(
             report.SubIndication.SIG_CONSTRAINTS_FAILURE,
@@ -333,6 +285,15 @@ def _constraints(
                 " stamp proves that the signature came before",
             )
         )
+    if path.invalid_since is not None:
+        # Told and not judged: a revocation has no effect back in time (910/2014 28(4)).
+        notes.append(
+            report.Finding(
+                "invalidity-date",
+                "the issuer says that the key of a certificate of the path may have been in other"
+                f" hands since {path.invalid_since:%Y-%m-%dT%H:%M:%SZ}, before the signature",
+            )
+        )
     notes.append(
         report.Finding(
             "no-trusted-list",
@@ -342,98 +303,59 @@ def _constraints(
     return None, None, (), notes
 
 
+def _sharpen(
+    path: paths.PathVerdict,
+    certificate: x509.Certificate,
+    own: Sequence[time_stamps.TimeStampVerdict],
+) -> report.SubIndication:
+    """Say for certain what the path leaves open, where a content time stamp shows when.
+
+    What a signature covers existed before the signature: a proven time of it is the earliest time
+    at which the signature can have been made (EN 319 102-1 5.5.4).
+    """
+    made_after = max(
+        (
+            one.proven_time
+            for one in own
+            if one.report.kind is report.TimeStampKind.CONTENT and one.proven_time is not None
+        ),
+        default=None,
+    )
+    found = path.sub_indication or report.SubIndication.TRY_LATER
+    if made_after is None:
+        return found
+    if path.revoked_at is not None and path.revoked_at <= made_after:
+        return report.SubIndication.REVOKED
+    out_of_bounds = (
+        report.SubIndication.OUT_OF_BOUNDS_NO_POE,
+        report.SubIndication.OUT_OF_BOUNDS_NOT_REVOKED,
+    )
+    if found in out_of_bounds and certificate.not_valid_after_utc < made_after:
+        return report.SubIndication.EXPIRED
+    return found
+
+
+def _misuse(certificate: x509.Certificate) -> str | None:
+    """Say why a certificate is not for signing documents, or None (EN 319 412-2 4.3.2).
+
+    A key that logs its owner in signs whatever a server sends: such a signature shows no will.
+    """
+    facts = judged_certificate.facts(certificate)
+    if facts is None:
+        return "what the certificate is for cannot be read"
+    if not facts.is_for_signing:
+        return "the certificate does not allow its key to sign documents (nonRepudiation)"
+    purposes = set(facts.extended_key_usage)
+    if purposes and purposes <= _OTHER_PURPOSES:
+        return "the certificate is for another purpose than signing documents"
+    return None
+
+
 def _stop(
     sub_indication: report.SubIndication, code: str, message: str
 ) -> tuple[report.SubIndication, report.Finding, tuple[()], tuple[()]]:
     return sub_indication, report.Finding(code, message), (), ()
 
 
-def _unit_problem(
-    token: cms_signature.Token,
-    relied_on: frozenset[str],
-    rules: policy.ValidationPolicy,
-    at: datetime.datetime,
-) -> report.Finding | None:
-    """What keeps a token from proving a time, apart from its path (RFC 3161 2.3, RFC 5816)."""
-    certificate = token.certificate
-    if certificate is None:
-        return report.Finding("time-stamp-certificate", "the token holds no certificate")
-    try:
-        usage = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage)
-        is_unit = usage.critical and list(usage.value) == [
-            x509.oid.ExtendedKeyUsageOID.TIME_STAMPING
-        ]
-    except (ValueError, x509.ExtensionNotFound, x509.DuplicateExtension):
-        is_unit = False
-    if not is_unit:
-        return report.Finding(
-            "time-stamp-certificate", "the certificate is not for time-stamping alone"
-        )
-    if not token.message.binding(certificate).matches:
-        return report.Finding("time-stamp-binding", "the token does not name its certificate")
-    weakness = rules.weakness(_public_key(certificate), relied_on)
-    if weakness:
-        return report.Finding("time-stamp-weak", weakness)
-    if token.time > at + rules.clock_skew:
-        return report.Finding("time-stamp-future", "the time stamp is from the future")
-    if at > certificate.not_valid_after_utc:
-        # EN 319 102-1 5.6.2.1: only a later time stamp would show that it existed before.
-        return report.Finding(
-            "time-stamp-expired",
-            "the unit's certificate has ended and no later time stamp covers this one",
-        )
-    return None
-
-
-def _no_proof(
-    found: findings.FoundTimeStamp,
-    token: cms_signature.Token | None,
-    intact: bool | None,
-    problem: report.Finding,
-) -> TimeStampVerdict:
-    certificate = None if token is None else token.certificate
-    shown = report.TimeStampReport(
-        found.kind,
-        intact,
-        None if token is None else token.time,
-        None if certificate is None else _summary_name(certificate),
-        problem,
-    )
-    return TimeStampVerdict(shown, None, ())
-
-
-def _take_evidence(found: findings.FoundTimeStamp, known: evidence.Evidence) -> None:
-    """Certificates and statuses inside a token are evidence like any other."""
-    try:
-        message = cms_signature.Message(found.token)
-    except errors.InputError:
-        # Judged, and told, when the token's turn comes.
-        return
-    known.add(
-        certificates_der=message.certificates_der,
-        ocsp_responses=message.ocsp_responses,
-        crls=message.crls,
-    )
-
-
 def _own_stamps(found: findings.FoundDocument) -> list[findings.FoundTimeStamp]:
     return [stamp for signature in found.signatures for stamp in signature.time_stamps]
-
-
-def _facts(certificate: x509.Certificate) -> certificates.CertificateFacts | None:
-    try:
-        return certificates.read(certificate)
-    except errors.InputError:
-        return None
-
-
-def _public_key(certificate: x509.Certificate) -> object:
-    try:
-        return certificate.public_key()
-    except (ValueError, exceptions.UnsupportedAlgorithm):
-        return None
-
-
-def _summary_name(certificate: x509.Certificate) -> str:
-    facts = _facts(certificate)
-    return "" if facts is None else facts.common_name or facts.name

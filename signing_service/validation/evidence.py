@@ -24,6 +24,12 @@ EXPIRED_ON_CRL = x509.ObjectIdentifier("2.5.29.60")
 
 Item = TypeVar("Item")
 
+ALLOWED_HASHES = frozenset({"sha256", "sha384", "sha512", "sha3-256", "sha3-384", "sha3-512"})
+"""In signatures of responders and list issuers, as `cryptography` names them (TS 119 312)."""
+HOLD = "certificateHold"
+_PLANNED = frozenset({"affiliationChanged", "superseded", "cessationOfOperation"})
+"""Reasons that leave a key uncompromised, so that what it signed before stays good."""
+
 _FAULTS = (ValueError, TypeError, KeyError, exceptions.UnsupportedAlgorithm, x509.ExtensionNotFound)
 
 
@@ -45,6 +51,7 @@ class Status:
         revoked_at: None for a certificate that is good.
         reason: RFC 5280's name of the reason.
         covers_expired: The source keeps stating the status after a certificate expired.
+        invalid_since: From when on the certificate was doubtful (RFC 5280 5.3.2), or None.
     """
 
     this_update: datetime.datetime
@@ -52,6 +59,12 @@ class Status:
     revoked_at: datetime.datetime | None
     reason: str | None
     covers_expired: bool
+    invalid_since: datetime.datetime | None = None
+
+    @property
+    def is_planned(self) -> bool:
+        """Revoked for a reason that says that the key was not compromised."""
+        return self.reason in _PLANNED
 
     def is_in_force(self, at: datetime.datetime) -> bool:
         """Whether this statement is made at or after a time, or still holds then."""
@@ -88,7 +101,7 @@ class Evidence:
             _take(self._responses, der, _read_response)
             response = self._responses.get(der)
             if response is not None:
-                for certificate in response.certificates:
+                for certificate in _sent_along(response):
                     self.certificates.setdefault(certificates.to_der(certificate), certificate)
         for der in crls:
             _take(self._crls, der, _read_crl)
@@ -120,12 +133,50 @@ class Evidence:
         self, certificate: x509.Certificate, issuer: x509.Certificate
     ) -> tuple[Status, ...]:
         """Everything genuine that is said about a certificate."""
-        found = []
+        found: list[Status] = []
         for response in self._responses.values():
-            found += _status_by_ocsp(response, certificate, issuer, self.certificates.values())
+            singles = _singles_about(response, certificate, issuer)
+            if singles and self._is_genuine(response, issuer):
+                extensions = _extensions_of(response)
+                found += [
+                    status
+                    for single in singles
+                    if (status := _status_of_single(single, extensions)) is not None
+                ]
         for crl in self._crls.values():
             found += _status_by_crl(crl, certificate, issuer)
         return tuple(found)
+
+    def _is_genuine(self, response: x509_ocsp.OCSPResponse, issuer: x509.Certificate) -> bool:
+        """Whether the issuer, or a responder that it certified for this, signed the response."""
+        if _verifies(issuer, response):
+            return True
+        # RFC 6960 4.2.2.2: certified for this by the very issuer it answers for, and by no other.
+        return any(
+            responder.issuer == issuer.subject
+            and _may_answer(responder)
+            and responder.not_valid_before_utc
+            <= response.produced_at_utc
+            <= responder.not_valid_after_utc
+            and is_issued_by(responder, issuer)
+            and _verifies(responder, response)
+            and not self._is_revoked(responder, issuer, response.produced_at_utc)
+            for responder in dict.fromkeys((*_sent_along(response), *self.certificates.values()))
+        )
+
+    def _is_revoked(
+        self, responder: x509.Certificate, issuer: x509.Certificate, at: datetime.datetime
+    ) -> bool:
+        """Whether the issuer's own list revokes a responder, so that its word counts no more.
+
+        With a compromised key `producedAt` is whatever the thief writes. A responder with
+        ocsp-nocheck need not be asked about (RFC 6960 4.2.2.2.1), yet what is known is used.
+        """
+        return any(
+            status.revoked_at is not None and (status.revoked_at <= at or not status.is_planned)
+            for crl in self._crls.values()
+            for status in _status_by_crl(crl, responder, issuer)
+        )
 
 
 def read_certificate(der: bytes) -> x509.Certificate:
@@ -183,62 +234,68 @@ def _serial_numbers(response: x509_ocsp.OCSPResponse) -> frozenset[int]:
 
 def _read_crl(der: bytes) -> x509.CertificateRevocationList:
     crl = x509.load_der_x509_crl(der)
-    # RFC 5280 5.2: indirect, partitioned and delta CRLs carry a critical extension.
-    if any(one.critical for one in crl.extensions):
+    # RFC 5280 5.2: indirect, partitioned and delta CRLs carry a critical extension; those that
+    # forgot to make it critical are no more complete for that.
+    partial = (x509.IssuingDistributionPoint, x509.DeltaCRLIndicator)
+    if any(one.critical or isinstance(one.value, partial) for one in crl.extensions):
         raise ValueError("expected a complete CRL")
     return crl
 
 
-def _status_by_ocsp(
-    response: x509_ocsp.OCSPResponse,
-    certificate: x509.Certificate,
-    issuer: x509.Certificate,
-    pool: Iterable[x509.Certificate],
-) -> list[Status]:
-    """What a response says, if its signer may say it (RFC 6960 4.2.2.2)."""
+def _sent_along(response: x509_ocsp.OCSPResponse) -> list[x509.Certificate]:
+    """The certificates in a response, where they and their keys can be read."""
     try:
-        singles = [
+        return [
+            read_certificate(certificates.to_der(one)) for one in response.certificates[:MAX_ITEMS]
+        ]
+    except (*_FAULTS, errors.InputError):
+        return []
+
+
+def _singles_about(
+    response: x509_ocsp.OCSPResponse, certificate: x509.Certificate, issuer: x509.Certificate
+) -> list[x509_ocsp.OCSPSingleResponse]:
+    """What a response says about one certificate of one issuer."""
+    try:
+        return [
             one
             for one in response.responses
             if one.serial_number == certificate.serial_number and _is_about(one, issuer)
         ]
-        if not singles or not _is_genuine(response, issuer, pool):
+    except _FAULTS:
+        return []
+
+
+def _extensions_of(
+    response: x509_ocsp.OCSPResponse,
+) -> list[x509.Extension[x509.ExtensionType]]:
+    """The extensions of the only answer in a response; of several it is not told whose they are."""
+    try:
+        if len(list(response.responses)) != 1:
             return []
-        return [
-            status for one in singles if (status := _status_of_single(one, response)) is not None
-        ]
+        return [*response.single_extensions, *response.extensions]
     except _FAULTS:
         return []
 
 
 def _status_of_single(
-    single: x509_ocsp.OCSPSingleResponse, response: x509_ocsp.OCSPResponse
+    single: x509_ocsp.OCSPSingleResponse,
+    extensions: Iterable[x509.Extension[x509.ExtensionType]],
 ) -> Status | None:
-    if single.certificate_status is x509_ocsp.OCSPCertStatus.UNKNOWN:
-        return None
-    reason = single.revocation_reason
-    extensions = [
-        extension.oid
-        for source in (
-            _extensions(response, "single_extensions"),
-            _extensions(response, "extensions"),
-        )
-        for extension in source
-    ]
-    return Status(
-        this_update=single.this_update_utc,
-        next_update=single.next_update_utc,
-        revoked_at=single.revocation_time_utc,
-        reason=None if reason is None else reason.value,
-        covers_expired=ARCHIVE_CUTOFF in extensions,
-    )
-
-
-def _extensions(response: x509_ocsp.OCSPResponse, name: str) -> Iterable[x509.Extension]:  # type: ignore[type-arg]
     try:
-        return list(getattr(response, name))
+        if single.certificate_status is x509_ocsp.OCSPCertStatus.UNKNOWN:
+            return None
+        reason = single.revocation_reason
+        return Status(
+            this_update=single.this_update_utc,
+            next_update=single.next_update_utc,
+            revoked_at=single.revocation_time_utc,
+            reason=None if reason is None else reason.value,
+            covers_expired=any(one.oid == ARCHIVE_CUTOFF for one in extensions),
+            invalid_since=_invalidity_date(extensions),
+        )
     except _FAULTS:
-        return []
+        return None
 
 
 def _is_about(single: x509_ocsp.OCSPSingleResponse, issuer: x509.Certificate) -> bool:
@@ -261,28 +318,6 @@ def _key_bits(certificate: x509.Certificate) -> bytes:
     return bits
 
 
-def _is_genuine(
-    response: x509_ocsp.OCSPResponse,
-    issuer: x509.Certificate,
-    pool: Iterable[x509.Certificate],
-) -> bool:
-    """Whether the issuer, or a responder that it certified for this, signed the response."""
-    if _verifies(issuer, response):
-        return True
-    for responder in (*response.certificates, *pool):
-        if (
-            responder.issuer == issuer.subject
-            and _may_answer(responder)
-            and responder.not_valid_before_utc
-            <= response.produced_at_utc
-            <= responder.not_valid_after_utc
-            and is_issued_by(responder, issuer)
-            and _verifies(responder, response)
-        ):
-            return True
-    return False
-
-
 def _may_answer(responder: x509.Certificate) -> bool:
     try:
         usages = responder.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
@@ -294,7 +329,7 @@ def _may_answer(responder: x509.Certificate) -> bool:
 def _verifies(signer: x509.Certificate, response: x509_ocsp.OCSPResponse) -> bool:
     key = signer.public_key()
     hasher = response.signature_hash_algorithm
-    if hasher is None:
+    if hasher is None or hasher.name not in ALLOWED_HASHES:
         return False
     try:
         if isinstance(key, ec.EllipticCurvePublicKey):
@@ -313,13 +348,21 @@ def _status_by_crl(
 ) -> list[Status]:
     """What a complete CRL of the issuer says (RFC 5280 6.3.3)."""
     try:
-        if crl.issuer != issuer.subject or not crl.is_signature_valid(issuer.public_key()):  # type: ignore[arg-type]
+        hasher = crl.signature_hash_algorithm
+        if (
+            crl.issuer != issuer.subject
+            or hasher is None
+            or hasher.name not in ALLOWED_HASHES
+            or not _may_sign_lists(issuer)
+            or not crl.is_signature_valid(issuer.public_key())  # type: ignore[arg-type]
+        ):
             return []
         entry = crl.get_revoked_certificate_by_serial_number(certificate.serial_number)
         reason = None
-        if entry is not None:
-            found = [one.value for one in entry.extensions if isinstance(one.value, x509.CRLReason)]
-            reason = found[0].reason.value if found else None
+        extensions = [] if entry is None else list(entry.extensions)
+        for one in extensions:
+            if isinstance(one.value, x509.CRLReason):
+                reason = one.value.reason.value
         return [
             Status(
                 this_update=crl.last_update_utc,
@@ -327,7 +370,25 @@ def _status_by_crl(
                 revoked_at=None if entry is None else entry.revocation_date_utc,
                 reason=reason,
                 covers_expired=any(one.oid == EXPIRED_ON_CRL for one in crl.extensions),
+                invalid_since=_invalidity_date(extensions),
             )
         ]
     except _FAULTS:
         return []
+
+
+def _may_sign_lists(issuer: x509.Certificate) -> bool:
+    """RFC 5280 6.3.3 (f): a key usage, where there is one, has to allow it."""
+    try:
+        return issuer.extensions.get_extension_for_class(x509.KeyUsage).value.crl_sign
+    except x509.ExtensionNotFound:
+        return True
+
+
+def _invalidity_date(
+    extensions: Iterable[x509.Extension[x509.ExtensionType]],
+) -> datetime.datetime | None:
+    for one in extensions:
+        if isinstance(one.value, x509.InvalidityDate):
+            return one.value.invalidity_date_utc
+    return None

@@ -29,6 +29,7 @@ def fetcher(client: outbound.Client, present: clock.Clock) -> process.Fetch:
     """
 
     def fetch(missing: Sequence[evidence.MissingStatus]) -> process.FetchedEvidence:
+        asked_at = present.now()
         responses: list[bytes] = []
         crls: dict[str, bytes] = {}
         for one in missing[:MAX_FETCHES]:
@@ -45,7 +46,9 @@ def fetcher(client: outbound.Client, present: clock.Clock) -> process.Fetch:
                         continue
                     crls[url] = crl
                 break
-        return process.FetchedEvidence(ocsp_responses=tuple(responses), crls=tuple(crls.values()))
+        return process.FetchedEvidence(
+            ocsp_responses=tuple(responses), crls=tuple(crls.values()), asked_at=asked_at
+        )
 
     return fetch
 

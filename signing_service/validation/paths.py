@@ -7,30 +7,19 @@ valid then, and its status known.
 import dataclasses
 import datetime
 import enum
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from cryptography import exceptions, x509
+from cryptography import x509
 
 from pki import certificates
 from signing_service import trust
 from signing_service.validation import evidence as evidence_module
-from signing_service.validation import report
+from signing_service.validation import path_constraints, policy, report
 
 MAX_LENGTH = 8
 """Certificates in a path; national hierarchies have three or four."""
 MAX_CANDIDATES = 200
 """Certificates looked at in search of one path, so that a tangle of cross-certificates ends."""
-
-_UNDERSTOOD = frozenset(
-    {
-        x509.BasicConstraints.oid,
-        x509.KeyUsage.oid,
-        x509.ExtendedKeyUsage.oid,
-        x509.CertificatePolicies.oid,
-        x509.SubjectAlternativeName.oid,
-    }
-)
-"""Critical extensions that are obeyed here; a path with any other is refused (RFC 5280 4.2)."""
 
 
 class Role(enum.Enum):
@@ -50,6 +39,9 @@ class PathVerdict:
         message: Why it is not good.
         missing: Certificates whose status is not known well enough.
         later_revoked_at: A certificate of it was revoked, but after the time it was judged at.
+        revoked_at: The certificate judged was revoked for good, whenever that was.
+        invalid_since: Its issuer says that it was doubtful from then on, which is before the time
+            it was judged at.
     """
 
     path: tuple[x509.Certificate, ...]
@@ -57,6 +49,8 @@ class PathVerdict:
     message: str = ""
     missing: tuple[evidence_module.MissingStatus, ...] = ()
     later_revoked_at: datetime.datetime | None = None
+    revoked_at: datetime.datetime | None = None
+    invalid_since: datetime.datetime | None = None
 
 
 def judge(
@@ -67,6 +61,9 @@ def judge(
     at: datetime.datetime,
     role: Role,
     proven: bool,
+    until: datetime.datetime | None = None,
+    asked_at: datetime.datetime | None = None,
+    rules: policy.ValidationPolicy = policy.DEFAULT,
 ) -> PathVerdict:
     """Find a path from a certificate to an anchor and judge it at a time.
 
@@ -78,10 +75,20 @@ def judge(
         role: The signer's status must be stated no earlier than `at` when that is a proven time
             (EN 319 102-1 5.2.5); authorities' statuses are published ahead and must be in force.
         proven: `at` is proved by a time stamp, and is not merely the present.
+        until: By when what was signed is known to exist, where that is later than `at`: the
+            path must be known to have held until then. A token's own time is its authority's
+            word, which counts only as long as nobody else could have written it.
+        asked_at: When authorities were asked, which must then have answered for `until`, or for
+            this time if it is earlier: nobody knows the future. None: nobody was asked, and what
+            the document carries has to do for `at`; `missing` names what is older than `until`.
+        rules: Which algorithms may be relied on.
     """
+    end = at if until is None else max(at, until)
+    known = at if asked_at is None else max(at, min(end, asked_at))
+    moment = _Moment(at, end, known, role, proven)
     best: PathVerdict | None = None
     for path in _paths(certificate, evidence, anchors):
-        verdict = _judge_path(path, evidence, at, role, proven)
+        verdict = _judge_path(path, evidence, moment, rules)
         if verdict.sub_indication is None:
             return verdict
         best = best or verdict
@@ -113,100 +120,170 @@ def _paths(
                 open_paths.append((*path, issuer))
 
 
+@dataclasses.dataclass(frozen=True)
+class _Moment:
+    """When a path must have held: valid and not revoked from `at` until `until`.
+
+    Attributes:
+        known: Until when statuses have to be known.
+    """
+
+    at: datetime.datetime
+    until: datetime.datetime
+    known: datetime.datetime
+    role: Role
+    proven: bool
+
+    def is_sufficient(
+        self,
+        status: evidence_module.Status,
+        certificate: x509.Certificate,
+        depth: int,
+        until: datetime.datetime,
+    ) -> bool:
+        """Whether a statement says enough about a certificate of the path until a time."""
+        # A source may forget a certificate once it has expired (RFC 6960 4.4.4).
+        if status.this_update > certificate.not_valid_after_utc and not status.covers_expired:
+            return False
+        if self.proven and depth == 0 and self.role is Role.SIGNER:
+            return status.this_update >= self.at
+        return status.is_in_force(until)
+
+
 def _judge_path(
     path: tuple[x509.Certificate, ...],
     evidence: evidence_module.Evidence,
-    at: datetime.datetime,
-    role: Role,
-    proven: bool,
+    moment: _Moment,
+    rules: policy.ValidationPolicy,
 ) -> PathVerdict:
-    for depth, certificate in enumerate(path[:-1]):
-        problem = _constraint_problem(certificate, depth)
-        if problem:
-            return PathVerdict(path, report.SubIndication.CHAIN_CONSTRAINTS_FAILURE, problem)
+    problem = path_constraints.find_problem(path)
+    if problem:
+        return PathVerdict(path, report.SubIndication.CHAIN_CONSTRAINTS_FAILURE, problem)
+    weakness = path_constraints.find_weakness(path, rules)
+    if weakness:
+        return PathVerdict(path, report.SubIndication.CRYPTO_CONSTRAINTS_FAILURE_NO_POE, weakness)
     missing = []
+    unknown = 0
     outside = None
-    later: datetime.datetime | None = None
+    revocations: list[evidence_module.Status] = []
     for depth, certificate in enumerate(path[:-1]):
-        issuer = path[depth + 1]
-        if not certificate.not_valid_before_utc <= at <= certificate.not_valid_after_utc:
+        if not (
+            certificate.not_valid_before_utc <= moment.at
+            and moment.until <= certificate.not_valid_after_utc
+        ):
             outside = outside or certificate
+        issuer = path[depth + 1]
         statuses = evidence.statuses(certificate, issuer)
-        revoked = [one for one in statuses if one.revoked_at is not None]
-        early = [one for one in revoked if one.revoked_at is not None and one.revoked_at <= at]
-        if early:
-            return PathVerdict(
-                path,
-                report.SubIndication.REVOKED_CA_NO_POE
-                if depth
-                else report.SubIndication.REVOKED_NO_POE,
-                f"the {'issuer' if depth else role.value}'s certificate was revoked at"
-                f" {early[0].revoked_at:%Y-%m-%dT%H:%M:%SZ} and nothing proves that the signature"
-                " was there before",
-            )
-        for one in revoked:
-            later = one.revoked_at if later is None else min(later, one.revoked_at or later)
-        strict = proven and depth == 0 and role is Role.SIGNER
-        if not any(_is_sufficient(one, certificate, at, strict) for one in statuses):
+        revoked = _revocation(statuses)
+        if revoked is not None:
+            early = _early(path, depth, revoked, moment)
+            if early is not None:
+                return early
+            revocations.append(revoked)
+        if not any(moment.is_sufficient(one, certificate, depth, moment.known) for one in statuses):
+            unknown += 1
+        if not any(moment.is_sufficient(one, certificate, depth, moment.until) for one in statuses):
             missing.append(
                 evidence_module.MissingStatus(
                     certificates.to_der(certificate), certificates.to_der(issuer)
                 )
             )
     if outside is not None:
-        known = (
-            report.SubIndication.OUT_OF_BOUNDS_NO_POE
-            if missing
-            else report.SubIndication.OUT_OF_BOUNDS_NOT_REVOKED
-        )
-        return PathVerdict(
-            path,
-            known,
-            f"a certificate of the path is not valid at {at:%Y-%m-%dT%H:%M:%SZ} and nothing proves"
-            " that the signature was there while it was",
-            tuple(missing),
-        )
-    if missing:
+        return _outside(path, outside, moment, tuple(missing))
+    if unknown:
         return PathVerdict(
             path,
             report.SubIndication.TRY_LATER,
-            f"the status of {len(missing)} certificate(s) of the path is not known for"
-            f" {at:%Y-%m-%dT%H:%M:%SZ}",
+            f"the status of {unknown} certificate(s) of the path is not known for"
+            f" {moment.known:%Y-%m-%dT%H:%M:%SZ}",
             tuple(missing),
         )
-    return PathVerdict(path, later_revoked_at=later)
+    return PathVerdict(
+        path,
+        missing=tuple(missing),
+        later_revoked_at=min(
+            (one.revoked_at for one in revocations if one.revoked_at is not None), default=None
+        ),
+        invalid_since=min(
+            (
+                one.invalid_since
+                for one in revocations
+                if one.invalid_since is not None and one.invalid_since <= moment.at
+            ),
+            default=None,
+        ),
+    )
 
 
-def _is_sufficient(
-    status: evidence_module.Status,
-    certificate: x509.Certificate,
-    at: datetime.datetime,
-    strict: bool,
-) -> bool:
-    # A source may forget a certificate once it has expired (RFC 6960 4.4.4).
-    if status.this_update > certificate.not_valid_after_utc and not status.covers_expired:
-        return False
-    return status.this_update >= at if strict else status.is_in_force(at)
+def _revocation(statuses: Sequence[evidence_module.Status]) -> evidence_module.Status | None:
+    """The revocation that counts: a final one, or else a hold that no later statement lifted."""
+    revoked = [one for one in statuses if one.revoked_at is not None]
+    final = [one for one in revoked if one.reason != evidence_module.HOLD]
+    if final:
+        # RFC 5280 5.3.1: only a hold can be taken back. The earliest date is the careful one.
+        return min(final, key=lambda one: one.revoked_at or one.this_update)
+    newest = max((one.this_update for one in statuses), default=None)
+    held = [one for one in revoked if one.this_update == newest]
+    return min(held, key=lambda one: one.revoked_at or one.this_update, default=None)
 
 
-def _constraint_problem(certificate: x509.Certificate, depth: int) -> str | None:
-    """What forbids a certificate its place in the path; `depth` 0 is the one judged."""
-    try:
-        extensions = certificate.extensions
-        unknown = [one.oid for one in extensions if one.critical and one.oid not in _UNDERSTOOD]
-        if unknown:
-            return f"a certificate has the critical extension {unknown[0].dotted_string}"
-        if depth == 0:
-            return None
-        constraints = extensions.get_extension_for_class(x509.BasicConstraints).value
-        usage = extensions.get_extension_for_class(x509.KeyUsage).value
-    except x509.ExtensionNotFound:
-        return "an issuer's certificate does not say that it may issue"
-    except (ValueError, TypeError, x509.DuplicateExtension, exceptions.UnsupportedAlgorithm):
-        return "a certificate of the path has an extension that cannot be read"
-    if not constraints.ca or not usage.key_cert_sign:
-        return "an issuer's certificate does not allow it to issue"
-    # RFC 5280 4.2.1.9: the certificates between this issuer and the last certificate.
-    if constraints.path_length is not None and depth - 1 > constraints.path_length:
-        return "the path is longer than an issuer's certificate allows"
-    return None
+def _early(
+    path: tuple[x509.Certificate, ...],
+    depth: int,
+    revoked: evidence_module.Status,
+    moment: _Moment,
+) -> PathVerdict | None:
+    """The verdict where a revocation came first, or None where it came too late to matter."""
+    revoked_at = revoked.revoked_at
+    if revoked_at is None or revoked_at > moment.until:
+        return None
+    if (
+        moment.role is Role.TIME_STAMPING_UNIT
+        and depth == 0
+        and revoked.is_planned
+        and revoked_at > moment.at
+    ):
+        # RFC 3161 4: with these reasons the key is not compromised, and tokens from before stay
+        # valid; without a reason, or with another one, all tokens are invalid.
+        return None
+    whose = "issuer" if depth else moment.role.value
+    when = f"{revoked_at:%Y-%m-%dT%H:%M:%SZ}"
+    if revoked.reason == evidence_module.HOLD:
+        # EN 319 102-1 5.2.6.4: a hold may yet be lifted.
+        return PathVerdict(
+            path,
+            report.SubIndication.TRY_LATER,
+            f"the {whose}'s certificate is on hold since {when}",
+        )
+    return PathVerdict(
+        path,
+        report.SubIndication.REVOKED_CA_NO_POE if depth else report.SubIndication.REVOKED_NO_POE,
+        f"the {whose}'s certificate was revoked at {when} and nothing proves that the signature"
+        " was there before",
+        revoked_at=None if depth else revoked_at,
+    )
+
+
+def _outside(
+    path: tuple[x509.Certificate, ...],
+    outside: x509.Certificate,
+    moment: _Moment,
+    missing: tuple[evidence_module.MissingStatus, ...],
+) -> PathVerdict:
+    """The verdict where a certificate was not valid at the time."""
+    if moment.proven and outside is path[0] and outside.not_valid_before_utc > moment.at:
+        # EN 319 102-1 5.5.4: no certificate signs before it is issued.
+        return PathVerdict(
+            path,
+            report.SubIndication.NOT_YET_VALID,
+            f"the signature existed at {moment.at:%Y-%m-%dT%H:%M:%SZ}, before its certificate",
+        )
+    return PathVerdict(
+        path,
+        report.SubIndication.OUT_OF_BOUNDS_NO_POE
+        if missing
+        else report.SubIndication.OUT_OF_BOUNDS_NOT_REVOKED,
+        f"a certificate of the path is not valid at {moment.until:%Y-%m-%dT%H:%M:%SZ} and nothing"
+        " proves that the signature was there while it was",
+        missing,
+    )

@@ -5,6 +5,9 @@ import datetime
 
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
+from signing_service import trust
+from signing_service.validation import evidence
+
 
 @dataclasses.dataclass(frozen=True)
 class ValidationPolicy:
@@ -46,3 +49,20 @@ class ValidationPolicy:
 
 
 DEFAULT = ValidationPolicy()
+
+
+@dataclasses.dataclass(frozen=True)
+class Circumstances:
+    """What a judgement is made with; nothing else is consulted.
+
+    Attributes:
+        evidence: Certificates and statuses.
+        anchors: Where paths may end.
+        policy: The rules.
+        asked_at: When the authorities were asked; None where they were not.
+    """
+
+    evidence: evidence.Evidence
+    anchors: trust.TrustAnchors
+    policy: ValidationPolicy
+    asked_at: datetime.datetime | None = None

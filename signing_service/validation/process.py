@@ -9,7 +9,13 @@ from typing import TypeAlias
 
 from pki import clock, errors
 from signing_service import documents, trust
-from signing_service.validation import blocks, evidence, findings, policy, report
+from signing_service.validation import (
+    blocks,
+    evidence,
+    findings,
+    policy,
+    report,
+)
 
 MAX_DOCUMENT_BYTES = 256 * 2**20
 """Largest document that is validated."""
@@ -25,11 +31,16 @@ class DocumentUnreadableError(errors.InputError):
 
 @dataclasses.dataclass(frozen=True)
 class FetchedEvidence:
-    """What was fetched for a validation; in DER."""
+    """What was fetched for a validation; in DER.
+
+    Attributes:
+        asked_at: The real present of the asking; None takes the time that is judged.
+    """
 
     certificates: tuple[bytes, ...] = ()
     ocsp_responses: tuple[bytes, ...] = ()
     crls: tuple[bytes, ...] = ()
+    asked_at: datetime.datetime | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,8 +109,9 @@ def judge(
             ocsp_responses=fetched.ocsp_responses,
             crls=fetched.crls,
         )
-    circumstances = blocks.Circumstances(found.evidence, trust, rules)
-    judgement = blocks.judge_document(found, circumstances, at)
+    asked_at = None if fetched is None else fetched.asked_at or at
+    made_with = policy.Circumstances(found.evidence, trust, rules, asked_at)
+    judgement = blocks.judge_document(found, made_with, at)
     alone = () if judgement.signatures else judgement.document_time_stamps
     shown = report.ValidationReport(
         document_name=document.name,

@@ -5,6 +5,8 @@ import datetime
 import enum
 from collections.abc import Sequence
 
+from pki import clock
+
 
 class Indication(enum.Enum):
     """The verdict on a signature (EN 319 102-1 5.1.3); the last one is ours, for documents."""
@@ -294,10 +296,7 @@ def _stamp_text(stamp: TimeStampReport) -> str:
 
 
 def _time(at: datetime.datetime | None) -> str | None:
-    """RFC 3339 in UTC, in whole seconds."""
-    if at is None:
-        return None
-    return at.astimezone(datetime.UTC).replace(microsecond=0).isoformat().replace("+00:00", "Z")
+    return None if at is None else clock.time_text(at)
 
 
 def worst(indications: Sequence[Indication]) -> Indication:
