@@ -2,13 +2,12 @@
 
 import base64
 import binascii
-import datetime
 from typing import Annotated, Literal
 
 import pydantic
 
 from ca import applications, crl, subjects
-from pki import audit, certificates, errors, registration, registry
+from pki import audit, certificates, clock, errors, registration, registry
 
 Text = Annotated[str, pydantic.StringConstraints(min_length=1, max_length=subjects.MAX_NAME)]
 Country = Annotated[str, pydantic.StringConstraints(pattern=r"^[A-Z]{2}$")]
@@ -123,11 +122,11 @@ def certificate(record: registry.CertificateRecord) -> dict[str, object]:
         "issuer": record.issuer_name,
         "profile": record.profile,
         "subject": record.subject,
-        "not_before": time_text(record.not_before),
-        "not_after": time_text(record.not_after),
+        "not_before": clock.time_text(record.not_before),
+        "not_after": clock.time_text(record.not_after),
         "status": "good" if revoked_at is None else "held" if held else "revoked",
         "reason": reason.name if reason else None,
-        "revoked_at": time_text(revoked_at) if revoked_at else None,
+        "revoked_at": clock.time_text(revoked_at) if revoked_at else None,
     }
 
 
@@ -151,19 +150,14 @@ def published_crl(value: crl.PublishedCRL) -> dict[str, object]:
     return {
         "issuer": value.issuer_name,
         "number": value.number,
-        "this_update": time_text(value.this_update),
-        "next_update": time_text(value.next_update),
+        "this_update": clock.time_text(value.this_update),
+        "next_update": clock.time_text(value.next_update),
     }
 
 
 def audit_head(value: audit.AuditHead) -> dict[str, object]:
     """A verified audit log's head."""
     return {"entries": value.number, "head": value.hash}
-
-
-def time_text(at: datetime.datetime) -> str:
-    """A time as RFC 3339 in UTC."""
-    return at.astimezone(datetime.UTC).isoformat().replace("+00:00", "Z")
 
 
 def _base64(data: bytes) -> str:

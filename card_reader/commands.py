@@ -1,7 +1,6 @@
 """`imza card …`: readers, cards, certificates and PINs."""
 
 import contextlib
-import datetime
 import json
 import os
 import pathlib
@@ -58,7 +57,7 @@ def list_cards(as_json: bool) -> None:
 def show(reader: str | None, module: pathlib.Path | None, as_json: bool) -> None:
     """Show the certificates in a card and the PIN tries that are left."""
     from card_reader import signing_card
-    from pki import certificates
+    from pki import certificates, clock
 
     card = signing_card.open_card(reader, module=module)
     tries_left = card.tries_left()
@@ -76,8 +75,8 @@ def show(reader: str | None, module: pathlib.Path | None, as_json: bool) -> None
                 "organisation": facts.organisation,
                 "serial_number": certificates.serial_text(facts.serial_number),
                 "issuer": facts.issuer,
-                "not_before": _time(facts.not_before),
-                "not_after": _time(facts.not_after),
+                "not_before": clock.time_text(facts.not_before),
+                "not_after": clock.time_text(facts.not_after),
                 "sha256": facts.sha256,
             }
         )
@@ -309,7 +308,3 @@ def _done(value: Mapping[str, object], sentence: str, *, as_json: bool) -> None:
 
 def _print_json(value: Mapping[str, object], *, indent: int | None = 2) -> None:
     click.echo(json.dumps(value, ensure_ascii=False, indent=indent))
-
-
-def _time(at: datetime.datetime) -> str:
-    return at.astimezone(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -49,7 +49,7 @@ def init(path: pathlib.Path, out: pathlib.Path | None, as_json: bool) -> int:
             "name": one.name,
             "subject": certificates.name_text(one.certificate.subject),
             "sha256": certificates.sha256(one.certificate),
-            "not_after": one.certificate.not_valid_after_utc.isoformat().replace("+00:00", "Z"),
+            "not_after": clock.time_text(one.certificate.not_valid_after_utc),
         }
         for one in made.issuers
     ]

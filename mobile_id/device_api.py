@@ -115,7 +115,7 @@ def _shown(delivered: gateway.DeliveredTransaction) -> dict[str, str]:
         "language": delivered.language.value,
         "hash_type": results.HASH_TYPE_NAMES[delivered.representation.hash_algorithm],
         "hash": base64.b64encode(delivered.representation.hash).decode(),
-        "answer_by": delivered.answer_by.isoformat().replace("+00:00", "Z"),
+        "answer_by": clock.time_text(delivered.answer_by),
     }
 
 

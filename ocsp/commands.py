@@ -92,7 +92,7 @@ def _fetch_issuer(http: "outbound.Client", certificate: "x509.Certificate") -> "
 def _describe(
     certificate: "x509.Certificate", checked: "client.CheckedStatus"
 ) -> dict[str, str | None]:
-    from pki import certificates
+    from pki import certificates, clock
 
     known = checked.status
     times = {
@@ -106,6 +106,6 @@ def _describe(
         "serial_number": certificates.serial_text(certificate.serial_number),
         "status": "good" if known.is_good else "revoked",
         "reason": known.reason.name if known.reason else None,
-        **{name: f"{time:%Y-%m-%dT%H:%M:%SZ}" if time else None for name, time in times.items()},
+        **{name: clock.time_text(time) if time else None for name, time in times.items()},
         "responder": certificates.name_text(checked.responder.subject),
     }

@@ -42,6 +42,11 @@ def require_utc(at: datetime.datetime) -> datetime.datetime:
     return at.astimezone(datetime.UTC)
 
 
+def time_text(at: datetime.datetime) -> str:
+    """A time as RFC 3339 writes it, in UTC and whole seconds: 2026-01-31T12:00:00Z."""
+    return f"{require_utc(at).replace(tzinfo=None).isoformat(timespec='seconds')}Z"
+
+
 def whole_seconds(at: datetime.datetime) -> datetime.datetime:
     """Cut the fraction of a second off, as X.509 times have none (RFC 5280 4.1.2.5)."""
     return require_utc(at).replace(microsecond=0)

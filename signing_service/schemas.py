@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 import pydantic
 
-from pki import algorithms, certificates, signature
+from pki import algorithms, certificates, clock, signature
 from signing_service import documents, parameters, sessions, signers
 
 MAX_PARAMETERS_BYTES = 64 * 2**10
@@ -167,7 +167,7 @@ def show_session(row: sessions.SigningSession) -> dict[str, object]:
         "state": row.state.value,
         "level": documents.SignatureLevel(row.level).label,
         "level_reached": row.reached.label if row.reached is not None else None,
-        "expires_at": show_time(row.expires_at),
+        "expires_at": clock.time_text(row.expires_at),
     }
     if row.control_code is not None:
         shown["control_code"] = row.control_code
@@ -195,11 +195,6 @@ def _to_be_signed(row: sessions.SigningSession) -> dict[str, object]:
         },
         "signing_certificate": base64.b64encode(certificates.to_der(signing_certificate)).decode(),
     }
-
-
-def show_time(at: datetime.datetime) -> str:
-    """Return a time in UTC as RFC 3339 writes it, in whole seconds."""
-    return at.astimezone(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _signer(value: dict[str, Any]) -> signers.Signer:

@@ -60,7 +60,7 @@ def query(
     info = token.info
     accuracy = info.accuracy
     facts = {
-        "time": f"{info.gen_time:%Y-%m-%dT%H:%M:%SZ}",
+        "time": clock.time_text(info.gen_time),
         "serial_number": certificates.serial_text(info.serial_number),
         "policy": info.policy,
         "hash_algorithm": hash_name,

@@ -185,7 +185,7 @@ class Station:
             shown[f"{operation.value}_certificate"] = {
                 "serial_number": certificates.serial_text(facts.serial_number),
                 "subject": facts.subject,
-                "not_after": facts.not_after.isoformat().replace("+00:00", "Z"),
+                "not_after": clock.time_text(facts.not_after),
             }
         path = personas.sim_path(self._folder, phone_number)
         if path.exists():

@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy
 
 from ca import crl, peer_lint
-from pki import database, profiles, registration, registry
+from pki import certificates, database, profiles, registration, registry
 from tests.support import ca_world
 
 pytestmark = pytest.mark.peer
@@ -110,8 +110,6 @@ def test_crls_have_no_finding(world: ca_world.World, tmp_path: pathlib.Path) -> 
 def test_certificates_and_their_issuers_fit_together(
     world: ca_world.World, tmp_path: pathlib.Path
 ) -> None:
-    from pki import certificates
-
     issued = world.certify(world.application())
     chain = [issued.certificate_der, *issued.chain_der]
     issuer_file, subject_file = tmp_path / "issuer.pem", tmp_path / "subject.pem"
