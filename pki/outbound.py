@@ -136,6 +136,7 @@ class Client:
             expect_type: The content type that is an answer, without parameters.
 
         Raises:
+            InputError: No http or https address.
             PeerUnavailableError: No connection, or no answer in time.
             PeerAnswerError: Another status or type, or more bytes than the limit.
         """
@@ -155,7 +156,7 @@ class Client:
             ) as response:
                 expected = response.status_code in expect
                 reply = self._read(response, self._max_bytes if expected else ERROR_MAX_BYTES)
-        except httpx.InvalidURL as error:
+        except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
             raise errors.InputError("expected an http or https address") from error
         except httpx.TimeoutException as error:
             raise PeerUnavailableError(f"{where}: no answer in time") from error
