@@ -99,6 +99,15 @@ def record_application(
     return _application(row)
 
 
+def find(session: orm.Session, application_id: str) -> registration.Application:
+    """Return an application.
+
+    Raises:
+        ApplicationNotFoundError: No such application.
+    """
+    return _application(_row(session, application_id))
+
+
 def approve_application(
     session: orm.Session, application_id: str, officer: str, at: datetime.datetime, *, actor: str
 ) -> registration.Application:

@@ -41,6 +41,7 @@ class AuditEvent(enum.Enum):
     AUTHORITY_CERTIFIED = "authority.certified"
     APPLICATION_RECORDED = "application.recorded"
     APPLICATION_APPROVED = "application.approved"
+    REFERENCE_RECORDED = "reference.recorded"
     CERTIFICATE_INTENDED = "certificate.intended"
     CERTIFICATE_ISSUED = "certificate.issued"
     CERTIFICATE_ABANDONED = "certificate.abandoned"

@@ -1,0 +1,103 @@
+"""Our own key for messages: certified by the infrastructure CA, renewed before its end."""
+
+import datetime
+
+from cryptography.hazmat.primitives import serialization
+from sqlalchemy import orm
+
+from ca import drafts, hierarchy, issuance, subjects
+from ca.enrolment import protection
+from pki import algorithms, certificates, clock, errors, profiles, registry
+from pki.keystore import store
+
+KEY_LABEL = "cmp-1"
+
+RENEWAL = datetime.timedelta(days=30)
+"""How long before its end the certificate is renewed: time for clients that pinned it."""
+
+
+class NoSignerError(errors.StateError):
+    """No certificate for messages is valid."""
+
+    code = "cmp-signer-missing"
+
+
+class CurrentSigner:
+    """The signer with its current certificate; `renew` replaces it while requests are served."""
+
+    def __init__(
+        self,
+        sessions: orm.sessionmaker[orm.Session],
+        keys: store.KeyStore,
+        authorities: hierarchy.Hierarchy,
+        at: datetime.datetime,
+    ) -> None:
+        """Open the signer, which is certified first where that is due.
+
+        Raises:
+            LintError: The settings lead to a certificate that breaks its profile.
+            DeviceError: The key store failed.
+        """
+        self._sessions = sessions
+        self._keys = keys
+        self._authorities = authorities
+        self._present = self._load(at)
+
+    @property
+    def present(self) -> protection.Signer:
+        """The signer as it is now."""
+        return self._present
+
+    def renew(self, at: datetime.datetime) -> None:
+        """Certify the signer anew where its certificate nears its end; raises as the constructor.
+
+        The key stays: the old certificate remains valid beside the new one.
+        """
+        self._present = self._load(at)
+
+    def _load(self, at: datetime.datetime) -> protection.Signer:
+        key = hierarchy.open_or_generate(
+            self._sessions,
+            self._keys,
+            KEY_LABEL,
+            algorithms.KeyKind.P256,
+            at,
+            actor=issuance.SYSTEM,
+        )
+        with self._sessions() as session:
+            record = registry.current_certificate(
+                session, profiles.CMP_SIGNER.name, at, key_label=KEY_LABEL
+            )
+        if record is None or record.not_after - at <= RENEWAL:
+            record = self._certify(key, at)
+        if record.certificate_der is None:
+            raise NoSignerError("the certificate for messages was not stored: start again")
+        certificate = certificates.parse(record.certificate_der)
+        facts = certificates.read(certificate)
+        above = self._authorities.named(hierarchy.INFRASTRUCTURE)
+        return protection.Signer(
+            key,
+            certificate.subject.public_bytes(),
+            facts.subject_key_identifier or b"",
+            (
+                certificate.public_bytes(serialization.Encoding.DER),
+                certificates.to_der(above.certificate),
+            ),
+        )
+
+    def _certify(self, key: store.KeyHandle, at: datetime.datetime) -> registry.CertificateRecord:
+        settings = self._authorities.settings
+        draft = drafts.draft_certificate(
+            profiles.CMP_SIGNER,
+            self._authorities.named(hierarchy.INFRASTRUCTURE).issuer,
+            subjects.service_name("Certificate management", settings),
+            key.public_key,
+            settings,
+            at,
+        )
+        request = issuance.IssuanceRequest(
+            f"service/{KEY_LABEL}/{clock.whole_seconds(at).isoformat()}",
+            issuance.SYSTEM,
+            KEY_LABEL,
+        )
+        return issuance.issue_certificate(self._sessions, draft, request, settings, at)
