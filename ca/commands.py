@@ -11,6 +11,8 @@ from typing import Any
 
 import click
 
+from ca.trusted_list import commands as trusted_list
+
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 _SERVER = click.option("--server", help="The CA zone's address; default: the one in the file.")
 _CREDENTIALS = click.option(
@@ -24,6 +26,9 @@ _CREDENTIALS = click.option(
 @click.group(epilog="Example: imza ca list --credentials w/sandbox.json")
 def group() -> None:
     """The CA administrator's work."""
+
+
+group.add_command(trusted_list.group)
 
 
 @group.command(

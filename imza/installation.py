@@ -148,6 +148,13 @@ class Installation:
                     "ocsp_url": f"{addresses.ocsp}/ocsp",
                     "disclosures": [{"url": "https://localhost/pds/en.pdf", "language": "en"}],
                     "test": True,
+                    "trusted_list": {
+                        "street_address": "TEST",
+                        "locality": "Bakı",
+                        "postal_code": "AZ1000",
+                        "email": "test@localhost",
+                        "website": "https://localhost/",
+                    },
                 },
             }
         if zone == "ocsp":

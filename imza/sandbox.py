@@ -330,7 +330,7 @@ class Sandbox:
             "tls_base_url": ports.tls_base_url,
             "tls_ca_pem": str(tls_ca),
             "trust_anchors_pem": str(world.trust_anchors),
-            "trusted_list": None,
+            "trusted_list": f"{ports.base_url}/tl/{installation.COUNTRY.lower()}.xml",
             "api_client": dataclasses.asdict(world.api_client),
             "registration_client": dataclasses.asdict(world.registration_client),
             "mobile_id": {

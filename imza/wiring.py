@@ -7,6 +7,7 @@ import concurrent.futures
 import contextlib
 import dataclasses
 import datetime
+import pathlib
 from collections.abc import Callable, Mapping, Sequence
 
 import fastapi
@@ -20,6 +21,9 @@ import ocsp.api
 import signing_service.api
 import tsa.api
 from ca import hierarchy
+from ca.ceremony import foreign_authority, performance, script
+from ca.trusted_list import api as trusted_list_api
+from ca.trusted_list import publication
 from imza import config as configs
 from imza import health, schema
 from mobile_id import client as mobile_client
@@ -142,16 +146,68 @@ class Wiring:
         return access.AccessTokens(config.access, self._database(config))
 
     def initialise(self, config: configs.Config) -> Initialised:
-        """Bring the database to this version and make what is missing of the hierarchy."""
+        """Bring the database to this version and make what is missing of the hierarchy.
+
+        Raises:
+            NotInitialisedError: The root's key is elsewhere, and no ceremony has made all
+                authorities.
+        """
+        sessions = self._upgraded_database(config)
+        at = self._present.now()
+        keys = self._authority_keys(config)
+        if config.keystore_root is not None:
+            # A ceremony alone opens the root's key store: refused here, before a key is made.
+            hierarchy.load(sessions, keys, configs.require(config.ca, "ca"))
+        made = hierarchy.initialise(sessions, keys, configs.require(config.ca, "ca"), at)
+        publication.Publisher(sessions, keys, made).publish_due(at, actor="system")
+        return self._initialised(sessions, at)
+
+    def play_ceremony(
+        self,
+        config: configs.Config,
+        played: script.Script,
+        files: pathlib.Path,
+        confirm: performance.Confirm,
+        tell: Callable[[str], None],
+    ) -> tuple[performance.SignedTranscript, Initialised | None]:
+        """Play a key ceremony, with the root's key store open.
+
+        Args:
+            config: The CA zone's settings.
+            played: The script.
+            files: Where the files are that the script names.
+            confirm: Asks a witness.
+            tell: Says to everybody what was done.
+
+        Returns:
+            The transcript, and what other zones need to know where the hierarchy is whole.
+        """
+        sessions = self._upgraded_database(config)
+        stage = performance.Stage(
+            sessions,
+            self._authority_keys(config, root=True),
+            configs.require(config.ca, "ca"),
+            self._present,
+            confirm,
+            tell,
+            lambda name: foreign_authority.load(files / name),
+        )
+        signed = performance.play(stage, played)
+        try:
+            return signed, self._initialised(sessions, self._present.now())
+        except hierarchy.NotInitialisedError:
+            return signed, None
+
+    def _upgraded_database(self, config: configs.Config) -> orm.sessionmaker[orm.Session]:
         settings = configs.require(config.database, "database")
         engine = database.connect(settings.url)
         self._resources.callback(engine.dispose)
         schema.upgrade(engine)
-        sessions = database.session_factory(engine)
-        at = self._present.now()
-        hierarchy.initialise(
-            sessions, self._authority_keys(config), configs.require(config.ca, "ca"), at
-        )
+        return database.session_factory(engine)
+
+    def _initialised(
+        self, sessions: orm.sessionmaker[orm.Session], at: datetime.datetime
+    ) -> Initialised:
         with sessions() as session:
             issuers = registry.issuers(session)
             unit = registry.current_certificate(
@@ -173,6 +229,8 @@ class Wiring:
         )
         own = tokens or access.AccessTokens(config.access, sessions)
 
+        publisher = publication.Publisher(sessions, keys, authorities)
+
         def renew(at: datetime.datetime) -> None:
             hierarchy.renew_responders(sessions, keys, authorities, at, actor="worker")
 
@@ -181,6 +239,8 @@ class Wiring:
             (
                 ca.api.routes(sessions, authorities, own, self._present),
                 ca.api.public_routes(sessions, self._present),
+                trusted_list_api.routes(publisher, own, self._present),
+                trusted_list_api.public_routes(sessions, self._present),
                 *(() if tokens else (web.token_routes(own, self._present),)),
             ),
             (
@@ -190,6 +250,11 @@ class Wiring:
                     lambda at: hierarchy.publish_due_crls(sessions, authorities, at),
                 ),
                 Job("renew-responders", DAILY, renew),
+                Job(
+                    "publish-trusted-list",
+                    REGULAR,
+                    lambda at: publisher.publish_due(at, actor="worker"),
+                ),
             ),
             {"database": health.database_probe(sessions)},
         )
@@ -350,13 +415,14 @@ class Wiring:
         self._resources.callback(opened.close)
         return opened
 
-    def _authority_keys(self, config: configs.Config) -> store.KeyStore:
+    def _authority_keys(self, config: configs.Config, *, root: bool = False) -> store.KeyStore:
         own = self._keys(config.keystore, "keystore")
         elsewhere = {
             prefix: self._keys(settings, name)
             for prefix, settings, name in (
                 ("ocsp-", config.keystore_ocsp, "keystore_ocsp"),
                 ("tsu-", config.keystore_tsa, "keystore_tsa"),
+                (hierarchy.ROOT, config.keystore_root if root else None, "keystore_root"),
             )
             if settings is not None
         }

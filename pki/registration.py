@@ -227,6 +227,28 @@ class RegistrationClient:
         """Make the CA sign a fresh CRL. Raises as `apply`."""
         return self._call("POST", f"crls/{_segment(issuer)}", {})
 
+    def publish_trusted_lists(self) -> Mapping[str, object]:
+        """Make the CA sign and publish its trusted list anew. Raises as `apply`."""
+        return _with_lists(self._call("POST", "trusted-lists", {}))
+
+    def trusted_lists(self) -> Mapping[str, object]:
+        """Return number, dates and address of each published list. Raises as `apply`."""
+        return _with_lists(self._call("GET", "trusted-lists", None))
+
+    def fetch_trusted_list(self, name: str) -> bytes:
+        """Return a published list, byte for byte; who signed it is not judged here.
+
+        Raises:
+            RegistrationRefusedError: None of this name is published.
+        """
+        url = f"{self._base_url.removesuffix('/ra/v1')}/tl/{_segment(name)}.xml"
+        try:
+            return self._tokens.send("GET", url, expect=(200,)).body
+        except outbound.PeerAnswerError as error:
+            if (problem := error.problem()) is not None:
+                raise RegistrationRefusedError(problem.detail, problem_code=problem.code) from error
+            raise
+
     def verify_audit(self) -> Mapping[str, object]:
         """Make the CA recompute its audit log. Raises as `apply`."""
         return self._call("GET", "audit", None)
@@ -268,6 +290,16 @@ def open_client(server: str | None, path: pathlib.Path) -> Iterator[Registration
     with contextlib.closing(outbound.Client(trust_pem=known.tls_ca_pem)) as client:
         tokens = credentials.TokenSource(client, known, scope="register")
         yield RegistrationClient(tokens, known.base_url)
+
+
+def _with_lists(answer: Mapping[str, object]) -> Mapping[str, object]:
+    lists = answer.get("trusted_lists")
+    wanted = {"name", "url", "sequence_number", "issued_at", "next_update", "sha256"}
+    if not isinstance(lists, list) or not all(
+        isinstance(one, dict) and wanted <= set(one) for one in lists
+    ):
+        raise _unexpected("trusted_lists")
+    return answer
 
 
 def _application(answer: Mapping[str, object]) -> Application:
