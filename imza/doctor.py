@@ -75,8 +75,8 @@ def examine(
     findings = [
         _server_packages(),
         _card_packages(),
-        reader_service(),
-        _readers(),
+        service := reader_service(),
+        _readers(service),
         _file(root, "Card module", OPENSC_MODULES, "OpenSC is not installed", "apt install opensc"),
         _virtual_reader(root),
         _file(
@@ -157,8 +157,10 @@ def reader_service() -> Finding:
     return Finding(subject, State.GOOD, f"answers at {path}")
 
 
-def _readers() -> Finding:
+def _readers(service: Finding) -> Finding:
     subject = "Card readers"
+    if service.state is not State.GOOD:
+        return Finding(subject, State.WARNING, "not asked: the reader service does not answer")
     if importlib.util.find_spec("smartcard") is None:
         return Finding(subject, State.WARNING, "cannot be asked", "pip install 'imza[card]'")
     from card_reader import readers

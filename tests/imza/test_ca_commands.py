@@ -7,9 +7,9 @@ import pytest
 from click.testing import CliRunner
 from cryptography import x509
 
-from ca import hierarchy
 from imza import ca_commands, installation
 from pki import errors
+from pki.keystore import store
 
 
 @pytest.fixture
@@ -109,15 +109,17 @@ def test_init_without_the_authoritys_section_is_refused(
     assert "[keystore]" in done.exception.message
 
 
-def test_init_that_lost_a_key_certifies_no_other_in_its_place(
+def test_init_that_lost_a_key_makes_no_other_in_its_place(
     world: installation.Installation,
 ) -> None:
     _init(world)
     certificates = _certificates(world)
-    (world.folder / "keys" / "ca" / "root.key").unlink()
+    key = next((world.folder / "keys" / "ca").glob("*citizen*.key"))
+    key.unlink()
     for _ in range(2):
         done = CliRunner().invoke(
             ca_commands.group, ["init", "--config", str(world.config_path("ca"))]
         )
-        assert isinstance(done.exception, hierarchy.AuthorityChangedError)
+        assert isinstance(done.exception, store.KeyNotFoundError)
+    assert not key.exists()
     assert _certificates(world) == certificates

@@ -24,9 +24,11 @@ SECTIONS: dict[str, dict[str, object]] = {
         "clients": [{"client_id": "portal", "secret_sha256": "00", "scopes": ["sign"]}],
         "token_lifetime": 60,
     },
-    "keystore": {"kind": "file", "secret_file": "s", "folder": "keys"},
-    "keystore_ocsp": {"kind": "pkcs11", "secret_file": "s", "module": "m.so", "token": "t"},
-    "keystore_tsa": {"kind": "file", "secret_file": "s", "folder": "keys"},
+    **{
+        field.name: {"kind": "pkcs11", "secret_file": "s", "module": "m.so", "token": "t"}
+        for field in dataclasses.fields(config.Config)
+        if field.name.startswith("keystore")
+    },
     "ca": CA,
     "ocsp": {"validity": 600},
     "tsa": {"certificates": "tsu-1.pem"},

@@ -11,6 +11,12 @@ from imza import doctor, schema
 from pki import database
 
 
+@pytest.fixture(autouse=True)
+def no_reader_service(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> None:
+    """The PC/SC library keeps the first path it was told for the life of a process."""
+    monkeypatch.setenv("PCSCLITE_CSOCK_NAME", str(tmp_path / "none.socket"))
+
+
 def _found(subject: str, findings: list[doctor.Finding]) -> doctor.Finding:
     return next(one for one in findings if one.subject == subject)
 
@@ -78,7 +84,7 @@ def test_a_missing_python_package_is_named_with_its_extra(
     card, server = _found("Card packages", findings), _found("Server packages", findings)
     assert (card.found, card.advice) == ("missing: smartcard", "pip install 'imza[card]'")
     assert (server.found, server.advice) == ("missing: fastapi", "pip install 'imza[server]'")
-    assert _found("Card readers", findings).found == "cannot be asked"
+    assert _found("Card readers", findings).found.startswith("not asked")
 
 
 def test_a_taken_port_is_told_and_a_free_one_is_good() -> None:
