@@ -6,8 +6,10 @@ import pathlib
 import click
 
 from ca import commands
+from imza import ceremony_command
 
 group = commands.group
+group.add_command(ceremony_command.command)
 
 
 @group.command(

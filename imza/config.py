@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TypeVar
 
 from ca import settings as ca_settings
+from ca.enrolment import settings as enrolment_settings
 from mobile_id import settings as mobile_settings
 from ocsp import settings as ocsp_settings
 from pki import access as access_settings
@@ -75,6 +76,8 @@ class Config:
         keystore: The zone's own keys.
         keystore_ocsp: Where `imza ca init` makes the responders' keys, if not in `keystore`.
         keystore_tsa: Likewise for the time-stamping unit's key.
+        keystore_root: Where the root's key is, if not in `keystore`: opened for key ceremonies
+            alone, and away from the machine otherwise.
     """
 
     server: ServerSettings = ServerSettings()
@@ -83,7 +86,9 @@ class Config:
     keystore: keystore_settings.Settings | None = None
     keystore_ocsp: keystore_settings.Settings | None = None
     keystore_tsa: keystore_settings.Settings | None = None
+    keystore_root: keystore_settings.Settings | None = None
     ca: ca_settings.Settings | None = None
+    enrolment: enrolment_settings.Settings | None = None
     ocsp: ocsp_settings.Settings | None = None
     tsa: tsa_settings.Settings | None = None
     mobile_id: mobile_settings.Settings | None = None

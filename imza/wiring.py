@@ -15,6 +15,7 @@ from cryptography import x509
 from sqlalchemy import orm
 
 import ca.api
+import ca.enrolment.api
 import mobile_id.api
 import mobile_id.settings
 import ocsp.api
@@ -22,6 +23,8 @@ import signing_service.api
 import tsa.api
 from ca import hierarchy
 from ca.ceremony import foreign_authority, performance, script
+from ca.enrolment import conversation, references, transactions
+from ca.enrolment import signer as cmp_signer
 from ca.trusted_list import api as trusted_list_api
 from ca.trusted_list import publication
 from imza import config as configs
@@ -169,6 +172,8 @@ class Wiring:
         files: pathlib.Path,
         confirm: performance.Confirm,
         tell: Callable[[str], None],
+        *,
+        unattended: bool,
     ) -> tuple[performance.SignedTranscript, Initialised | None]:
         """Play a key ceremony, with the root's key store open.
 
@@ -178,6 +183,7 @@ class Wiring:
             files: Where the files are that the script names.
             confirm: Asks a witness.
             tell: Says to everybody what was done.
+            unattended: Whether `confirm` asks nobody, which only a test installation may.
 
         Returns:
             The transcript, and what other zones need to know where the hierarchy is whole.
@@ -191,6 +197,7 @@ class Wiring:
             confirm,
             tell,
             lambda name: foreign_authority.load(files / name),
+            unattended,
         )
         signed = performance.play(stage, played)
         try:
@@ -231,6 +238,8 @@ class Wiring:
 
         publisher = publication.Publisher(sessions, keys, authorities)
 
+        enrolling = self._enrolment(config, sessions, keys, authorities, own)
+
         def renew(at: datetime.datetime) -> None:
             hierarchy.renew_responders(sessions, keys, authorities, at, actor="worker")
 
@@ -241,9 +250,11 @@ class Wiring:
                 ca.api.public_routes(sessions, self._present),
                 trusted_list_api.routes(publisher, own, self._present),
                 trusted_list_api.public_routes(sessions, self._present),
+                *enrolling.routers,
                 *(() if tokens else (web.token_routes(own, self._present),)),
             ),
             (
+                *enrolling.jobs,
                 Job(
                     "publish-crls",
                     REGULAR,
@@ -257,6 +268,39 @@ class Wiring:
                 ),
             ),
             {"database": health.database_probe(sessions)},
+        )
+
+    def _enrolment(
+        self,
+        config: configs.Config,
+        sessions: orm.sessionmaker[orm.Session],
+        keys: store.KeyStore,
+        authorities: hierarchy.Hierarchy,
+        tokens: access.AccessTokens,
+    ) -> Zone:
+        """The CA's part that speaks CMP: nothing unless the settings say how."""
+        settings = config.enrolment
+        if settings is None:
+            return Zone("enrolment", ())
+        signer = cmp_signer.CurrentSigner(sessions, keys, authorities, self._present.now())
+        office = conversation.Office(
+            sessions, authorities, references.Secrets(settings.load_secret()), signer
+        )
+        wait = settings.confirmation_wait
+        return Zone(
+            "enrolment",
+            (
+                ca.enrolment.api.routes(office, self._present),
+                ca.enrolment.api.registration_routes(office, settings, tokens, self._present),
+            ),
+            (
+                Job(
+                    "end-unconfirmed-enrolments",
+                    REGULAR,
+                    lambda at: transactions.end_unconfirmed(sessions, wait, at),
+                ),
+                Job("renew-cmp-signer", DAILY, signer.renew),
+            ),
         )
 
     def _ocsp(self, config: configs.Config, _: access.AccessTokens | None) -> Zone:

@@ -1,0 +1,1 @@
+"""Key ceremonies: a script is played before witnesses, and its transcript can be checked later."""
