@@ -32,6 +32,8 @@ COUNTRIES = ("AZ", "GE", "EE", "LT")
 ORGANISATION = "imza sandbox"
 ORGANISATION_CODE = "9900000001"
 
+ENROLMENT_VALIDITY_S = 10 * 365 * 86400
+
 API_SCOPES = ("sign", "validate", "seal", "authenticate")
 
 
@@ -95,6 +97,11 @@ class Installation:
         """The secret that a Mobile-ID relying party shows."""
         return self._secret(f"relying-party-{name.replace(' ', '-')}", lambda: str(uuid.uuid4()))
 
+    @property
+    def enrolment_file(self) -> pathlib.Path:
+        """The reference and the secret with which a person enrols over CMP."""
+        return self._secrets / "cmp.json"
+
     def lay_out(
         self,
         addresses: Addresses,
@@ -136,7 +143,13 @@ class Installation:
         self, zone: str, addresses: Addresses, token: keystore_settings.Settings | None
     ) -> dict[str, Any]:
         if zone == "ca":
+            self._secret("enrolment", lambda: secrets.token_urlsafe(32))
             return {
+                "enrolment": {
+                    "secret_file": str(self._secrets / "enrolment"),
+                    # A sandbox may be started again on the same folder for as long as it is of use.
+                    "reference_validity": ENROLMENT_VALIDITY_S,
+                },
                 "keystore": self._keystore("ca", token),
                 "keystore_ocsp": self._keystore("ocsp", token),
                 "keystore_tsa": self._keystore("tsa", token),

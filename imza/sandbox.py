@@ -42,6 +42,7 @@ from pki import (
     durable_files,
     errors,
     outbound,
+    profiles,
     registration,
     web,
 )
@@ -188,7 +189,8 @@ class Sandbox:
             self._token_source(client, ports), ports.base_url
         )
         self._enrol_phones(client, registrar, ports)
-        self._describe(ports, tls_ca, self._start_readers(registrar))
+        shared = self._share_secret(registrar)
+        self._describe(ports, tls_ca, self._start_readers(registrar), shared)
 
     def _enter_folder(self) -> None:
         """Take the folder for this process alone, and remove what says that a world is ready."""
@@ -320,8 +322,25 @@ class Sandbox:
         )
         return filled
 
+    def _share_secret(
+        self, registrar: registration.RegistrationClient
+    ) -> registration.EnrolmentReference:
+        """Register a person who enrols over CMP; the world keeps what they enrol with."""
+        kept = self._world.enrolment_file
+        if kept.exists():
+            return registration.EnrolmentReference(**json.loads(kept.read_text(encoding="utf-8")))
+        citizen = registration.Category.CITIZEN
+        application = registrar.apply(citizen, people.CITIZEN.vetted, people.VETTING)
+        shared = registrar.share_secret(application.id, profiles.AUTHENTICATE.name, reusable=True)
+        durable_files.replace(kept, json.dumps(dataclasses.asdict(shared)).encode())
+        return shared
+
     def _describe(
-        self, ports: Ports, tls_ca: pathlib.Path, slots: sandbox_readers.Readers | None
+        self,
+        ports: Ports,
+        tls_ca: pathlib.Path,
+        slots: sandbox_readers.Readers | None,
+        shared: registration.EnrolmentReference,
     ) -> None:
         """Write `sandbox.json`, whole or not at all."""
         world = self._world
@@ -361,7 +380,11 @@ class Sandbox:
                 for one in (slots.cards if slots else ())
             ],
             "handset": None,
-            "cmp": None,
+            "cmp": {
+                "url": f"{ports.base_url}/cmp",
+                "reference": shared.reference,
+                "secret": shared.secret,
+            },
             "operators": None,
             "pcscd": (
                 None if slots is None else {"socket": str(world.folder / "pcscd" / "pcscd.comm")}

@@ -97,6 +97,14 @@ class IssuedCertificate:
 
 
 @dataclasses.dataclass(frozen=True)
+class EnrolmentReference:
+    """What lets an applicant enrol over CMP: a reference and the secret that goes with it."""
+
+    reference: str
+    secret: str = dataclasses.field(repr=False)
+
+
+@dataclasses.dataclass(frozen=True)
 class ListedCertificate:
     """One line of the list of certificates."""
 
@@ -183,6 +191,27 @@ class RegistrationClient:
             _binary(answer.get("certificate")),
             tuple(_binary(one) for one in chain),
         )
+
+    def share_secret(
+        self, application_id: str, profile: str, *, reusable: bool = False
+    ) -> EnrolmentReference:
+        """Ask for a reference with which the applicant enrols over CMP. Raises as `apply`.
+
+        Args:
+            application_id: An approved application.
+            profile: `sign` or `authenticate`.
+            reusable: For any number of enrolments; test installations alone allow it.
+        """
+        answer = self._call(
+            "POST",
+            f"applications/{_segment(application_id)}/enrolment-references",
+            {"profile": profile, "reusable": reusable},
+            expect=(201,),
+        )
+        reference, secret = answer.get("reference"), answer.get("secret")
+        if not isinstance(reference, str) or not isinstance(secret, str):
+            raise _unexpected("reference and secret")
+        return EnrolmentReference(reference, secret)
 
     def revoke(
         self,

@@ -30,6 +30,7 @@ SECTIONS: dict[str, dict[str, object]] = {
         if field.name.startswith("keystore")
     },
     "ca": CA,
+    "enrolment": {"secret_file": "s", "reference_validity": 60, "confirmation_wait": 60},
     "ocsp": {"validity": 600},
     "tsa": {"certificates": "tsu-1.pem"},
     "mobile_id": {"relying_parties": "parties.json", "countries": ["GE"]},
