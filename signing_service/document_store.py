@@ -6,6 +6,7 @@ is either the old one or the new one, and what the database says exists does exi
 
 import contextlib
 import datetime
+import errno
 import pathlib
 import re
 import shutil
@@ -21,6 +22,16 @@ class DocumentMissingError(errors.TamperedError):
     """A file that a session needs is not there."""
 
     code = "document-missing"
+
+
+class StorageFullError(errors.DeviceError):
+    """The disk takes no more; the session stays as it is until there is room."""
+
+    code = "storage-full"
+    retriable = True
+
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 class DocumentStore:
@@ -51,12 +62,20 @@ class DocumentStore:
         """Give a path to write to; at the end of the block it becomes the session's file.
 
         Nothing is left where the block raises.
+
+        Raises:
+            StorageFullError: There is no room for the file.
         """
         place = self.place(session_id, name)
-        place.parent.mkdir(mode=0o700, exist_ok=True)
-        with durable_files.replacing(place) as path:
-            yield path
-        durable_files.force(self._folder)
+        try:
+            place.parent.mkdir(mode=0o700, exist_ok=True)
+            with durable_files.replacing(place) as path:
+                yield path
+            durable_files.force(self._folder)
+        except OSError as error:
+            if error.errno not in _FULL:
+                raise
+            raise StorageFullError("there is no room to store the document: try later") from error
 
     def remove(self, session_id: str, name: str) -> None:
         """Remove one file if it is there."""

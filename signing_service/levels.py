@@ -11,7 +11,7 @@ import pathlib
 from sqlalchemy import orm
 
 from pki import audit, certificates, errors, failpoints
-from signing_service import augment, documents, pades, sessions, xades
+from signing_service import augment, document_store, documents, pades, sessions, xades
 from signing_service.service import SigningService
 
 log = logging.getLogger(__name__)
@@ -25,8 +25,8 @@ def raise_level(
 ) -> sessions.SigningSession:
     """Embed the value where that is still to be done, and raise the level step by step.
 
-    Each step writes a file, then records the level. A peer that fails leaves the session at the
-    level reached, with the reason; `raise_pending` goes on later.
+    Each step writes a file, then records the level. A peer that fails, or a full disk, leaves the
+    session at the level reached, with the reason; `raise_pending` goes on later.
     """
     while True:
         with service.database() as session:
@@ -37,7 +37,7 @@ def raise_level(
         try:
             with service.store.writing(session_id, file_name(step)) as target:
                 _make_level(service, row, step, target, at)
-        except errors.PeerError as error:
+        except (errors.PeerError, document_store.StorageFullError) as error:
             return _postpone(service, session_id, error, at)
         except errors.ImzaError as error:
             # What was stored has changed, a certificate was revoked meanwhile, or the document
@@ -131,7 +131,7 @@ def _record_level(
 
 
 def _postpone(
-    service: SigningService, session_id: str, error: errors.PeerError, at: datetime.datetime
+    service: SigningService, session_id: str, error: errors.ImzaError, at: datetime.datetime
 ) -> sessions.SigningSession:
     with service.database() as session:
         row = sessions.load(session, session_id, None)

@@ -17,6 +17,9 @@ from signing_service.service import SigningService
 
 log = logging.getLogger(__name__)
 
+RETRY_AFTER = datetime.timedelta(seconds=5)
+"""When a gateway that did not answer is asked again about a phone that was asked."""
+
 ENDS: tuple[tuple[type[errors.ImzaError], sessions.SessionState], ...] = (
     (mobile_client.PhoneRefusedError, sessions.SessionState.REFUSED),
     (mobile_client.PhoneTimeoutError, sessions.SessionState.EXPIRED),
@@ -128,7 +131,13 @@ def _poll(phones: PhoneSigning, session_id: str) -> bool:
         return False  # Cancelled or expired while the phone answered.
     except errors.ImzaError as error:
         if error.retriable and isinstance(error, errors.PeerError):
-            return False  # The worker takes it up again when the lease is over.
+            # The worker asks again in a moment: the person has little time to answer.
+            with service.database() as session:
+                row = sessions.load(session, session_id, None)
+                if row.state is sessions.SessionState.AWAITING_PERSON:
+                    row.next_try_at = service.clock.now() + RETRY_AFTER
+                session.commit()
+            return False
         _end(phones, session_id, error, service.clock.now())
     return False
 
