@@ -202,6 +202,7 @@ class Sandbox:
                     f"expected an empty folder or a sandbox's, but {folder} holds something else"
                 )
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.chmod(0o700)  # It may be older, and secrets come into it.
         lock = self._running.enter_context((folder / ".lock").open("w"))
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,3 +1,4 @@
+import errno
 import pathlib
 import stat
 
@@ -63,3 +64,21 @@ def test_discarding_twice_is_fine(tmp_path: pathlib.Path) -> None:
     store.discard(ID)
     store.discard(ID)
     assert not store.holds(ID, "prepared")
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
+def test_full_disk_is_told_and_leaves_what_was_there(tmp_path: pathlib.Path, number: int) -> None:
+    store = document_store.DocumentStore(tmp_path)
+    session_id = ID
+    with store.writing(session_id, "b-b") as path:
+        path.write_bytes(b"earlier")
+    with (
+        pytest.raises(document_store.StorageFullError) as caught,
+        store.writing(session_id, "b-b"),
+    ):
+        raise OSError(number, "as the disk says it")
+    assert caught.value.retriable
+    assert store.path(session_id, "b-b").read_bytes() == b"earlier"
+    assert [one.name for one in (tmp_path / session_id).iterdir()] == ["b-b"]
+    with pytest.raises(PermissionError), store.writing(session_id, "b-b"):
+        raise PermissionError(errno.EACCES, "something else")
