@@ -16,7 +16,10 @@ _CREDENTIALS = click.option(
 )
 
 
-@click.group("trusted-list")
+@click.group(
+    "trusted-list",
+    epilog="Example: imza ca trusted-list show --credentials w/sandbox.json",
+)
 def group() -> None:
     """The signed list of our services and their statuses (TS 119 612)."""
 

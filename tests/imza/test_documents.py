@@ -12,7 +12,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from imza import samples
+from imza import samples, schema
+from pki import database
 from tests.support import conformance
 from tests.support import world as worlds
 
@@ -82,6 +83,13 @@ def test_the_readmes_commands_sign_and_verify(folder: pathlib.Path) -> None:
 def test_the_conformance_table_is_the_one_that_the_tests_make() -> None:
     path = ROOT / "docs" / "conformance-table.md"
     assert path.read_text(encoding="utf-8") == conformance.table(), "run `make docs`"
+
+
+def test_the_architecture_names_every_table() -> None:
+    schema.import_tables()
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    for table in database.Base.metadata.tables:
+        assert f"`{table}`" in text
 
 
 def test_documents_hold_no_path_of_a_developers_machine() -> None:
