@@ -16,6 +16,7 @@ from typing import Annotated
 
 import anyio.to_thread
 import fastapi
+import fastapi_swagger
 from fastapi import exceptions as fastapi_exceptions
 from fastapi import responses
 from starlette import exceptions as starlette_exceptions
@@ -63,8 +64,15 @@ STATUS_BY_FAMILY: tuple[tuple[type[errors.ImzaError], int], ...] = (
 def application(title: str, routers: Sequence[fastapi.APIRouter]) -> fastapi.FastAPI:
     """Return the ASGI application of one or more zones."""
     app = fastapi.FastAPI(
-        title=title, openapi_url="/openapi.json", docs_url="/docs", lifespan=_with_threads
+        title=title,
+        openapi_url="/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        swagger_ui_oauth2_redirect_url=None,
+        lifespan=_with_threads,
     )
+    # The pages at /docs come from this server; the framework's own load scripts from elsewhere.
+    fastapi_swagger.patch_fastapi(app, redirect_from_root_to_docs=False)
     for router in routers:
         app.include_router(router)
     app.add_middleware(_RequestIds)

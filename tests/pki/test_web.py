@@ -1,5 +1,6 @@
 import base64
 import json
+import re
 from collections.abc import Iterator
 
 import fastapi
@@ -163,6 +164,20 @@ def test_a_peer_that_is_down_is_retriable(client: outbound.Client) -> None:
     with pytest.raises(outbound.PeerUnavailableError) as caught:
         client.send("GET", f"http://127.0.0.1:{servers.free_port()}/")
     assert caught.value.retriable
+
+
+@pytest.mark.filterwarnings(
+    "ignore:open_binary is deprecated:DeprecationWarning"
+)  # fastapi-swagger
+def test_documentation_pages_load_nothing_from_elsewhere(
+    base_url: str, client: outbound.Client
+) -> None:
+    page = client.send("GET", f"{base_url}/docs").body.decode()
+    addresses = re.findall(r"""(?:src|href)=["']([^"']+)""", page)
+    assert addresses
+    for address in addresses:
+        assert address.startswith(base_url)
+        client.send("GET", address)
 
 
 def test_an_answer_over_the_limit_is_refused(base_url: str) -> None:
