@@ -53,10 +53,15 @@ class PdfMaker:
         name: str = "Signature1",
         stamped: bool = False,
         subfilter: fields.SigSeedSubFilter = fields.SigSeedSubFilter.PADES,
+        certify: fields.MDPPerm | None = None,
     ) -> bytes:
-        """B-B, or B-T where stamped."""
+        """B-B, or B-T where stamped; `certify` tells what may change afterwards."""
         metadata = signers.PdfSignatureMetadata(
-            field_name=name, subfilter=subfilter, md_algorithm="sha256"
+            field_name=name,
+            subfilter=subfilter,
+            md_algorithm="sha256",
+            certify=certify is not None,
+            docmdp_permissions=certify or fields.MDPPerm.FILL_FORMS,
         )
         signer = signers.SimpleSigner(
             signing_cert=_asn1(self.signer.certificate),
