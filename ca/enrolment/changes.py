@@ -7,7 +7,7 @@ import logging
 
 from sqlalchemy import orm
 
-from ca import applications, crl, drafts, hierarchy, issuance, revocation
+from ca import applications, crl, hierarchy, issuance, revocation
 from ca.enrolment import (
     messages,
     references,
@@ -15,7 +15,7 @@ from ca.enrolment import (
     senders,
     transactions,
 )
-from pki import algorithms, certificates, der, der_types, errors, profiles, registry, status
+from pki import algorithms, certificates, der, der_types, errors, registry, status
 
 log = logging.getLogger(__name__)
 
@@ -84,7 +84,14 @@ def certify(
     if kind is messages.BodyType.kur:
         _check_update(request.sender, asked)
     with sessions() as session:
-        transactions.begin(session, request.identity, kind.name, asked.cert_req_id, request.at)
+        transactions.begin(
+            session,
+            request.identity,
+            kind.name,
+            request.sender.application_id,
+            asked.cert_req_id,
+            request.at,
+        )
         if isinstance(request.sender, senders.ReferenceSender):
             reference = request.sender.reference.reference
             references.use(session, reference, request.identity, request.at)
@@ -209,7 +216,12 @@ def revoke(
     number = sender.record.serial_number
     with sessions() as session:
         transactions.begin(
-            session, request.identity, messages.BodyType.rr.name, requests.CERT_REQ_ID, request.at
+            session,
+            request.identity,
+            messages.BodyType.rr.name,
+            sender.application_id,
+            requests.CERT_REQ_ID,
+            request.at,
         )
         if asked.reason is status.RevocationReason.certificateHold:
             revocation.hold(session, number, request.at, actor=sender.name)
@@ -256,34 +268,18 @@ def _issue(
     request: Request,
     asked: requests.KeyRequest,
 ) -> applications.Issued:
+    # For a key update as for a first certificate, the application says what was vetted and
+    # approved; it is checked again that nothing of it was altered.
     sender = request.sender
-    named = issuance.IssuanceRequest(transactions.request_key(request.identity), sender.name)
-    if isinstance(sender, senders.ReferenceSender):
-        return applications.certify_key(
-            sessions,
-            authorities,
-            sender.reference.application_id,
-            sender.reference.profile,
-            asked.public_key,
-            named,
-            request.at,
-        )
-    # The same person, in the same role, under the same profile: what was vetted then.
-    issuing = authorities.named(sender.record.issuer_name)
-    draft = drafts.draft_certificate(
-        profiles.subscriber_profile(
-            sender.record.profile, secure_device=authorities.settings.secure_device
-        ),
-        issuing.issuer,
-        sender.certificate.subject,
+    return applications.certify_key(
+        sessions,
+        authorities,
+        sender.application_id,
+        sender.profile,
         asked.public_key,
-        authorities.settings,
+        issuance.IssuanceRequest(transactions.request_key(request.identity), sender.name),
         request.at,
     )
-    record = issuance.issue_certificate(sessions, draft, named, authorities.settings, request.at)
-    if record.certificate_der is None:
-        raise issuance.IssuanceAbandonedError("the certificate was abandoned: ask again")
-    return applications.Issued(record, record.certificate_der, issuing.chain_der)
 
 
 def _give_up(sessions: orm.sessionmaker[orm.Session], request: Request) -> None:

@@ -123,12 +123,10 @@ def _dispatch(office: Office, request: changes.Request, kind: messages.BodyType)
 
 
 def _issuer_of(session: orm.Session, sender: senders.Sender) -> str:
-    if isinstance(sender, senders.CertificateSender):
-        return sender.record.issuer_name
-    row = session.get(tables.ApplicationRow, sender.reference.application_id)
+    row = session.get(tables.ApplicationRow, sender.application_id)
     if row is None:
         raise messages.RefusedError(
-            messages.FailureInfo.notAuthorized, "the reference belongs to no application"
+            messages.FailureInfo.notAuthorized, "no application stands behind the sender"
         )
     return row.category
 

@@ -19,6 +19,17 @@ from pki import audit, clock, errors, profiles
 _REFERENCE = re.compile(r"[0-9a-f]{32}")
 
 
+PROFILES = (profiles.AUTHENTICATE.name,)
+"""What can be enrolled for from afar. That a key for qualified signatures is in a secure device,
+nobody can see from here (EN 319 411-2 6.5.1): those are certified where cards and SIMs are made."""
+
+
+class ReferenceProfileError(errors.PolicyError):
+    """No certificate of the profile is given to whom enrols from afar."""
+
+    code = "reference-profile-refused"
+
+
 class ReusableReferenceError(errors.PolicyError):
     """A reference for any number of enrolments is for test installations."""
 
@@ -74,11 +85,12 @@ def record_reference(
 
     Raises:
         ReusableReferenceError: `reusable` outside a sandbox.
-        UnknownProfileError: Not one that subscribers get.
+        ReferenceProfileError: Not one that can be enrolled for.
     """
     if reusable and not test:
         raise ReusableReferenceError("expected a reference for one enrolment")
-    profiles.subscriber_profile(profile, secure_device=False)
+    if profile not in PROFILES:
+        raise ReferenceProfileError(f"expected a profile of {', '.join(PROFILES)} for enrolment")
     row = tables.ReferenceRow(
         reference=secrets.token_hex(16),
         application_id=application_id,

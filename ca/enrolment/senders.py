@@ -6,7 +6,7 @@ import datetime
 from cryptography import x509
 from sqlalchemy import orm
 
-from ca.enrolment import messages, protection, references
+from ca.enrolment import messages, protection, references, transactions
 from pki import certificates, profiles, registry
 
 
@@ -23,6 +23,16 @@ class ReferenceSender:
         """How conversations and the audit log name this sender."""
         return f"cmp:reference:{self.reference.reference}"
 
+    @property
+    def application_id(self) -> str:
+        """The application that the reference was given for."""
+        return self.reference.application_id
+
+    @property
+    def profile(self) -> str:
+        """The profile of the certificates that this sender gets."""
+        return self.reference.profile
+
 
 @dataclasses.dataclass(frozen=True)
 class CertificateSender:
@@ -30,6 +40,12 @@ class CertificateSender:
 
     record: registry.CertificateRecord
     certificate: x509.Certificate
+    application_id: str
+
+    @property
+    def profile(self) -> str:
+        """The profile of the certificates that this sender gets: that of the one they have."""
+        return self.record.profile
 
     @property
     def name(self) -> str:
@@ -117,7 +133,12 @@ def _by_certificate(
         raise messages.RefusedError(
             messages.FailureInfo.certRevoked, "the signer's certificate is revoked"
         )
-    return CertificateSender(record, certificate)
+    application_id = transactions.application_of(session, record.serial_number)
+    if application_id is None:
+        raise messages.RefusedError(
+            messages.FailureInfo.notAuthorized, "no application stands behind this certificate"
+        )
+    return CertificateSender(record, certificate, application_id)
 
 
 def _check_header(

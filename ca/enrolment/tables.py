@@ -31,6 +31,8 @@ class TransactionRow(database.Base):
     id: orm.Mapped[str] = orm.mapped_column(sqlalchemy.String(64), primary_key=True)
     state: orm.Mapped[str] = orm.mapped_column(sqlalchemy.String(16), index=True)
     body: orm.Mapped[str] = orm.mapped_column(sqlalchemy.String(16))
+    # Whose vetting and approval stand behind it, and behind what its certificate will ask for.
+    application_id: orm.Mapped[str] = orm.mapped_column(sqlalchemy.String(32), index=True)
     cert_req_id: orm.Mapped[int] = orm.mapped_column()
     # The nonce of our answer, which a certConf repeats.
     nonce: orm.Mapped[bytes] = orm.mapped_column(sqlalchemy.LargeBinary)

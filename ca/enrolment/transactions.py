@@ -44,9 +44,22 @@ def request_key(identity: str) -> str:
 
 
 def begin(
-    session: orm.Session, identity: str, body: str, cert_req_id: int, at: datetime.datetime
+    session: orm.Session,
+    identity: str,
+    body: str,
+    application_id: str,
+    cert_req_id: int,
+    at: datetime.datetime,
 ) -> None:
     """Record a new conversation; the caller commits.
+
+    Args:
+        session: The transaction.
+        identity: Its name.
+        body: What kind of request began it.
+        application_id: The application that stands behind it.
+        cert_req_id: The number that its request has.
+        at: The present.
 
     Raises:
         RefusedError: It is not new.
@@ -55,6 +68,7 @@ def begin(
         id=identity,
         state=TransactionState.WORKING.value,
         body=body,
+        application_id=application_id,
         cert_req_id=cert_req_id,
         nonce=b"",
         recorded_at=at,
@@ -105,6 +119,17 @@ def find_awaiting(session: orm.Session, identity: str) -> tables.TransactionRow:
             messages.FailureInfo.badRequest, "the conversation awaits no confirmation"
         )
     return row
+
+
+def application_of(session: orm.Session, serial_number: int) -> str | None:
+    """The application behind a certificate of ours, however often it was updated since."""
+    kind, _, rest = (registry.find_row(session, serial_number).request_key or "").partition("/")
+    if kind == "application":
+        return rest.partition("/")[0]
+    if kind != "cmp":
+        return None
+    row = session.get(tables.TransactionRow, rest)
+    return None if row is None else row.application_id
 
 
 def find_certificate(session: orm.Session, identity: str) -> registry.CertificateRow | None:

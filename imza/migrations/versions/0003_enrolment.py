@@ -38,10 +38,17 @@ def upgrade() -> None:
         sa.Column("id", sa.String(length=64), nullable=False),
         sa.Column("state", sa.String(length=16), nullable=False),
         sa.Column("body", sa.String(length=16), nullable=False),
+        sa.Column("application_id", sa.String(length=32), nullable=False),
         sa.Column("cert_req_id", sa.Integer(), nullable=False),
         sa.Column("nonce", sa.LargeBinary(), nullable=False),
         sa.Column("recorded_at", database.UtcDateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_enrolment_transactions")),
+    )
+    op.create_index(
+        op.f("ix_enrolment_transactions_application_id"),
+        "enrolment_transactions",
+        ["application_id"],
+        unique=False,
     )
     op.create_index(
         op.f("ix_enrolment_transactions_state"), "enrolment_transactions", ["state"], unique=False
