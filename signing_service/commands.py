@@ -1,5 +1,6 @@
 """`imza verify`: validate documents here, or at a service."""
 
+import dataclasses
 import datetime
 import json
 import pathlib
@@ -36,12 +37,43 @@ class ServerRefusedError(errors.InputError):
 _FILE = click.Path(exists=True, dir_okay=False, path_type=pathlib.Path)
 
 
+class _TrustSource(click.ParamType[str]):
+    """A file that is there, or an address."""
+
+    name = "pem-or-list"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Refuse a file that is missing, as every other option does."""
+        if not str(value).startswith(("http://", "https://")):
+            _FILE.convert(value, param, ctx)
+        return str(value)
+
+
 @click.command(
     epilog="Example: imza verify signed.pdf --trust world/trust-anchors.pem",
 )
 @click.argument("files", nargs=-1, required=True, type=_FILE)
 @click.option("--detached", multiple=True, type=_FILE, help="An original that a signature covers.")
-@click.option("--trust", "trust_files", multiple=True, type=_FILE, help="PEM with trust anchors.")
+@click.option(
+    "--trust",
+    "trusted",
+    multiple=True,
+    type=_TrustSource(),
+    help="A PEM file with trust anchors, or a trusted list (TS 119 612) as a file or an http(s)"
+    " address.",
+)
+@click.option(
+    "--list-signer",
+    "list_signers",
+    multiple=True,
+    type=_FILE,
+    help="PEM with the certificate that signs the trusted list.",
+)
+@click.option(
+    "--list-memory",
+    type=click.Path(dir_okay=False, path_type=pathlib.Path),
+    help="A file that remembers the newest list of each scheme, so that no older one is believed.",
+)
 @click.option("--at", "at_text", metavar="TIME", help="Judge as of this time (RFC 3339).")
 @click.option("--report", "kind", type=click.Choice(["simple", "detailed"]), default="simple")
 @click.option("--offline", is_flag=True, help="Fetch nothing; judge by what the document carries.")
@@ -51,7 +83,9 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=pathlib.Path)
 def verify(
     files: tuple[pathlib.Path, ...],
     detached: tuple[pathlib.Path, ...],
-    trust_files: tuple[pathlib.Path, ...],
+    trusted: tuple[str, ...],
+    list_signers: tuple[pathlib.Path, ...],
+    list_memory: pathlib.Path | None,
     at_text: str | None,
     kind: str,
     offline: bool,
@@ -63,14 +97,20 @@ def verify(
 
     Leaves with 0 when everything passed, 1 when a document failed or has no signature, 3 when a
     verdict is not possible with what is at hand, 4 when a document cannot be read.
+
+    A trusted list is believed only if it is authentic and its next update has not passed. It is
+    authentic when it is signed with a certificate given by --list-signer; or with one for signing
+    lists whose path ends at a certificate among the --trust PEM files and whose status, asked
+    over the network, is good. Otherwise nothing is trusted, and the command leaves with 4.
     """
     if (server is None) != (credentials is None):
         raise click.UsageError("--server and --credentials go together")
-    if server is not None and (trust_files or offline):
+    if server is not None and (trusted or list_signers or list_memory or offline):
         raise click.UsageError("--trust and --offline are for validating here, not at a --server")
     at = None if at_text is None else _read_time(at_text)
     codes = []
-    with _Judge(server, credentials, trust_files, detached, at, offline, as_json) as judge:
+    sources = _Trusted(trusted, list_signers, list_memory)
+    with _Judge(server, credentials, sources, detached, at, offline, as_json) as judge:
         for number, path in enumerate(files, start=1):
             if not as_json and len(files) > 1:
                 click.echo(f"[{number}/{len(files)}] {path.name}", err=True)
@@ -87,6 +127,15 @@ def verify(
     return next(code for code in _WORST_FIRST if code in codes)
 
 
+@dataclasses.dataclass(frozen=True)
+class _Trusted:
+    """What the caller trusts, as it was written."""
+
+    sources: tuple[str, ...]
+    list_signers: tuple[pathlib.Path, ...]
+    list_memory: pathlib.Path | None
+
+
 class _Judge:
     """Validates one file after the other, here or at a service."""
 
@@ -94,7 +143,7 @@ class _Judge:
         self,
         server: str | None,
         credentials: pathlib.Path | None,
-        trust_files: Sequence[pathlib.Path],
+        trusted: _Trusted,
         detached: Sequence[pathlib.Path],
         at: datetime.datetime | None,
         offline: bool,
@@ -102,7 +151,7 @@ class _Judge:
     ) -> None:
         self._server = server
         self._credentials = credentials
-        self._trust_files = trust_files
+        self._trusted = trusted
         self._detached = detached
         self._at = at
         self._offline = offline
@@ -122,14 +171,20 @@ class _Judge:
 
     def _local(self) -> Callable[[pathlib.Path, bool], tuple[dict[str, Any], str]]:
         from pki import clock, outbound
-        from signing_service import trust
+        from signing_service import trust_sources
         from signing_service.validation import evidence, fetching, isolation, process
 
-        anchors = trust.load(self._trust_files)
-        workers = isolation.ValidationWorkers(1)
         client = outbound.Client(max_bytes=64 * 2**20)
-        self._close += [client.close, workers.close]
+        self._close.append(client.close)
         present = clock.SystemClock()
+        anchors = trust_sources.TrustSources(
+            present,
+            None if self._offline else client,
+            self._trusted.list_signers,
+            self._trusted.list_memory,
+        ).load(self._trusted.sources)
+        workers = isolation.ValidationWorkers(1)
+        self._close.append(workers.close)
         over_network = fetching.fetcher(client, present)
 
         def fetch(missing: Sequence[evidence.MissingStatus]) -> process.FetchedEvidence:

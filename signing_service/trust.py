@@ -44,9 +44,7 @@ def load(paths: Iterable[pathlib.Path]) -> TrustAnchors:
         except OSError as error:
             raise TrustFileError(f"cannot read the trust anchors in {path}") from error
         except ValueError as error:
-            raise TrustFileError(
-                f"expected PEM certificates in {path.name}: trusted lists are not read yet"
-            ) from error
+            raise TrustFileError(f"expected PEM certificates in {path.name}") from error
         for anchor in anchors:
             found[certificates.to_der(anchor)] = anchor
     return TrustAnchors(tuple(found.values()))

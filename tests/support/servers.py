@@ -13,9 +13,9 @@ START_LIMIT_S = 10.0
 
 
 @contextlib.contextmanager
-def serve(app: Any) -> Iterator[str]:
+def serve(app: Any, *, port: int = 0) -> Iterator[str]:
     """Run `app` on a free port and give its base address, such as `http://127.0.0.1:40123`."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+    with socket.create_server(("127.0.0.1", port)) as listener:
         port = listener.getsockname()[1]
         server = uvicorn.Server(
             uvicorn.Config(app, log_level="warning", lifespan="on", timeout_graceful_shutdown=1)
