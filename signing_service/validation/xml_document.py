@@ -360,11 +360,17 @@ def _covers_its_element(one: xml_signature.SignedReference) -> bool:
 def _objects_are_covered(element: etree._Element, covered: Sequence[etree._Element | None]) -> bool:
     """Whether every object of a signature is signed; the one with the properties has its own rule.
 
-    Whoever holds the document can add an object without breaking anything.
+    Whoever holds the document can add an object without breaking anything: a reference to what is
+    around the signature leaves the signature out.
     """
     qualifying = xades_properties.qualifying_properties(element)
+    inside = [
+        one
+        for one in covered
+        if one is not None and (one is element or element in one.iterancestors())
+    ]
     return all(
-        _is_within(holder, covered)
+        _is_within(holder, inside)
         for holder in element.findall(_DS("Object"))
         if qualifying is None or list(holder.iterchildren(etree.Element)) != [qualifying]
     )
