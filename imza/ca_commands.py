@@ -6,10 +6,12 @@ import pathlib
 import click
 
 from ca import commands
-from imza import ceremony_command
+from imza import audit_command, ceremony_command
 
 group = commands.group
 group.add_command(ceremony_command.command)
+commands.audit.add_command(audit_command.export)
+commands.audit.add_command(audit_command.verify)
 
 
 @group.command(

@@ -19,7 +19,7 @@ _FILE = click.Path(path_type=pathlib.Path, exists=True, dir_okay=False)
 @click.command(
     "ceremony",
     epilog="Example: imza ca ceremony --script docs/examples/ceremony.yaml --config ca.toml"
-    " --out ceremony, then imza ca ceremony --check ceremony/TRANSCRIPT.json --root root.pem",
+    " --out ceremony",
 )
 @click.option("--script", "script_path", type=_FILE, help="The script to play.")
 @click.option(

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TypeVar
 
 from ca import settings as ca_settings
+from ca.audit_log import anchors as audit_anchors
 from ca.enrolment import settings as enrolment_settings
 from mobile_id import settings as mobile_settings
 from ocsp import settings as ocsp_settings
@@ -76,6 +77,7 @@ class Config:
         keystore: The zone's own keys.
         keystore_ocsp: Where `imza ca init` makes the responders' keys, if not in `keystore`.
         keystore_tsa: Likewise for the time-stamping unit's key.
+        audit: Where the CA zone's audit log is anchored, and by which time stamps.
         keystore_root: Where the root's key is, if not in `keystore`: opened for key ceremonies
             alone, and away from the machine otherwise.
     """
@@ -88,6 +90,7 @@ class Config:
     keystore_tsa: keystore_settings.Settings | None = None
     keystore_root: keystore_settings.Settings | None = None
     ca: ca_settings.Settings | None = None
+    audit: audit_anchors.Settings | None = None
     enrolment: enrolment_settings.Settings | None = None
     ocsp: ocsp_settings.Settings | None = None
     tsa: tsa_settings.Settings | None = None

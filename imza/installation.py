@@ -26,6 +26,7 @@ PORTAL_RELYING_PARTY = "TEST portal"
 TRUST_ANCHORS = "trust-anchors.pem"
 AUTHORITIES = "authorities.pem"
 UNIT_CHAIN = "tsu-1.pem"
+LIST_SIGNER = "tl-signer.pem"
 
 COUNTRY = "AZ"
 COUNTRIES = ("AZ", "GE", "EE", "LT")
@@ -75,6 +76,7 @@ class Installation:
         self.trust_anchors = self.folder / TRUST_ANCHORS
         self.authorities = self.folder / AUTHORITIES
         self.unit_chain = self.folder / UNIT_CHAIN
+        self.list_signer = self.folder / LIST_SIGNER
         self.mobile_folder = self.folder / "mobile"
         self.cards_folder = self.folder / "cards"
         self._secrets = self.folder / "secrets"
@@ -149,6 +151,11 @@ class Installation:
                     "secret_file": str(self._secrets / "enrolment"),
                     # A sandbox may be started again on the same folder for as long as it is of use.
                     "reference_validity": ENROLMENT_VALIDITY_S,
+                },
+                "audit": {
+                    "folder": str(self.folder / "audit-anchors"),
+                    "tsa_url": f"{addresses.tsa}/tsa",
+                    "every": 60,
                 },
                 "keystore": self._keystore("ca", token),
                 "keystore_ocsp": self._keystore("ocsp", token),
@@ -244,12 +251,14 @@ class Installation:
 
 
 def write_certificates(made: wiring.Initialised, folder: pathlib.Path) -> None:
-    """Write roots, authorities and the time-stamping unit's chain as PEM files."""
+    """Write roots, authorities, the time-stamping unit's chain and the list's signer as PEM."""
     roots = [one.certificate for one in made.issuers if one.issuer_name == one.name]
     below = [one.certificate for one in made.issuers if one.issuer_name != one.name]
     (folder / TRUST_ANCHORS).write_bytes(_pem(roots))
     (folder / AUTHORITIES).write_bytes(_pem(below))
     (folder / UNIT_CHAIN).write_bytes(_pem(made.unit_chain))
+    if made.list_signer is not None:
+        (folder / LIST_SIGNER).write_bytes(_pem([made.list_signer]))
 
 
 def _as_setting(client: ClientSecret) -> Mapping[str, object]:

@@ -22,13 +22,15 @@ import ocsp.api
 import signing_service.api
 import tsa.api
 from ca import hierarchy
+from ca.audit_log import anchors
+from ca.audit_log import api as audit_api
 from ca.ceremony import foreign_authority, performance, script
 from ca.enrolment import conversation, references, transactions
 from ca.enrolment import signer as cmp_signer
 from ca.trusted_list import api as trusted_list_api
 from ca.trusted_list import publication
+from imza import audit_tokens, health, schema
 from imza import config as configs
-from imza import health, schema
 from mobile_id import client as mobile_client
 from mobile_id import device_api, gateway, waiting
 from ocsp import responder, responder_key
@@ -101,10 +103,12 @@ class Initialised:
     Attributes:
         issuers: All authorities.
         unit_chain: The time-stamping unit's certificate and the CAs above it, without the root.
+        list_signer: The trusted list's; None where no list is published.
     """
 
     issuers: tuple[registry.IssuerRecord, ...]
     unit_chain: tuple[x509.Certificate, ...]
+    list_signer: x509.Certificate | None = None
 
 
 class Wiring:
@@ -223,10 +227,20 @@ class Wiring:
                 at,
                 key_label=hierarchy.TIME_STAMPING_UNIT,
             )
+            signer = registry.current_certificate(
+                session,
+                profiles.TRUSTED_LIST_SIGNER.name,
+                at,
+                key_label=hierarchy.TRUSTED_LIST_SIGNER,
+            )
         if unit is None:
             raise hierarchy.NotInitialisedError("no time-stamping unit has a valid certificate")
         above = next(one for one in issuers if one.name == hierarchy.INFRASTRUCTURE)
-        return Initialised(issuers, (_certificate(unit), above.certificate))
+        return Initialised(
+            issuers,
+            (_certificate(unit), above.certificate),
+            None if signer is None else _certificate(signer),
+        )
 
     def _ca(self, config: configs.Config, tokens: access.AccessTokens | None) -> Zone:
         sessions = self._database(config)
@@ -238,6 +252,7 @@ class Wiring:
 
         publisher = publication.Publisher(sessions, keys, authorities)
 
+        anchoring = self._anchoring(config)
         enrolling = self._enrolment(config, sessions, keys, authorities, own)
 
         def renew(at: datetime.datetime) -> None:
@@ -250,11 +265,13 @@ class Wiring:
                 ca.api.public_routes(sessions, self._present),
                 trusted_list_api.routes(publisher, own, self._present),
                 trusted_list_api.public_routes(sessions, self._present),
+                audit_api.routes(sessions, anchoring, own, self._present),
                 *enrolling.routers,
                 *(() if tokens else (web.token_routes(own, self._present),)),
             ),
             (
                 *enrolling.jobs,
+                *_anchor_jobs(config, sessions, anchoring),
                 Job(
                     "publish-crls",
                     REGULAR,
@@ -302,6 +319,13 @@ class Wiring:
                 Job("renew-cmp-signer", DAILY, signer.renew),
             ),
         )
+
+    def _anchoring(self, config: configs.Config) -> anchors.Anchoring | None:
+        settings = config.audit
+        if settings is None:
+            return None
+        client = self._resources.enter_context(contextlib.closing(outbound.Client(timeout_s=10.0)))
+        return anchors.Anchoring(settings.folder, audit_tokens.stamper(client, settings.tsa_url))
 
     def _ocsp(self, config: configs.Config, _: access.AccessTokens | None) -> Zone:
         sessions = self._database(config)
@@ -520,6 +544,20 @@ class _Threads:
 
     def close(self) -> None:
         self.pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _anchor_jobs(
+    config: configs.Config,
+    sessions: orm.sessionmaker[orm.Session],
+    anchoring: anchors.Anchoring | None,
+) -> tuple[Job, ...]:
+    if config.audit is None or anchoring is None:
+        return ()
+
+    def anchor(at: datetime.datetime) -> None:
+        anchors.write_next(anchoring, audit_api.head_reader(sessions), at)
+
+    return (Job("anchor-audit-log", config.audit.every, anchor),)
 
 
 def _certificate(record: registry.CertificateRecord) -> x509.Certificate:

@@ -87,6 +87,19 @@ class AuditHead:
     hash: str
 
 
+@dataclasses.dataclass(frozen=True)
+class AuditEntry:
+    """One entry as it was written; `details` is the JSON text that its hash covers."""
+
+    number: int
+    at: datetime.datetime
+    event: str
+    actor: str
+    details: str
+    previous_hash: str
+    hash: str
+
+
 def append(
     session: orm.Session,
     event: AuditEvent,
@@ -132,6 +145,22 @@ def head(session: orm.Session) -> AuditHead:
     """Return the head of the log."""
     row = session.get(HeadRow, _HEAD_ID)
     return AuditHead(0, GENESIS) if row is None else AuditHead(row.number, row.hash)
+
+
+def entries(session: orm.Session, *, after: int, limit: int) -> tuple[AuditEntry, ...]:
+    """Return the entries that follow a number, the oldest first; nothing about them is checked."""
+    rows = session.scalars(
+        sqlalchemy.select(EntryRow)
+        .where(EntryRow.number > after)
+        .order_by(EntryRow.number)
+        .limit(limit)
+    )
+    return tuple(
+        AuditEntry(
+            row.number, row.at, row.event, row.actor, row.details, row.previous_hash, row.hash
+        )
+        for row in rows
+    )
 
 
 def verify(session: orm.Session, *, anchored: AuditHead | None = None) -> AuditHead:

@@ -282,6 +282,20 @@ class RegistrationClient:
         """Make the CA recompute its audit log. Raises as `apply`."""
         return self._call("GET", "audit", None)
 
+    def anchor_audit(self) -> Mapping[str, object]:
+        """Make the CA have its audit log's head time-stamped now. Raises as `apply`."""
+        return self._call("POST", "audit/anchors", {}, expect=(201,))
+
+    def list_audit(self, what: str) -> Iterator[Mapping[str, object]]:
+        """Give the audit log's `entries` or `anchors`, the oldest first. Raises as `apply`."""
+        after: object = 0
+        while after is not None:
+            answer = self._call("GET", f"audit/{what}?after={after}", None)
+            page, after = answer.get(what), answer.get("next")
+            if not isinstance(page, list) or not isinstance(after, int | None):
+                raise _unexpected(f"{what} and next")
+            yield from page
+
     def _call(
         self, method: str, path: str, body: object | None, *, expect: tuple[int, ...] = (200,)
     ) -> Mapping[str, object]:

@@ -30,6 +30,7 @@ SECTIONS: dict[str, dict[str, object]] = {
         if field.name.startswith("keystore")
     },
     "ca": CA,
+    "audit": {"folder": "a", "tsa_url": "http://tsa.example/tsa", "every": 600},
     "enrolment": {"secret_file": "s", "reference_validity": 60, "confirmation_wait": 60},
     "ocsp": {"validity": 600},
     "tsa": {"certificates": "tsu-1.pem"},
