@@ -1,5 +1,6 @@
 """Answers to general messages: certificates of the CAs, their CRLs, keys that are certified."""
 
+import datetime
 from collections.abc import Callable, Mapping
 
 from sqlalchemy import orm
@@ -24,6 +25,8 @@ _REG_CTRL_RSA_KEY_LEN = "1.3.6.1.5.5.7.5.1.12"
 
 _CURVES = (("1.2.840.10045.2.1", "1.2.840.10045.3.1.7"), ("1.2.840.10045.2.1", "1.3.132.0.34"))
 _RSA_ENCRYPTION = "1.2.840.113549.1.1.1"
+
+_UTC_TIME = 0x17
 
 
 def answer(
@@ -126,10 +129,7 @@ def _newer_crls(
     return der.encode(der.SEQUENCE, *found) if found else None
 
 
-_UTC_TIME = 0x17
-
-
-def _time(element: der.Element):  # type: ignore[no-untyped-def]
+def _time(element: der.Element) -> datetime.datetime:
     if element.tag == der.GENERALIZED_TIME:
         return der_types.decode_time(element)
     text = der.decode_text(element, _UTC_TIME)

@@ -195,3 +195,64 @@ def new_key() -> ec.EllipticCurvePrivateKey:
     key = make_key(algorithms.KeyKind.P256)
     assert isinstance(key, ec.EllipticCurvePrivateKey)
     return key
+
+
+def enrolled(office: Office, **options: object) -> tuple[Client, ec.EllipticCurvePrivateKey, bytes]:
+    """A client with a certificate of its own: the client, its key, the certificate."""
+    reference, secret = office.reference()
+    client = Client(office.world.at, reference, secret)
+    key = new_key()
+    sent = client.request(
+        messages.BodyType.ir, cert_request(key), **{"implicit_confirm": True, **options}
+    )
+    certificate_der = issued_certificate(office.answer(sent))
+    return Client(office.world.at, certificate_der=certificate_der, key=key), key, certificate_der
+
+
+def issued_certificate(answer_der: bytes) -> bytes:
+    """The certificate in an ip, cp or kup."""
+    status, certificate_der = cert_response(messages.parse_message(answer_der))
+    assert status in (0, 1)
+    assert certificate_der is not None
+    return certificate_der
+
+
+def cert_response(message: messages.PKIMessage) -> tuple[int, bytes | None]:
+    """Status and certificate of an ip, cp or kup."""
+    fields = der_types.Fields(message.body)
+    fields.take_optional(0xA1)
+    response = der_types.Fields(fields.take().children()[0])
+    response.take()  # certReqId
+    status = der_types.decode_integer(der_types.Fields(response.take()).take())
+    pair = response.take_optional(der.SEQUENCE)
+    if pair is None:
+        return status, None
+    inside = der_types.unwrap(pair.children()[0], 0xA0)
+    return status, der.encode(inside.tag, inside.content)
+
+
+def failure(answer_der: bytes) -> str | None:
+    """The name of the failure that an answer tells, in whatever body; None for a success."""
+    message = messages.parse_message(answer_der)
+    kind = messages.BodyType(message.body_tag)
+    if kind is messages.BodyType.error:
+        info = message.body.children()[0]
+    elif kind is messages.BodyType.rp:
+        info = message.body.children()[0].children()[0]
+    elif kind in (messages.BodyType.ip, messages.BodyType.cp, messages.BodyType.kup):
+        responses = der_types.Fields(message.body)
+        responses.take_optional(0xA1)
+        info = responses.take().children()[0].children()[1]
+    else:
+        return None
+    bits = [one.content for one in info.children() if one.tag == der.BIT_STRING]
+    if not bits:
+        return None
+    number = int.from_bytes(bits[0][1:], "big") >> bits[0][0]
+    assert number & 1
+    (found,) = [
+        one.name
+        for one in messages.FailureInfo
+        if one.value == (len(bits[0]) - 1) * 8 - bits[0][0] - 1
+    ]
+    return found
