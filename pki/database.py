@@ -7,6 +7,7 @@ tables in its own module, on the one `Base`, so that one migration history serve
 import datetime
 
 import sqlalchemy
+from sqlalchemy import engine as engine_types
 from sqlalchemy import event, orm
 
 from pki import clock, errors
@@ -22,6 +23,10 @@ NAMING = {
     "pk": "pk_%(table_name)s",
 }
 """Names of constraints, fixed so that a migration can name what it drops."""
+
+
+SQLITE_STANDSTILL = ("database is locked", "database or disk is full", "readonly database")
+"""What SQLite says when it cannot write for now; its driver has no other sign of it."""
 
 
 class DatabaseError(errors.PeerError):
@@ -78,9 +83,14 @@ def connect(url: str) -> sqlalchemy.Engine:
         engine = sqlalchemy.create_engine(address, pool_size=20, max_overflow=20)
         event.listen(engine, "connect", _configure_sqlite)
         event.listen(engine, "begin", _begin_immediate)
+        event.listen(engine, "handle_error", _translate_loss)
         return engine
     if address.get_backend_name() == "postgresql":
-        return sqlalchemy.create_engine(address, pool_pre_ping=True, pool_size=20, max_overflow=20)
+        engine = sqlalchemy.create_engine(
+            address, pool_pre_ping=True, pool_size=20, max_overflow=20
+        )
+        event.listen(engine, "handle_error", _translate_loss)
+        return engine
     raise errors.InputError(
         f"expected a database address of sqlite or postgresql, got {address.get_backend_name()}"
     )
@@ -89,6 +99,18 @@ def connect(url: str) -> sqlalchemy.Engine:
 def session_factory(engine: sqlalchemy.Engine) -> orm.sessionmaker[orm.Session]:
     """Return what opens sessions; rows stay readable after a commit."""
     return orm.sessionmaker(engine, expire_on_commit=False)
+
+
+def _translate_loss(context: engine_types.ExceptionContext) -> None:
+    """Make a database that is away, full or locked our own error; its address is not told."""
+    if context.is_pre_ping:
+        return  # The pool finds out in this way that a connection is stale, and opens another.
+    lost = context.is_disconnect or (context.connection is None and context.statement is None)
+    said = str(context.original_exception)
+    if lost or any(text in said for text in SQLITE_STANDSTILL):
+        raise DatabaseError(
+            "the database does not answer or cannot write: nothing was changed, try again later"
+        ) from None
 
 
 def _configure_sqlite(connection: object, _record: object) -> None:

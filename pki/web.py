@@ -4,6 +4,7 @@ Errors of the product become problem documents by their family; anything unfores
 bare 500 with the request's id, and the rest goes to the log.
 """
 
+import asyncio
 import base64
 import binascii
 import collections
@@ -22,7 +23,7 @@ from fastapi import responses
 from starlette import exceptions as starlette_exceptions
 from starlette import types as starlette_types
 
-from pki import access, clock, errors
+from pki import access, clock, database, errors
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +57,7 @@ STATUS_BY_FAMILY: tuple[tuple[type[errors.ImzaError], int], ...] = (
     (errors.NotFoundError, 404),
     (errors.StateError, 409),
     (errors.PolicyError, 403),
+    (database.DatabaseError, 503),
     (errors.DeviceError, 502),
     (errors.PeerError, 502),
 )
@@ -119,6 +121,14 @@ class _RequestIds:
 
         try:
             await self._app(scope, receive, send_identified)
+        except asyncio.CancelledError:
+            # The server stops and does not wait for long polls: their callers ask again.
+            if not started:
+                request = fastapi.Request(scope)
+                response = _problem(
+                    request, 503, "stopping", "The service restarts: ask again.", retriable=True
+                )
+                await response(scope, receive, send_identified)
         except Exception:
             log.exception("request_failed id=%s", request_id)
             if started:

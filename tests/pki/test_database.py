@@ -1,4 +1,5 @@
 import datetime
+import pathlib
 
 import pytest
 import sqlalchemy
@@ -44,3 +45,37 @@ def test_sqlite_is_durable_and_checks_foreign_keys(tmp_path) -> None:
 def test_another_database_is_refused_by_name() -> None:
     with pytest.raises(errors.InputError, match="mysql"):
         database.connect("mysql://localhost/x")
+
+
+@pytest.mark.parametrize("missing", ["/nowhere/x.sqlite"])
+def test_sqlite_file_that_cannot_be_opened_is_a_database_that_is_away(missing: str) -> None:
+    engine = database.connect(f"sqlite:///{missing}")
+    with pytest.raises(database.DatabaseError) as caught, engine.connect():
+        pytest.fail("connected")
+    assert missing not in caught.value.message
+    engine.dispose()
+
+
+@pytest.mark.peer
+def test_server_that_is_away_is_a_database_that_is_away(tmp_path: pathlib.Path) -> None:
+    engine = database.connect(f"postgresql://imza:secret@/postgres?host={tmp_path}")
+    with pytest.raises(database.DatabaseError) as caught, engine.connect():
+        pytest.fail("connected")
+    assert caught.value.retriable
+    assert "secret" not in str(caught.value)
+    engine.dispose()
+
+
+def test_full_disk_is_a_database_that_cannot_write(tmp_path: pathlib.Path) -> None:
+    engine = database.connect(f"sqlite:///{tmp_path}/x.sqlite")
+    with engine.begin() as connection:
+        connection.exec_driver_sql("CREATE TABLE t (x BLOB)")
+        connection.exec_driver_sql("PRAGMA max_page_count=10")
+        with pytest.raises(database.DatabaseError):
+            connection.exec_driver_sql("INSERT INTO t VALUES (zeroblob(1000000))")
+    engine.dispose()
+
+
+def test_wrong_statement_stays_a_fault_of_ours(engine: sqlalchemy.Engine) -> None:
+    with engine.connect() as connection, pytest.raises(sqlalchemy.exc.DBAPIError):
+        connection.exec_driver_sql("SELECT * FROM no_such_table")
