@@ -28,7 +28,7 @@ commands.audit.add_command(audit_command.verify)
 @click.option(
     "--out",
     type=click.Path(path_type=pathlib.Path, file_okay=False),
-    help="Write trust-anchors.pem, authorities.pem and tsu-1.pem here, for the other zones.",
+    help="Write trust-anchors.pem, authorities.pem, tsu-1.pem and tl-signer.pem here.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def init(path: pathlib.Path, out: pathlib.Path | None, as_json: bool) -> int:

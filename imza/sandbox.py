@@ -351,6 +351,7 @@ class Sandbox:
             "tls_ca_pem": str(tls_ca),
             "trust_anchors_pem": str(world.trust_anchors),
             "trusted_list": f"{ports.base_url}/tl/{installation.COUNTRY.lower()}.xml",
+            "trusted_list_signer_pem": str(world.list_signer),
             "api_client": dataclasses.asdict(world.api_client),
             "registration_client": dataclasses.asdict(world.registration_client),
             "mobile_id": {
