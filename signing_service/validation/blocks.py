@@ -145,7 +145,7 @@ def judge_signature(
             issuer=facts.issuer,
             sha256=facts.sha256,
         ),
-        signed_by=None if facts is None else facts.common_name or facts.name,
+        signed_by=None if facts is None else facts.name,
         person_code=None if facts is None else facts.person_code,
         organisation=None if facts is None else facts.organisation,
         # Without a trusted list nothing shows that a certificate is qualified (TS 119 615 4.4):

@@ -126,7 +126,7 @@ class Message:
             self._attributes = _by_type(self._signer["signed_attrs"])
             self._unsigned = _by_type(self._signer["unsigned_attrs"])
             self.certificates_der = tuple(
-                one.chosen.dump()
+                _encoded(one.chosen)
                 for one in self._signed["certificates"] or ()
                 if isinstance(one.chosen, asn1_x509.Certificate)
             )
@@ -175,7 +175,7 @@ class Message:
         """Tokens among the unsigned attributes (or, for content time stamps, the signed ones)."""
         try:
             found = [*self._unsigned.get(name, ()), *self._attributes.get(name, ())]
-            return tuple(one.dump() for one in found)
+            return tuple(_encoded(one) for one in found)
         except ASN1_FAULTS:
             return ()
 
@@ -227,7 +227,7 @@ class Message:
             if self._has_attributes:
                 self._check_attributes(digest)
                 # RFC 5652 5.4: the attributes are hashed as a SET, whatever tag they travel with.
-                signed = b"\x31" + self._signer["signed_attrs"].dump()[1:]
+                signed = b"\x31" + _encoded(self._signer["signed_attrs"])[1:]
                 prehashed = hashlib.new(hash_name, signed, usedforsecurity=False).digest()
             else:
                 if self.content_type != "data":
@@ -299,12 +299,12 @@ class Message:
         crls, responses = [], []
         for choice in self._signed["crls"] or ():
             if choice.name == "certificate_list":
-                crls.append(choice.chosen.dump())
+                crls.append(_encoded(choice.chosen))
             elif choice.name == "other" and "ocsp" in choice.chosen["other_rev_info_format"].native:
-                responses.append(choice.chosen["other_rev_info"].dump())
+                responses.append(_encoded(choice.chosen["other_rev_info"]))
         for value in self._attributes.get("adobe_revocation_info_archival", ()):
-            crls += [one.dump() for one in value["crl"] or ()]
-            responses += [one.dump() for one in value["ocsp"] or ()]
+            crls += [_encoded(one) for one in value["crl"] or ()]
+            responses += [_encoded(one) for one in value["ocsp"] or ()]
         return tuple(crls), tuple(responses)
 
 
@@ -410,6 +410,19 @@ def _verify_ed25519(key: ed25519.Ed25519PublicKey, value: bytes, signed: bytes) 
         key.verify(value, signed)
     except exceptions.InvalidSignature as error:
         raise ValueMismatchError("the signature value does not verify") from error
+
+
+def _encoded(value: Any) -> bytes:
+    """The bytes a value was read from.
+
+    asn1crypto's own `dump` takes every header that ends in 0x80 for one of indefinite length, and
+    then encodes each level below it anew, over and over: seconds for a token with such a length,
+    which one in 256 has. Only what really has an indefinite length needs that.
+    """
+    header = value._header
+    if header is None or (len(header) == 2 and header[1] == 0x80):
+        return bytes(value.dump())
+    return bytes(header + value.contents + value._trailer)
 
 
 def _by_type(attributes: Any) -> dict[str, list[Any]]:

@@ -2,13 +2,16 @@ import datetime
 import os
 import signal
 import threading
+import time
+import zlib
 
 import pytest
+from pyhanko.pdf_utils import generic
 
 from pki import errors
 from signing_service import documents, trust
 from signing_service.validation import isolation, report
-from tests.support import signed_pdfs
+from tests.support import forged_pdfs, signed_pdfs
 
 
 @pytest.fixture
@@ -89,3 +92,59 @@ def test_refusal_of_a_worker_keeps_its_code(tmp_path, hierarchy, at):
         assert caught.value.code == "pdf-unreadable"
     finally:
         workers.close()
+
+
+def judged_within(document_bytes, tmp_path, hierarchy, at, *, name="hostile.pdf", **limits):
+    """What a worker with the usual limits says of a hostile document, and of the next one."""
+    path = tmp_path / name
+    path.write_bytes(document_bytes)
+    workers = isolation.ValidationWorkers(1, **limits)
+    try:
+        return validate(workers, documents.Document(name, path), hierarchy, at)
+    finally:
+        workers.close()
+
+
+def test_stream_that_grows_without_measure_costs_its_worker_alone(tmp_path, hierarchy, at):
+    """A DSS whose certificate is half a gigabyte of zeros, compressed twice to some kilobytes."""
+    squeeze = zlib.compressobj(9)
+    once = b"".join(squeeze.compress(bytes(2**20)) for _ in range(512)) + squeeze.flush()
+    twice = zlib.compress(once, 9)
+
+    def add(writer) -> None:
+        stream = generic.StreamObject(
+            {
+                generic.pdf_name("/Filter"): generic.ArrayObject(
+                    [generic.pdf_name("/FlateDecode")] * 2
+                )
+            },
+            encoded_data=twice,
+        )
+        writer.root["/DSS"] = generic.DictionaryObject(
+            {generic.pdf_name("/Certs"): generic.ArrayObject([writer.add_object(stream)])}
+        )
+        writer.update_root()
+
+    maker = signed_pdfs.PdfMaker(hierarchy, hierarchy.signer(), at)
+    bomb = forged_pdfs.update(maker.sign(signed_pdfs.make_pdf()), add)
+    assert len(bomb) < 10**6
+    with pytest.raises(errors.InputError):
+        judged_within(bomb, tmp_path, hierarchy, at, memory_limit_bytes=128 * 2**20)
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        b"%PDF-1.7\n" + b"[" * 200_000 + b"\nstartxref\n9\n%%EOF",
+        b"%PDF-1.7\nxref\n0 1\n0000000000 65535 f \ntrailer\n<</Root 1 0 R/Prev 9>>\n"
+        b"startxref\n9\n%%EOF",
+        b"<a>" * 100_000,
+        b"<a " + b"x" * 10**6 + b"='1'/>",
+    ],
+    ids=["nested arrays", "revision before itself", "nested elements", "endless name"],
+)
+def test_document_without_an_end_is_an_input_error_in_time(tmp_path, hierarchy, at, hostile):
+    began = time.monotonic()
+    with pytest.raises(errors.InputError):
+        judged_within(hostile, tmp_path, hierarchy, at)
+    assert time.monotonic() - began < isolation.TIME_LIMIT_S + isolation.START_LIMIT_S
