@@ -55,9 +55,11 @@ class Person:
 MINISTRY = registration.Organisation("AZ", "9900000011", "TEST Rəqəmsal İnkişaf Nazirliyi")
 COMPANY = registration.Organisation("AZ", "1400000021", "TEST Gənclik MMC")
 
-CITIZEN = Person("Əliyeva", "Günay", "AZ", "5AB12CD", phone_number="+994500000001", has_card=True)
+CITIZEN = Person(
+    "TEST Əliyeva", "Günay", "AZ", "5AB12CD", phone_number="+994500000001", has_card=True
+)
 OFFICIAL = Person(
-    "Məmmədov",
+    "TEST Məmmədov",
     "Elçin",
     "AZ",
     "7XY34ZK",
@@ -72,7 +74,7 @@ PEOPLE = (
     CITIZEN,
     OFFICIAL,
     Person(
-        "Hüseynov",
+        "TEST Hüseynov",
         "Rəşad",
         "AZ",
         "2MN56PQ",
@@ -82,46 +84,46 @@ PEOPLE = (
         phone_number="+994500000003",
         has_card=True,
     ),
-    Person("Quliyeva", "Şəbnəm", "AZ", "3KL78RS", phone_number="+994500000004"),
+    Person("TEST Quliyeva", "Şəbnəm", "AZ", "3KL78RS", phone_number="+994500000004"),
     Person(
-        "Abbasov", "Cavid", "AZ", "4TU90VW", phone_number="+994500000005",
+        "TEST Abbasov", "Cavid", "AZ", "4TU90VW", phone_number="+994500000005",
         behaviour="USER_CANCELLED",
     ),
     Person(
-        "Nağıyev", "Orxan", "AZ", "6WX12YZ", phone_number="+994500000006", behaviour="TIMEOUT"
+        "TEST Nağıyev", "Orxan", "AZ", "6WX12YZ", phone_number="+994500000006", behaviour="TIMEOUT"
     ),
-    Person("ბერიძე", "ნინო", "GE", "01017000011", phone_number="+995500000001"),
+    Person("TEST ბერიძე", "ნინო", "GE", "01017000011", phone_number="+995500000001"),
     Person(
-        "Testnumber", "One", "EE", "60001017869", phone_number="+37268000769"
+        "TEST Number", "One", "EE", "60001017869", phone_number="+37268000769"
     ),
-    Person("Testnumber", "Two", "EE", "60001019906", phone_number="+37200000766"),
-    Person("Testnumber", "Three", "EE", "60001018800", phone_number="+37200000566"),
+    Person("TEST Number", "Two", "EE", "60001019906", phone_number="+37200000766"),
+    Person("TEST Number", "Three", "EE", "60001018800", phone_number="+37200000566"),
     Person(
-        "Testnumber", "Four", "EE", "60001019939", phone_number="+37200000266",
+        "TEST Number", "Four", "EE", "60001019939", phone_number="+37200000266",
         behaviour="NOT_MID_CLIENT",
     ),
     Person(
-        "Testnumber", "Five", "EE", "60001019947", phone_number="+37207110066",
+        "TEST Number", "Five", "EE", "60001019947", phone_number="+37207110066",
         behaviour="DELIVERY_ERROR",
     ),
     Person(
-        "Testnumber", "Six", "EE", "60001019950", phone_number="+37201100266",
+        "TEST Number", "Six", "EE", "60001019950", phone_number="+37201100266",
         behaviour="USER_CANCELLED",
     ),
     Person(
-        "Testnumber", "Seven", "EE", "60001019961", phone_number="+37200000666",
+        "TEST Number", "Seven", "EE", "60001019961", phone_number="+37200000666",
         behaviour="SIGNATURE_HASH_MISMATCH",
     ),
     Person(
-        "Testnumber", "Eight", "EE", "60001019972", phone_number="+37201200266",
+        "TEST Number", "Eight", "EE", "60001019972", phone_number="+37201200266",
         behaviour="SIM_ERROR",
     ),
     Person(
-        "Testnumber", "Nine", "EE", "60001019983", phone_number="+37213100266",
+        "TEST Number", "Nine", "EE", "60001019983", phone_number="+37213100266",
         behaviour="PHONE_ABSENT",
     ),
     Person(
-        "Testnumber", "Ten", "LT", "50001018908", phone_number="+37066000266", behaviour="TIMEOUT"
+        "TEST Number", "Ten", "LT", "50001018908", phone_number="+37066000266", behaviour="TIMEOUT"
     ),
 )  # fmt: skip
 """Everybody; a phone that answers NOT_MID_CLIENT belongs to nobody that the gateway knows."""
