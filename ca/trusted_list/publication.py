@@ -119,16 +119,16 @@ class Publisher:
                 issued_at,
                 issued_at + scheme.operator.validity,
             )
-            listed = services.record_services(session, scheme.installation, at)
-            row = tables.TrustedListRow(
-                name=variant.name,
-                sequence_number=issue.sequence_number,
-                issued_at=issue.issued_at,
-                next_update=issue.next_update,
-                content_sha256=_content_sha256(scheme, variant, listed),
-            )
-            session.add(row)
             try:
+                listed = services.record_services(session, scheme.installation, at)
+                row = tables.TrustedListRow(
+                    name=variant.name,
+                    sequence_number=issue.sequence_number,
+                    issued_at=issue.issued_at,
+                    next_update=issue.next_update,
+                    content_sha256=_content_sha256(scheme, variant, listed),
+                )
+                session.add(row)
                 session.flush()
             except exc.IntegrityError as error:
                 raise TrustedListInProgressError(
