@@ -13,6 +13,8 @@ from ca import commands
 if TYPE_CHECKING:
     from ca.audit_log import anchors
 
+EXIT_INDETERMINATE = 3
+
 _FILE = click.Path(path_type=pathlib.Path, exists=True, dir_okay=False)
 _CREDENTIALS = click.option(
     "--credentials", type=_FILE, help="A client's credentials, or a sandbox.json."
@@ -21,9 +23,7 @@ _SERVER = click.option("--server", help="The CA zone's address; default: the one
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 
 
-@click.command(
-    epilog="Example: imza ca audit export audit.jsonl --credentials w/sandbox.json"
-)
+@click.command(epilog="Example: imza ca audit export audit.jsonl --credentials w/sandbox.json")
 @click.argument("target", type=click.Path(path_type=pathlib.Path, dir_okay=False))
 @_CREDENTIALS
 @_SERVER
@@ -36,7 +36,10 @@ def export(
     config: pathlib.Path | None,
     as_json: bool,
 ) -> int:
-    """Write every entry of the audit log, its anchors and its head to a file, as JSON lines."""
+    """Write every entry of the audit log, its anchors and its head to a file, as JSON lines.
+
+    The log's head is time-stamped first where that can be done, and the export ends there.
+    """
     from ca.audit_log import export as exports
     from pki import clock
 
@@ -83,19 +86,22 @@ def verify(
     server: str | None,
     as_json: bool,
 ) -> int:
-    """Recompute the audit log's chain of hashes: of an export, or at the CA (--credentials)."""
+    """Recompute the audit log's chain of hashes: of an export, or at the CA (--credentials).
+
+    Exit code 3 where an export is unbroken but its last entries have no time stamp: whether more
+    followed them cannot be told.
+    """
     if (path is None) == (credentials is None):
         raise click.UsageError("expected either --export or --credentials")
     if path is None:
         context.invoke(commands.verify, credentials=credentials, server=server, as_json=as_json)
         return 0
-    _verify_export(path, folder, root_path, as_json)
-    return 0
+    return _verify_export(path, folder, root_path, as_json)
 
 
 def _verify_export(
     path: pathlib.Path, folder: pathlib.Path | None, root_path: pathlib.Path | None, as_json: bool
-) -> None:
+) -> int:
     from ca.audit_log import anchors, proof
     from imza import audit_tokens
 
@@ -124,6 +130,7 @@ def _verify_export(
     if found.anchored:
         text.append(f"time-stamped up to entry {found.anchored} at {anchored_at}")
     _print(result, "\n".join([*text, *(f"warning: {one}" for one in warnings)]), as_json)
+    return 0 if found.anchored == found.entries else EXIT_INDETERMINATE
 
 
 def _read_root(path: pathlib.Path) -> Any:
@@ -138,11 +145,11 @@ def _read_root(path: pathlib.Path) -> Any:
 def _read_database(
     opened: contextlib.ExitStack, path: pathlib.Path
 ) -> "tuple[Iterator[dict[str, object]], tuple[anchors.Anchor, ...]]":
-    from ca.audit_log import anchors
+    from ca.audit_log import anchors, api
     from ca.audit_log import export as exports
+    from imza import audit_tokens, schema
     from imza import config as configs
-    from imza import schema
-    from pki import audit, database
+    from pki import audit, clock, database, errors, outbound
 
     config = configs.read(path)
     engine = database.connect(configs.require(config.database, "database").url)
@@ -160,7 +167,18 @@ def _read_database(
             yield from (exports.entry_json(one) for one in page)
             after = page[-1].number
 
-    return entries(), () if config.audit is None else anchors.load(config.audit.folder)
+    settings = config.audit
+    if settings is None:
+        return entries(), ()
+    client = opened.enter_context(contextlib.closing(outbound.Client(timeout_s=10.0)))
+    anchoring = anchors.Anchoring(settings.folder, audit_tokens.stamper(client, settings.tsa_url))
+    try:
+        anchors.write_next(anchoring, api.head_reader(sessions), clock.SystemClock().now())
+    except errors.PeerError as error:
+        click.echo(f"not time-stamped anew: {error.message}", err=True)
+        return entries(), anchors.load(settings.folder)
+    known = anchors.load(settings.folder)
+    return _up_to(known, entries()), known
 
 
 def _ask(
@@ -172,14 +190,25 @@ def _ask(
     if credentials is None:
         raise click.UsageError("expected --credentials")
     client = opened.enter_context(registration.open_client(server, credentials))
+    entries = (dict(one) for one in client.list_audit("entries"))
     try:
         client.anchor_audit()
-    except errors.ImzaError as error:
+    except (errors.PeerError, errors.StateError) as error:
         # The export is of use without a fresh time stamp; `verify` says up to where it has one.
         click.echo(f"not time-stamped anew: {error.message}", err=True)
-    # The anchors first: an entry that comes meanwhile must not be missing below its anchor.
+        return entries, tuple(anchors.from_json(one) for one in client.list_audit("anchors"))
     known = tuple(anchors.from_json(one) for one in client.list_audit("anchors"))
-    return (dict(one) for one in client.list_audit("entries")), known
+    return _up_to(known, entries), known
+
+
+def _up_to(
+    known: "tuple[anchors.Anchor, ...]", entries: Iterator[dict[str, object]]
+) -> Iterator[dict[str, object]]:
+    """Stop at the newest anchor: what came since is exported, and stamped, the next time."""
+    for one in entries:
+        yield one
+        if known and one.get("number") == known[-1].number:
+            return
 
 
 def _print(result: dict[str, Any], text: str, as_json: bool) -> None:

@@ -6,10 +6,10 @@ import datetime
 from cryptography import x509
 from sqlalchemy import orm
 
+from ca import authority, drafts, hierarchy, subjects
 from ca import settings as ca_settings
-from ca.ceremony import performance, script
-from pki import clock, registry
-from pki.keystore import store
+from ca.ceremony import detached_signature, performance, script, transcript_key
+from pki import certificates, clock, profiles, registry
 from tests.support import ca_world
 from tests.support.hierarchy import MemoryKeyStore
 
@@ -19,7 +19,7 @@ class CeremonyRoom:
     """The stage, and what was asked and told on it."""
 
     sessions: orm.sessionmaker[orm.Session]
-    keys: store.KeyStore
+    keys: MemoryKeyStore
     present: clock.FixedClock
     settings: ca_settings.Settings = ca_world.SETTINGS
     files: dict[str, bytes] = dataclasses.field(default_factory=dict)
@@ -52,9 +52,48 @@ class CeremonyRoom:
             raise performance.NotConfirmedError(f"{witness.id} does not agree")
 
 
-def make_stage(
-    sessions: orm.sessionmaker[orm.Session],
-    at: datetime.datetime,
-    keys: store.KeyStore | None = None,
-) -> CeremonyRoom:
-    return CeremonyRoom(sessions, keys or MemoryKeyStore(), clock.FixedClock(at))
+def script_of(*steps: str, date: str = "today") -> bytes:
+    """A short script with two witnesses; each step is the inside of a YAML flow mapping."""
+    lines = [
+        "title: TEST",
+        "place: TEST",
+        f"date: {date}",
+        "witnesses:",
+        "  - {id: first, name: TEST First, role: Administrator}",
+        "  - {id: second, name: TEST Second, role: Auditor}",
+        "steps:",
+        *(f"  - {{{one}}}" for one in steps),
+    ]
+    return "\n".join(lines).encode()
+
+
+def without(keys: MemoryKeyStore, label: str) -> MemoryKeyStore:
+    """The same store with one key taken away."""
+    left = MemoryKeyStore()
+    left._keys = {name: key for name, key in keys._keys.items() if name != label}
+    return left
+
+
+def make_room(sessions: orm.sessionmaker[orm.Session], at: datetime.datetime) -> CeremonyRoom:
+    return CeremonyRoom(sessions, MemoryKeyStore(), clock.FixedClock(at))
+
+
+def sign_as_the_root_would(
+    room: CeremonyRoom,
+    content: bytes,
+    profile: profiles.CertificateProfile = profiles.CEREMONY_TRANSCRIPT,
+    at: datetime.datetime | None = None,
+) -> bytes:
+    """The signature that somebody with the root's key could make over any transcript."""
+    root = hierarchy.load_present(room.sessions, room.keys, room.settings).named("root")
+    key = transcript_key.TranscriptKey()
+    draft = drafts.draft_certificate(
+        profile,
+        root.issuer,
+        subjects.service_name("Ceremony", room.settings),
+        key.public_key,
+        room.settings,
+        at or room.present.now(),
+    )
+    made = authority.sign_like(drafts.build_twin(draft), root.issuer.key)
+    return detached_signature.sign(content, certificates.parse(made), key)
