@@ -57,7 +57,12 @@ def parse(csr_der: bytes) -> CertificationRequest:
         proven = request.is_signature_valid
     except errors.InputError:
         raise
-    except (ValueError, TypeError, exceptions.UnsupportedAlgorithm) as error:
+    except (
+        ValueError,
+        TypeError,
+        exceptions.UnsupportedAlgorithm,
+        x509.InvalidVersion,
+    ) as error:
         raise CSRError("expected a PKCS#10 request in DER, got something else") from error
     if hasher is None or hasher.name not in _HASHES:
         raise CSRError("expected a request signed with SHA-256, SHA-384 or SHA-512")

@@ -7,7 +7,7 @@ from cryptography import x509
 from sqlalchemy import orm
 
 from ca.enrolment import messages, protection, references, transactions
-from pki import certificates, profiles, registry
+from pki import certificates, der, der_types, profiles, registry
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,6 +109,7 @@ def _by_certificate(
             messages.FailureInfo.signerNotTrusted, "expected the signer's certificate"
         )
     certificate_der = message.extra_certificates[0]
+    _check_serial_number(certificate_der)
     certificate = certificates.parse(certificate_der)
     facts = certificates.read(certificate)
     # The registry holds the very bytes of everything that was issued: no path is to be built.
@@ -139,6 +140,17 @@ def _by_certificate(
             messages.FailureInfo.notAuthorized, "no application stands behind this certificate"
         )
     return CertificateSender(record, certificate, application_id)
+
+
+def _check_serial_number(certificate_der: bytes) -> None:
+    # The library warns of a serial number that is not positive, once for each that a stranger
+    # sends; nothing of ours has one (RFC 5280 4.1.2.2).
+    fields = der_types.Fields(der_types.Fields(der.read(certificate_der)).take())
+    fields.take_optional(0xA0)
+    if der_types.decode_integer(fields.take()) <= 0:
+        raise messages.RefusedError(
+            messages.FailureInfo.signerNotTrusted, "expected a subscriber's certificate of this CA"
+        )
 
 
 def _check_header(

@@ -51,6 +51,12 @@ def test_weak_and_unusual_keys_are_refused(key: algorithms.PrivateKey) -> None:
         csr.parse(ca_world.make_csr(key=key))
 
 
+def test_a_request_of_another_version_is_refused() -> None:
+    version = b"\x02\x01\x00"
+    with pytest.raises(csr.CSRError):
+        csr.parse(GOOD.replace(version, b"\x02\x01\x23", 1))
+
+
 def test_an_edwards_key_is_refused() -> None:
     name = x509.Name([])
     request = x509.CertificateSigningRequestBuilder().subject_name(name)

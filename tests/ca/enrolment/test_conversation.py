@@ -379,6 +379,16 @@ def test_a_signing_certificate_protects_no_message(office: Office) -> None:
     assert failure(told) == "signerNotTrusted"
 
 
+def test_a_certificate_with_a_serial_number_below_one_protects_no_message(office: Office) -> None:
+    client, _, certificate_der = cmp_office.enrolled(office)
+    number = certificates.parse(certificate_der).serial_number.to_bytes(17, "big")
+    negative = certificate_der.replace(number, b"\xfe" + number[1:], 1)
+    sent = client.request(Body.genm, der.encode(der.SEQUENCE))
+    # The certificate stands outside of what is protected, at the end.
+    assert sent.endswith(der.encode(0xA1, der.encode(der.SEQUENCE, certificate_der)))
+    assert failure(office.answer(sent.replace(certificate_der, negative))) == "signerNotTrusted"
+
+
 def test_a_certificate_of_nobody_here_or_out_of_date_protects_no_message(office: Office) -> None:
     client, key, certificate_der = cmp_office.enrolled(office)
     content = der.encode(der.SEQUENCE)
