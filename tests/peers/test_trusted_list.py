@@ -104,6 +104,22 @@ def test_a_list_with_history_is_valid_against_the_schema(
     engine.dispose()
 
 
+def test_pkilint_finds_nothing_in_the_signers_certificate(
+    world: trusted_lists.ListWorld, tmp_path: pathlib.Path
+) -> None:
+    path = tmp_path / "signer.pem"
+    path.write_text(certificates.to_pem(world.signer))
+    program = pathlib.Path(sys.executable).parent / "lint_pkix_cert"
+    done = subprocess.run(
+        [str(program), "lint", "-s", "WARNING", str(path)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_xmlsec1_accepts_the_list_and_refuses_a_changed_one(
     world: trusted_lists.ListWorld, lists: dict[str, pathlib.Path], tmp_path: pathlib.Path
 ) -> None:
