@@ -40,11 +40,12 @@ def init(path: pathlib.Path, out: pathlib.Path | None, as_json: bool) -> int:
     import contextlib
 
     from imza import config as configs
-    from imza import installation, wiring
+    from imza import installation
+    from imza.wiring import founding, resources
     from pki import certificates, clock
 
-    with contextlib.closing(wiring.Wiring(clock.SystemClock())) as wired:
-        made = wired.initialise(configs.read(path))
+    with contextlib.closing(resources.Resources(clock.SystemClock())) as opened:
+        made = founding.initialise(opened, configs.read(path))
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
         installation.write_certificates(made, out)

@@ -9,7 +9,7 @@ import click
 
 if TYPE_CHECKING:
     from ca.ceremony import examination, performance, script
-    from imza import wiring
+    from imza.wiring import founding
 
 SIGNATURE_SUFFIX = ".p7s"
 
@@ -78,7 +78,7 @@ def _play(
 
     from ca.ceremony import script
     from imza import config as configs
-    from imza import wiring
+    from imza.wiring import founding, resources
     from pki import clock
 
     settings = configs.read(config_path)
@@ -94,8 +94,9 @@ def _play(
     tell(f"{played.title}, {played.place}\nscript SHA-256 {played.sha256}")
     for one in played.witnesses:
         tell(f"  {one.id:<18}{one.name}, {one.role}")
-    with contextlib.closing(wiring.Wiring(clock.SystemClock())) as wired:
-        signed, made = wired.play_ceremony(
+    with contextlib.closing(resources.Resources(clock.SystemClock())) as opened:
+        signed, made = founding.play_ceremony(
+            opened,
             settings,
             played,
             script_path.parent,
@@ -128,7 +129,7 @@ def _confirmation(yes: bool, tell: Callable[[str], None]) -> "performance.Confir
 
 
 def _write(
-    out: pathlib.Path, signed: "performance.SignedTranscript", made: "wiring.Initialised | None"
+    out: pathlib.Path, signed: "performance.SignedTranscript", made: "founding.Initialised | None"
 ) -> pathlib.Path:
     from ca.ceremony import transcript
     from imza import installation

@@ -16,7 +16,8 @@ import tomli_w
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
-from imza import wiring
+from imza.wiring import founding
+from imza.wiring.zone import ZONES
 from pki import access, durable_files
 from pki.keystore import settings as keystore_settings
 
@@ -128,7 +129,7 @@ class Installation:
         }
         if failpoint is not None:
             common["testing"] = {"failpoint": failpoint}
-        for zone in wiring.ZONES:
+        for zone in ZONES:
             content = {
                 **common,
                 "server": _server(addresses.of(zone)),
@@ -250,7 +251,7 @@ class Installation:
         return path.read_text(encoding="utf-8")
 
 
-def write_certificates(made: wiring.Initialised, folder: pathlib.Path) -> None:
+def write_certificates(made: founding.Initialised, folder: pathlib.Path) -> None:
     """Write roots, authorities, the time-stamping unit's chain and the list's signer as PEM."""
     roots = [one.certificate for one in made.issuers if one.issuer_name == one.name]
     below = [one.certificate for one in made.issuers if one.issuer_name != one.name]

@@ -29,9 +29,10 @@ from imza import (
     sandbox_readers,
     schema,
     tls_certificate,
-    wiring,
     worker,
 )
+from imza.wiring import founding, resources, zones
+from imza.wiring.zone import ZONES, Zone
 from mobile_id import subscribers
 from mobile_id.simulation import enrolment, personas, phones, station
 from pki import (
@@ -156,15 +157,15 @@ class Sandbox:
             token=self._token,
             failpoint=self._failpoint,
         )
-        wired = self._running.enter_context(contextlib.closing(wiring.Wiring(self._present)))
-        zones, tokens = self._build_zones(wired)
+        opened = self._running.enter_context(contextlib.closing(resources.Resources(self._present)))
+        built, tokens = self._build_zones(opened)
         tls_ca = self._world.folder / "tls-ca.pem"
-        probes = {f"{zone.name}-{name}": one for zone in zones for name, one in zone.probes.items()}
+        probes = {f"{zone.name}-{name}": one for zone in built for name, one in zone.probes.items()}
         notes = {"clock": "the machine's clock is trusted: a sandbox setting"}
         app = web.application(
             "imza sandbox",
             [
-                *(router for zone in zones for router in zone.routers),
+                *(router for zone in built for router in zone.routers),
                 web.token_routes(tokens, self._present),
                 health.routes(probes, notes),
             ],
@@ -180,7 +181,7 @@ class Sandbox:
         )
         self._running.callback(server.stop)
         server.start()
-        duties = worker.Worker([job for zone in zones for job in zone.jobs], self._present)
+        duties = worker.Worker([job for zone in built for job in zone.jobs], self._present)
         self._running.callback(duties.stop)
         duties.start()
         self._tell(f"Serving at {ports.base_url} and {ports.tls_base_url}")
@@ -237,21 +238,21 @@ class Sandbox:
         path.write_text(json.dumps({"port": ports.plain, "tls_port": ports.tls}), encoding="utf-8")
         return ports, plain, tls
 
-    def _build_zones(self, wired: wiring.Wiring) -> tuple[list[wiring.Zone], access.AccessTokens]:
-        settings = {zone: configs.read(self._world.config_path(zone)) for zone in wiring.ZONES}
+    def _build_zones(self, opened: resources.Resources) -> tuple[list[Zone], access.AccessTokens]:
+        settings = {zone: configs.read(self._world.config_path(zone)) for zone in ZONES}
         for zone, config in settings.items():
             if zone not in ("ca", "ocsp"):
                 engine = database.connect(configs.require(config.database, "database").url)
                 schema.upgrade(engine)
                 engine.dispose()
-        made = wired.initialise(settings["ca"])
+        made = founding.initialise(opened, settings["ca"])
         installation.write_certificates(made, self._world.folder)
         for issuer in made.issuers:
             self._tell(f"CA {issuer.name}: {_common_name(issuer.certificate)}")
         # One /oauth2/token serves all zones here, so they share what knows its tokens.
-        tokens = wired.access_tokens(settings["signing"])
-        zones = [wired.build(zone, config, tokens) for zone, config in settings.items()]
-        return zones, tokens
+        tokens = zones.access_tokens(opened, settings["signing"])
+        built = [zones.build(opened, zone, config, tokens) for zone, config in settings.items()]
+        return built, tokens
 
     def _token_source(self, client: outbound.Client, ports: Ports) -> credentials.TokenSource:
         known = self._world.registration_client

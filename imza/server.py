@@ -39,7 +39,8 @@ def _serve(zone: str, path: pathlib.Path, upgrade_database: bool) -> None:
     import contextlib
 
     from imza import config as configs
-    from imza import health, http_server, schema, wiring, worker
+    from imza import health, http_server, schema, worker
+    from imza.wiring import resources, zones
     from pki import clock, database, logs, web
 
     logs.configure()
@@ -63,8 +64,8 @@ def _serve(zone: str, path: pathlib.Path, upgrade_database: bool) -> None:
             )
             tls = http_server.listen(config.server.host, config.server.tls_port)
             running.callback(tls.close)
-        wired = running.enter_context(contextlib.closing(wiring.Wiring(present)))
-        built = wired.build(zone, config)
+        opened = running.enter_context(contextlib.closing(resources.Resources(present)))
+        built = zones.build(opened, zone, config)
         app = web.application(f"imza {zone}", [*built.routers, health.routes(built.probes, {})])
         server = http_server.HttpServer(app, listener, tls=tls, tls_files=files)
         running.callback(server.stop)

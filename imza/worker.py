@@ -4,7 +4,7 @@ import logging
 import threading
 from collections.abc import Sequence
 
-from imza import wiring
+from imza.wiring.zone import Job
 from pki import clock, errors
 
 log = logging.getLogger(__name__)
@@ -15,7 +15,7 @@ PAUSE_S = 0.5
 class Worker:
     """Runs jobs, each at its own pace, in one thread; a job that fails is tried again in turn."""
 
-    def __init__(self, jobs: Sequence[wiring.Job], present: clock.Clock) -> None:
+    def __init__(self, jobs: Sequence[Job], present: clock.Clock) -> None:
         """Take the jobs; each runs for the first time one interval from now."""
         self._present = present
         self._due = {job.name: present.now() + job.every for job in jobs}

@@ -109,7 +109,8 @@ def _translate_loss(context: engine_types.ExceptionContext) -> None:
     said = str(context.original_exception)
     if lost or any(text in said for text in SQLITE_STANDSTILL):
         raise DatabaseError(
-            "the database does not answer or cannot write: nothing was changed, try again later"
+            f"the database cannot be used ({type(context.original_exception).__name__}):"
+            " nothing was changed, try again later"
         ) from None
 
 

@@ -129,6 +129,17 @@ class CertificateRecord:
     certificate_der: bytes | None
     status: status.CertificateStatus
 
+    @property
+    def certificate(self) -> x509.Certificate:
+        """The certificate of an entry that says it was issued.
+
+        Raises:
+            TamperedError: Its bytes are not there.
+        """
+        if self.certificate_der is None:
+            raise errors.TamperedError("expected the bytes of a certificate that was issued")
+        return certificates.parse(self.certificate_der)
+
 
 @dataclasses.dataclass(frozen=True)
 class CertificatePage:

@@ -11,7 +11,8 @@ import typing
 
 import pytest
 
-from imza import config, wiring
+from imza import config
+from imza.wiring.zone import ZONES
 from pki import access
 
 DEPLOY = pathlib.Path(__file__).parents[2] / "deploy"
@@ -27,17 +28,17 @@ NEEDED = {
 
 
 def test_there_is_an_example_for_each_zone() -> None:
-    assert {one.stem for one in (DEPLOY / "settings").iterdir()} == set(wiring.ZONES)
+    assert {one.stem for one in (DEPLOY / "settings").iterdir()} == set(ZONES)
 
 
-@pytest.mark.parametrize("zone", wiring.ZONES)
+@pytest.mark.parametrize("zone", ZONES)
 def test_an_example_can_be_read_and_holds_what_its_zone_needs(zone: str) -> None:
     path = DEPLOY / "settings" / f"{zone}.toml"
     config.read(path)
     assert set(tomllib.loads(path.read_text())) == {"server"} | NEEDED[zone]
 
 
-@pytest.mark.parametrize("zone", wiring.ZONES)
+@pytest.mark.parametrize("zone", ZONES)
 def test_an_example_without_its_comments_signs_can_be_read_too(zone: str) -> None:
     text = (DEPLOY / "settings" / f"{zone}.toml").read_text()
     spare = re.sub(r"(?m)^# (\w+ = )", r"\1", text)

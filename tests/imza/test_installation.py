@@ -4,7 +4,8 @@ import uuid
 
 import pytest
 
-from imza import config, installation, wiring
+from imza import config, installation
+from imza.wiring.zone import ZONES
 from mobile_id import settings as mobile_settings
 from pki import access
 from pki.keystore import settings as keystore_settings
@@ -47,7 +48,7 @@ def test_laying_out_again_keeps_every_secret(tmp_path: pathlib.Path) -> None:
     assert _secrets(tmp_path) == before
 
 
-@pytest.mark.parametrize("zone", wiring.ZONES)
+@pytest.mark.parametrize("zone", ZONES)
 def test_the_settings_of_a_zone_can_be_read_and_hold_what_it_needs(
     tmp_path: pathlib.Path, zone: str
 ) -> None:
@@ -68,7 +69,7 @@ def test_the_settings_of_a_zone_can_be_read_and_hold_what_it_needs(
 
 def test_settings_name_secrets_and_hold_none(tmp_path: pathlib.Path) -> None:
     world = _lay_out(tmp_path)
-    texts = [world.config_path(zone).read_text() for zone in wiring.ZONES]
+    texts = [world.config_path(zone).read_text() for zone in ZONES]
     for name, value in _secrets(tmp_path).items():
         if name != "relying-parties.json":
             assert not any(value.decode() in text for text in texts), name
@@ -88,7 +89,7 @@ def test_the_responder_reads_the_database_that_the_authority_writes(
     tmp_path: pathlib.Path,
 ) -> None:
     world = _lay_out(tmp_path)
-    urls = {zone: config.read(world.config_path(zone)).database for zone in wiring.ZONES}
+    urls = {zone: config.read(world.config_path(zone)).database for zone in ZONES}
     assert urls["ocsp"] == urls["ca"]
     assert len(set(urls.values())) == len(urls) - 1
 
@@ -107,7 +108,7 @@ def test_one_database_and_a_token_serve_every_zone_when_asked(tmp_path: pathlib.
         "pkcs11", tmp_path / "pin", module=tmp_path / "m.so", token="TEST"
     )
     world = _lay_out(tmp_path / "w", database_url="postgresql://x/y", token=token)
-    for zone in wiring.ZONES:
+    for zone in ZONES:
         read = config.read(world.config_path(zone))
         assert read.database == config.DatabaseSettings("postgresql://x/y")
         assert read.keystore in (None, token)

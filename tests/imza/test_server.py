@@ -6,7 +6,8 @@ import sys
 
 import pytest
 
-from imza import installation, server, wiring
+from imza import installation, server
+from imza.wiring.zone import ZONES
 from pki import outbound
 from tests.support import servers
 
@@ -28,7 +29,7 @@ def world(tmp_path: pathlib.Path) -> installation.Installation:
 
 
 def test_every_zone_that_is_built_can_be_served() -> None:
-    assert set(server.ZONES) == {*wiring.ZONES, "portal"}
+    assert set(server.ZONES) == {*ZONES, "portal"}
 
 
 def test_an_unknown_zone_is_wrong_use(world: installation.Installation) -> None:

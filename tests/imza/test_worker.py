@@ -4,7 +4,8 @@ import threading
 
 import pytest
 
-from imza import wiring, worker
+from imza import worker
+from imza.wiring.zone import Job
 from pki import clock, errors
 
 START = datetime.datetime(2026, 1, 31, 12, tzinfo=datetime.UTC)
@@ -17,13 +18,13 @@ class Diary:
     def __init__(self) -> None:
         self.entries: list[tuple[str, datetime.datetime]] = []
 
-    def job(self, name: str, seconds: int, failure: Exception | None = None) -> wiring.Job:
+    def job(self, name: str, seconds: int, failure: Exception | None = None) -> Job:
         def run(at: datetime.datetime) -> None:
             self.entries.append((name, at))
             if failure is not None:
                 raise failure
 
-        return wiring.Job(name, datetime.timedelta(seconds=seconds), run)
+        return Job(name, datetime.timedelta(seconds=seconds), run)
 
     def names(self) -> list[str]:
         return [name for name, _ in self.entries]
@@ -77,8 +78,8 @@ def test_stopping_waits_for_the_job_under_way_and_begins_no_other() -> None:
         ended.append("slow")
 
     jobs = [
-        wiring.Job("slow", datetime.timedelta(0), slow),
-        wiring.Job("next", datetime.timedelta(0), lambda _: ended.append("next")),
+        Job("slow", datetime.timedelta(0), slow),
+        Job("next", datetime.timedelta(0), lambda _: ended.append("next")),
     ]
     duties = worker.Worker(jobs, clock.FixedClock(START))
     duties.start()

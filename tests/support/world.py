@@ -21,7 +21,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from imza import installation, wiring
+from imza import installation
+from imza.wiring.zone import ZONES
 from pki import algorithms, outbound, signature
 from tests.support import hierarchy, servers
 
@@ -326,7 +327,7 @@ class Zones:
 @contextlib.contextmanager
 def zones_apart(folder: pathlib.Path) -> Iterator[Zones]:
     """Lay out an installation, make its authorities, and start each zone as a process."""
-    urls = {zone: f"http://127.0.0.1:{servers.free_port()}" for zone in wiring.ZONES}
+    urls = {zone: f"http://127.0.0.1:{servers.free_port()}" for zone in ZONES}
     addresses = installation.Addresses(**urls)
     world = installation.Installation(folder)
     world.lay_out(addresses)
@@ -336,9 +337,9 @@ def zones_apart(folder: pathlib.Path) -> Iterator[Zones]:
     )  # fmt: skip
     zones = Zones(world, addresses, {})
     try:
-        for zone in wiring.ZONES:
+        for zone in ZONES:
             zones.launch(zone)
-        for zone in wiring.ZONES:
+        for zone in ZONES:
             zones.await_ready(zone)
         yield zones
     finally:

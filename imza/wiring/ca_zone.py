@@ -1,0 +1,125 @@
+"""The certification authority: registration, publication, enrolment, trusted list, audit log."""
+
+import datetime
+
+from sqlalchemy import orm
+
+import ca.api
+import ca.enrolment.api
+from ca import hierarchy
+from ca.audit_log import anchors
+from ca.audit_log import api as audit_api
+from ca.enrolment import conversation, references, transactions
+from ca.enrolment import signer as cmp_signer
+from ca.trusted_list import api as trusted_list_api
+from ca.trusted_list import publication
+from imza import audit_tokens, health
+from imza import config as configs
+from imza.wiring.resources import Resources
+from imza.wiring.zone import DAILY, REGULAR, Job, Zone
+from pki import access, web
+from pki.keystore import store
+
+
+def build(resources: Resources, config: configs.Config, tokens: access.AccessTokens | None) -> Zone:
+    """Build the certification authority's zone; see `imza.wiring.zones.build`."""
+    sessions = resources.sessions(config)
+    keys = resources.authority_keys(config)
+    authorities = hierarchy.start(
+        sessions, keys, configs.require(config.ca, "ca"), resources.present.now()
+    )
+    own = tokens or access.AccessTokens(config.access, sessions)
+
+    publisher = publication.Publisher(sessions, keys, authorities)
+
+    anchoring = _anchoring(resources, config)
+    enrolling = _enrolment(resources, config, sessions, keys, authorities, own)
+
+    def renew(at: datetime.datetime) -> None:
+        hierarchy.renew_responders(sessions, keys, authorities, at, actor="worker")
+
+    return Zone(
+        "ca",
+        (
+            ca.api.routes(sessions, authorities, own, resources.present),
+            ca.api.public_routes(sessions, resources.present),
+            trusted_list_api.routes(publisher, own, resources.present),
+            trusted_list_api.public_routes(sessions, resources.present),
+            audit_api.routes(sessions, anchoring, own, resources.present),
+            *enrolling.routers,
+            *(() if tokens else (web.token_routes(own, resources.present),)),
+        ),
+        (
+            *enrolling.jobs,
+            *_anchor_jobs(config, sessions, anchoring),
+            Job(
+                "publish-crls",
+                REGULAR,
+                lambda at: hierarchy.publish_due_crls(sessions, authorities, at),
+            ),
+            Job("renew-responders", DAILY, renew),
+            Job(
+                "publish-trusted-list",
+                REGULAR,
+                lambda at: publisher.publish_due(at, actor="worker"),
+            ),
+        ),
+        {"database": health.database_probe(sessions)},
+    )
+
+
+def _enrolment(
+    resources: Resources,
+    config: configs.Config,
+    sessions: orm.sessionmaker[orm.Session],
+    keys: store.KeyStore,
+    authorities: hierarchy.Hierarchy,
+    tokens: access.AccessTokens,
+) -> Zone:
+    """The CA's part that speaks CMP: nothing unless the settings say how."""
+    settings = config.enrolment
+    if settings is None:
+        return Zone("enrolment", ())
+    signer = cmp_signer.CurrentSigner(sessions, keys, authorities, resources.present.now())
+    office = conversation.Office(
+        sessions, authorities, references.Secrets(settings.load_secret()), signer
+    )
+    wait = settings.confirmation_wait
+    return Zone(
+        "enrolment",
+        (
+            ca.enrolment.api.routes(office, resources.present),
+            ca.enrolment.api.registration_routes(office, settings, tokens, resources.present),
+        ),
+        (
+            Job(
+                "end-unconfirmed-enrolments",
+                REGULAR,
+                lambda at: transactions.end_unconfirmed(sessions, wait, at),
+            ),
+            Job("renew-cmp-signer", DAILY, signer.renew),
+        ),
+    )
+
+
+def _anchoring(resources: Resources, config: configs.Config) -> anchors.Anchoring | None:
+    settings = config.audit
+    if settings is None:
+        return None
+    return anchors.Anchoring(
+        settings.folder, audit_tokens.stamper(resources.client(), settings.tsa_url)
+    )
+
+
+def _anchor_jobs(
+    config: configs.Config,
+    sessions: orm.sessionmaker[orm.Session],
+    anchoring: anchors.Anchoring | None,
+) -> tuple[Job, ...]:
+    if config.audit is None or anchoring is None:
+        return ()
+
+    def anchor(at: datetime.datetime) -> None:
+        anchors.write_next(anchoring, audit_api.head_reader(sessions), at)
+
+    return (Job("anchor-audit-log", config.audit.every, anchor),)

@@ -1,0 +1,57 @@
+"""The status service: responders' keys, and a view of the registry."""
+
+import datetime
+from collections.abc import Sequence
+
+from sqlalchemy import orm
+
+import ocsp.api
+from imza import config as configs
+from imza import health
+from imza.wiring.resources import Resources
+from imza.wiring.zone import DAILY, Job, Zone
+from ocsp import responder, responder_key
+from pki import access, profiles, registry, status
+from pki.keystore import store
+
+
+def build(resources: Resources, config: configs.Config, _: access.AccessTokens | None) -> Zone:
+    """Build the status service's zone; see `imza.wiring.zones.build`."""
+    sessions = resources.sessions(config)
+    keys = resources.keys(config.keystore, "keystore")
+    settings = configs.require(config.ocsp, "ocsp")
+
+    def look_up(issuer: str, serial_number: int) -> status.CertificateStatus | None:
+        with sessions() as session:
+            return registry.status_of(session, issuer, serial_number)
+
+    # The list is replaced in place when responders were renewed; a request sees either.
+    issuers = list(_status_issuers(sessions, keys, resources.present.now()))
+
+    def reload(at: datetime.datetime) -> None:
+        issuers[:] = _status_issuers(sessions, keys, at)
+
+    answering = responder.Responder(issuers, look_up, settings.validity)
+    return Zone(
+        "ocsp",
+        (ocsp.api.routes(answering, resources.present),),
+        (Job("reload-responders", DAILY, reload),),
+        {"registry": health.database_probe(sessions)},
+    )
+
+
+def _status_issuers(
+    sessions: orm.sessionmaker[orm.Session], keys: store.KeyStore, at: datetime.datetime
+) -> Sequence[responder_key.StatusIssuer]:
+    """The issuing CAs of the registry, each with its responder's current certificate and key."""
+    found = []
+    with sessions() as session:
+        for issuer in registry.issuers(session):
+            record = registry.current_certificate(
+                session, profiles.OCSP_RESPONDER.name, at, issuer_name=issuer.name
+            )
+            if record is None or record.key_label is None:
+                continue
+            key = responder_key.ResponderKey(record.certificate, keys.open_key(record.key_label))
+            found.append(responder_key.StatusIssuer(issuer.name, issuer.certificate, (key,)))
+    return found

@@ -1,0 +1,115 @@
+"""The signing service: sessions by card and by phone, levels, validation."""
+
+import concurrent.futures
+import datetime
+from collections.abc import Sequence
+
+import signing_service.api
+from imza import config as configs
+from imza import health
+from imza.wiring.resources import Resources
+from imza.wiring.zone import DAILY, FREQUENT, REGULAR, Job, Zone
+from mobile_id import client as mobile_client
+from pki import access, web
+from signing_service import (
+    certification_paths,
+    document_store,
+    documents,
+    levels,
+    phone_signing,
+    trust,
+    upkeep,
+)
+from signing_service import service as signing
+from signing_service.validation import fetching, isolation, report
+
+
+def build(resources: Resources, config: configs.Config, tokens: access.AccessTokens | None) -> Zone:
+    """Build the signing service's zone; see `imza.wiring.zones.build`."""
+    settings = configs.require(config.signing, "signing")
+    sessions = resources.sessions(config)
+    client = resources.client()
+    anchors = trust.load(settings.trust_anchors)
+    service = signing.SigningService(
+        settings=settings,
+        database=sessions,
+        store=document_store.DocumentStore(settings.folder),
+        authorities=certification_paths.Authorities(
+            anchors.certificates, trust.load(settings.authorities).certificates
+        ),
+        client=client,
+        clock=resources.present,
+    )
+    phones = _phones(resources, config, service)
+    own = tokens or access.AccessTokens(config.access, sessions)
+    jobs = [
+        Job("raise-levels", FREQUENT, lambda at: levels.raise_pending(service, at)),
+        Job("expire-sessions", REGULAR, lambda at: upkeep.expire_overdue(service, at)),
+        Job("discard-sessions", DAILY, lambda at: upkeep.discard_ended(service, at)),
+    ]
+    if phones is not None:
+        jobs.append(
+            Job(
+                "follow-phones",
+                FREQUENT,
+                lambda at: phone_signing.follow_abandoned(phones, at),
+            )
+        )
+    return Zone(
+        "signing",
+        (
+            signing_service.api.routes(
+                service, phones, _validation(resources, anchors, service), own
+            ),
+            *(() if tokens else (web.token_routes(own, resources.present),)),
+        ),
+        tuple(jobs),
+        {"database": health.database_probe(sessions)},
+    )
+
+
+def _phones(
+    resources: Resources, config: configs.Config, service: signing.SigningService
+) -> phone_signing.PhoneSigning | None:
+    peer = config.mobile_peer
+    if peer is None:
+        return None
+    # A question for a phone's answer may wait at the gateway for two minutes.
+    client = resources.client(130.0, peer.tls_ca)
+    uuid = peer.relying_party_uuid_file.read_text(encoding="utf-8").strip()
+    party = mobile_client.RelyingParty(uuid, peer.relying_party_name)
+    threads = resources.hold(_Threads(service.settings.phone_threads))
+    return phone_signing.PhoneSigning(
+        service, mobile_client.MobileIdClient(client, peer.api_root, party), threads.pool
+    )
+
+
+def _validation(
+    resources: Resources, anchors: trust.TrustAnchors, service: signing.SigningService
+) -> signing_service.api.Validate:
+    workers = resources.hold(isolation.ValidationWorkers())
+
+    fetch = fetching.fetcher(service.client, resources.present)
+
+    def validate(
+        document: documents.Document,
+        detached: Sequence[documents.Document],
+        at: datetime.datetime,
+    ) -> report.ValidationReport:
+        return workers.validate(document, trust=anchors, at=at, fetch=fetch, detached=detached)
+
+    return validate
+
+
+class _Threads:
+    """Threads that wait for phones.
+
+    Those that still wait when the server stops are left alone: their sessions are in the
+    database, and the next process goes on with them.
+    """
+
+    def __init__(self, count: int) -> None:
+        self.pool = concurrent.futures.ThreadPoolExecutor(count, thread_name_prefix="phone")
+
+    def close(self) -> None:
+        self.pool.shutdown(wait=False, cancel_futures=True)

@@ -1,0 +1,39 @@
+"""What a trust zone is to whoever serves it: routes, regular duties, probes."""
+
+import dataclasses
+import datetime
+from collections.abc import Callable, Mapping
+
+import fastapi
+
+ZONES = ("ca", "ocsp", "tsa", "mobile", "signing")
+
+FREQUENT = datetime.timedelta(seconds=2)
+REGULAR = datetime.timedelta(minutes=1)
+DAILY = datetime.timedelta(days=1)
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """A regular duty of a zone."""
+
+    name: str
+    every: datetime.timedelta
+    run: Callable[[datetime.datetime], object]
+
+
+@dataclasses.dataclass(frozen=True)
+class Zone:
+    """A trust zone, ready to be served.
+
+    Attributes:
+        name: One of `ZONES`.
+        routers: What it answers.
+        jobs: What its worker does.
+        probes: What must work for the zone to be ready, by name; each raises when it does not.
+    """
+
+    name: str
+    routers: tuple[fastapi.APIRouter, ...]
+    jobs: tuple[Job, ...] = ()
+    probes: Mapping[str, Callable[[], object]] = dataclasses.field(default_factory=dict)
