@@ -118,10 +118,7 @@ def check_request(service: SigningService, opening: Opening) -> None:
             f"expected a document of at most {service.settings.max_document_bytes} bytes,"
             f" got {size}"
         )
-    if chosen.format is documents.SignatureFormat.XADES:
-        xades.check_document(document.path, chosen)
-    else:
-        pades.check_document(document.path, chosen)
+    service.check_document(document, chosen)
 
 
 def prepare_signature(

@@ -1,18 +1,30 @@
 """The signing service as ready objects, which every function of the main job is handed."""
 
 import dataclasses
+from collections.abc import Callable
 
 from sqlalchemy import orm
 
 from pki import clock, outbound, signature
-from signing_service import certification_paths, document_store, settings
+from signing_service import (
+    certification_paths,
+    document_store,
+    documents,
+    parameters,
+    settings,
+)
 from tsa import client as tsa_client
 from tsa import messages
 
 
 @dataclasses.dataclass(frozen=True)
 class SigningService:
-    """What the functions here work with, made once in `imza.wiring`."""
+    """What the functions here work with, made once in `imza.wiring`.
+
+    Attributes:
+        check_document: Refuses what cannot be signed. A service that strangers reach does it in a
+            worker process (`validation.isolation`).
+    """
 
     settings: settings.Settings
     database: orm.sessionmaker[orm.Session]
@@ -20,6 +32,7 @@ class SigningService:
     authorities: certification_paths.Authorities
     client: outbound.Client
     clock: clock.Clock
+    check_document: Callable[[documents.Document, parameters.SignatureParameters], None]
 
     def request_token(self, representation: signature.DataToBeSignedRepresentation) -> bytes:
         """Return a checked time-stamp token over a hash.

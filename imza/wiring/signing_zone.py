@@ -30,6 +30,8 @@ def build(resources: Resources, config: configs.Config, tokens: access.AccessTok
     sessions = resources.sessions(config)
     client = resources.client()
     anchors = trust.load(settings.trust_anchors)
+    workers = resources.hold(isolation.ValidationWorkers())
+    workers.warm_up()
     service = signing.SigningService(
         settings=settings,
         database=sessions,
@@ -39,6 +41,7 @@ def build(resources: Resources, config: configs.Config, tokens: access.AccessTok
         ),
         client=client,
         clock=resources.present,
+        check_document=workers.check_signable,
     )
     phones = _phones(resources, config, service)
     own = tokens or access.AccessTokens(config.access, sessions)
@@ -59,7 +62,7 @@ def build(resources: Resources, config: configs.Config, tokens: access.AccessTok
         "signing",
         (
             signing_service.api.routes(
-                service, phones, _validation(resources, anchors, service), own
+                service, phones, _validation(workers, anchors, service), own
             ),
             *(() if tokens else (web.token_routes(own, resources.present),)),
         ),
@@ -85,11 +88,11 @@ def _phones(
 
 
 def _validation(
-    resources: Resources, anchors: trust.TrustAnchors, service: signing.SigningService
+    workers: isolation.ValidationWorkers,
+    anchors: trust.TrustAnchors,
+    service: signing.SigningService,
 ) -> signing_service.api.Validate:
-    workers = resources.hold(isolation.ValidationWorkers())
-
-    fetch = fetching.fetcher(service.client, resources.present)
+    fetch = fetching.fetcher(service.client, service.clock)
 
     def validate(
         document: documents.Document,

@@ -1,4 +1,4 @@
-"""Validation of strangers' documents in a worker process with limits on time and memory.
+"""Strangers' documents in a worker process with limits on time and memory.
 
 A parser can be driven into work without end by a few crafted bytes, and a library written in C can
 be killed by them. Here that costs one worker and one error, for that document alone.
@@ -8,20 +8,24 @@ import contextlib
 import dataclasses
 import datetime
 import io
+import logging
 import multiprocessing
 import pickle
 import queue
 import resource
 import sys
 import threading
+import traceback
 from collections.abc import Iterator, Sequence
 from multiprocessing import connection as mp_connection
 from multiprocessing import process as mp_process
 from typing import Any
 
 from pki import certificates, errors
-from signing_service import documents, trust
+from signing_service import documents, parameters, signable, trust
 from signing_service.validation import evidence, policy, process, report
+
+log = logging.getLogger(__name__)
 
 TIME_LIMIT_S = 10.0
 """For one judgement of one document; ordinary ones take a fraction of a second."""
@@ -61,11 +65,31 @@ class _Job:
 
 
 @dataclasses.dataclass(frozen=True)
+class _Check:
+    """The question whether a document can be signed as somebody wants it."""
+
+    document: documents.Document
+    chosen: parameters.SignatureParameters
+
+
+@dataclasses.dataclass(frozen=True)
+class _Accepted:
+    """The document can be signed."""
+
+
+@dataclasses.dataclass(frozen=True)
 class _Refusal:
-    """An input error that crossed back; its class stayed behind, its words did not."""
+    """An input error that crossed back; its class stayed behind, its words did not.
+
+    Attributes:
+        code: The error's.
+        message: The error's.
+        where: For the log: where an error was raised that nobody foresaw.
+    """
 
     code: str
     message: str
+    where: str | None = None
 
 
 class _Answers(pickle.Unpickler):
@@ -79,8 +103,8 @@ class _Answers(pickle.Unpickler):
             found = getattr(sys.modules[module], name)
             if isinstance(found, type) and found.__module__ == module:
                 return found
-        if module == __name__ and name == _Refusal.__name__:
-            return _Refusal
+        if module == __name__ and name in {_Refusal.__name__, _Accepted.__name__}:
+            return globals()[name]
         if (module, name) in {
             ("datetime", "datetime"),
             ("datetime", "timezone"),
@@ -104,8 +128,10 @@ class _Worker:
         remote.close()
         self._ready = False
 
-    def judge(self, job: _Job, time_limit_s: float) -> process.Outcome | _Refusal:
-        """Judge one document; after an error other than a refusal this worker is dead."""
+    def answer(
+        self, job: _Job | _Check, time_limit_s: float
+    ) -> process.Outcome | _Accepted | _Refusal:
+        """Judge or check one document; after an error other than a refusal this worker is dead."""
         try:
             if not self._ready and not self._connection.poll(START_LIMIT_S):
                 raise ValidationCrashError("the validation worker did not start")
@@ -122,7 +148,7 @@ class _Worker:
             raise ValidationCrashError(
                 "the document made its validation worker fail, as a damaged or hostile one may"
             ) from error
-        if not isinstance(answer, process.Outcome | _Refusal):
+        if not isinstance(answer, process.Outcome | _Accepted | _Refusal):
             raise ValidationCrashError("the validation worker answered something else")
         return answer
 
@@ -174,10 +200,25 @@ class ValidationWorkers:
             at,
             None,
         )
-        outcome = self._run(job)
+        outcome = self._judge(job)
         if fetch is None or not outcome.missing:
             return outcome.report
-        return self._run(dataclasses.replace(job, fetched=fetch(outcome.missing))).report
+        return self._judge(dataclasses.replace(job, fetched=fetch(outcome.missing))).report
+
+    def check_signable(
+        self, document: documents.Document, chosen: parameters.SignatureParameters
+    ) -> None:
+        """Check that a document can be signed, as `pades` and `xades` check it.
+
+        Raises:
+            InputError: It cannot, or is over a limit; its `code` says which.
+        """
+        self._run(_Check(document, chosen))
+
+    def warm_up(self) -> None:
+        """Start the first worker now, so that the first document need not wait for it."""
+        worker = self._places.get()
+        self._places.put(worker or _Worker(self._memory_limit_bytes))
 
     def close(self) -> None:
         """End all workers; waits for judgements that are under way."""
@@ -187,10 +228,18 @@ class ValidationWorkers:
             if worker is not None:
                 worker.stop()
 
-    def _run(self, job: _Job) -> process.Outcome:
+    def _judge(self, job: _Job) -> process.Outcome:
+        answer = self._run(job)
+        if not isinstance(answer, process.Outcome):
+            raise ValidationCrashError("the validation worker answered another question")
+        return answer
+
+    def _run(self, job: _Job | _Check) -> process.Outcome | _Accepted:
         with self._worker() as worker:
-            answer = worker.judge(job, self._time_limit_s)
+            answer = worker.answer(job, self._time_limit_s)
         if isinstance(answer, _Refusal):
+            if answer.where is not None:
+                log.warning("document_worker_failed code=%s where=%s", answer.code, answer.where)
             raise _refused(answer)
         return answer
 
@@ -227,18 +276,22 @@ def _serve(connection: mp_connection.Connection, memory_limit_bytes: int) -> Non
     connection.send_bytes(b"ready")
     while True:
         try:
-            job: _Job = connection.recv()
+            job: _Job | _Check = connection.recv()
         except EOFError:
             return
-        connection.send_bytes(pickle.dumps(_judge(job)))
+        connection.send_bytes(pickle.dumps(_answer(job)))
 
 
-def _judge(job: _Job) -> process.Outcome | _Refusal:
-    anchors = trust.TrustAnchors(tuple(evidence.read_certificate(der) for der in job.anchors_der))
+def _answer(job: _Job | _Check) -> process.Outcome | _Accepted | _Refusal:
     try:
+        if isinstance(job, _Check):
+            signable.check_document(job.document, job.chosen)
+            return _Accepted()
         return process.judge(
             job.document,
-            trust=anchors,
+            trust=trust.TrustAnchors(
+                tuple(evidence.read_certificate(der) for der in job.anchors_der)
+            ),
             at=job.at,
             detached=job.detached,
             rules=policy.DEFAULT,
@@ -255,7 +308,14 @@ def _judge(job: _Job) -> process.Outcome | _Refusal:
         return _Refusal(
             ValidationCrashError.code,
             f"the document could not be judged ({type(error).__name__})",
+            _place_of(error),
         )
+
+
+def _place_of(error: Exception) -> str:
+    """Name the last places an error came through, without its words."""
+    frames = traceback.extract_tb(error.__traceback__)[-3:]
+    return " < ".join(f"{one.name}:{one.lineno}" for one in reversed(frames))
 
 
 def _limit_memory(extra: int) -> None:

@@ -23,6 +23,7 @@ from signing_service import (
     documents,
     parameters,
     settings,
+    signable,
 )
 from signing_service.service import SigningService
 from tests.support import hierarchy, servers
@@ -84,6 +85,7 @@ class World:
             authorities=self.known,
             client=self.client,
             clock=self.clock,
+            check_document=signable.check_document,
         )
 
 

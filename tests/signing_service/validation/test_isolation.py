@@ -9,7 +9,7 @@ import pytest
 from pyhanko.pdf_utils import generic
 
 from pki import errors
-from signing_service import documents, trust
+from signing_service import documents, parameters, trust
 from signing_service.validation import isolation, report
 from tests.support import forged_pdfs, signed_pdfs
 
@@ -148,3 +148,21 @@ def test_document_without_an_end_is_an_input_error_in_time(tmp_path, hierarchy, 
     with pytest.raises(errors.InputError):
         judged_within(hostile, tmp_path, hierarchy, at)
     assert time.monotonic() - began < isolation.TIME_LIMIT_S + isolation.START_LIMIT_S
+
+
+def test_document_to_be_signed_is_checked_in_a_worker_too(tmp_path) -> None:
+    good, bad = tmp_path / "good.pdf", tmp_path / "bad.pdf"
+    good.write_bytes(signed_pdfs.make_pdf())
+    bad.write_bytes(b"no PDF at all")
+    chosen = parameters.SignatureParameters(
+        documents.SignatureFormat.PADES, documents.SignatureLevel.B_B
+    )
+    workers = isolation.ValidationWorkers(1)
+    workers.warm_up()
+    try:
+        workers.check_signable(documents.Document("good.pdf", good), chosen)
+        with pytest.raises(errors.InputError) as caught:
+            workers.check_signable(documents.Document("bad.pdf", bad), chosen)
+    finally:
+        workers.close()
+    assert caught.value.code == "document-not-pdf"
