@@ -7,6 +7,7 @@ failed; 70 our own fault.
 import importlib
 import importlib.metadata
 import json
+import os
 import sys
 import traceback
 from collections.abc import Mapping, Sequence
@@ -41,7 +42,18 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         # Answered before anything heavy is imported, since scripts ask it often.
         sys.stdout.write(f"imza {importlib.metadata.version('imza')}\n")
         sys.exit(0)
-    sys.exit(_run(given))
+    sys.exit(_flushed(_run(given)))
+
+
+def _flushed(code: int) -> int:
+    """Write out what is still buffered; a command whose output was lost has not succeeded."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        # The interpreter would try again when it ends, and change the exit code.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return code or EXIT_FAULT
+    return code
 
 
 def _run(given: list[str]) -> int:
