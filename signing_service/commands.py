@@ -108,6 +108,10 @@ def verify(
     if server is not None and (trusted or list_signers or list_memory or offline):
         raise click.UsageError("--trust and --offline are for validating here, not at a --server")
     at = None if at_text is None else _read_time(at_text)
+    if server is None and not trusted:
+        click.echo(
+            "Nothing is trusted, so no signature can pass: name roots with --trust FILE.", err=True
+        )
     codes = []
     sources = _Trusted(trusted, list_signers, list_memory)
     with _Judge(server, credentials, sources, detached, at, offline, as_json) as judge:
