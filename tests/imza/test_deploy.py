@@ -19,7 +19,16 @@ DEPLOY = pathlib.Path(__file__).parents[2] / "deploy"
 GUIDE = DEPLOY.parent / "docs" / "operator-guide.md"
 
 NEEDED = {
-    "ca": {"audit", "enrolment", "database", "keystore", "keystore_ocsp", "keystore_tsa", "ca", "access"},
+    "ca": {
+        "audit",
+        "enrolment",
+        "database",
+        "keystore",
+        "keystore_ocsp",
+        "keystore_tsa",
+        "ca",
+        "access",
+    },
     "ocsp": {"database", "keystore", "ocsp"},
     "tsa": {"keystore", "tsa"},
     "mobile": {"database", "mobile_id"},
