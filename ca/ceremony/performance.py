@@ -9,7 +9,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from sqlalchemy import orm
 
-from ca import crl, drafts, hierarchy, issuance, subjects
+from ca import crl, drafts, foundation, hierarchy, issuance, service_keys, subjects
 from ca import settings as ca_settings
 from ca.ceremony import detached_signature, foreign_authority, script, transcript, transcript_key
 from pki import algorithms, audit, certificates, clock, errors, profiles, registry
@@ -194,7 +194,7 @@ def _ask(
 
 def _generate_key(stage: Stage, step: script.Step, at: datetime.datetime) -> _Evidence:
     assert step.kind is not None  # noqa: S101 - the script's reader saw to it
-    hierarchy.generate_key(stage.sessions, stage.keys, step.label, step.kind, at, actor=ACTOR)
+    service_keys.generate_key(stage.sessions, stage.keys, step.label, step.kind, at, actor=ACTOR)
     return _Evidence((_key_evidence(stage, step.label),))
 
 
@@ -220,7 +220,7 @@ def _certify_responder(stage: Stage, step: script.Step, at: datetime.datetime) -
     key = _key_evidence(stage, label)
     present = hierarchy.load_present(stage.sessions, stage.keys, stage.settings)
     present.named(step.name)
-    made = hierarchy.renew_responders(
+    made = service_keys.renew_responders(
         stage.sessions, stage.keys, present, at, names=(step.name,), actor=ACTOR
     )
     if not made:
@@ -334,8 +334,8 @@ def _root_sha256(stage: Stage) -> str:
     return _authority_of(stage, hierarchy.ROOT).sha256
 
 
-def _foundation(stage: Stage, at: datetime.datetime) -> hierarchy.Foundation:
-    return hierarchy.Foundation(stage.sessions, stage.keys, stage.settings, at, ACTOR)
+def _foundation(stage: Stage, at: datetime.datetime) -> foundation.Foundation:
+    return foundation.Foundation(stage.sessions, stage.keys, stage.settings, at, ACTOR)
 
 
 def _current_unit(stage: Stage, at: datetime.datetime) -> registry.CertificateRecord | None:

@@ -5,7 +5,7 @@ import datetime
 from cryptography.hazmat.primitives import serialization
 from sqlalchemy import orm
 
-from ca import drafts, hierarchy, issuance, subjects
+from ca import drafts, hierarchy, issuance, service_keys, subjects
 from ca.enrolment import protection
 from pki import algorithms, certificates, clock, errors, profiles, registry
 from pki.keystore import store
@@ -56,7 +56,7 @@ class CurrentSigner:
         self._present = self._load(at)
 
     def _load(self, at: datetime.datetime) -> protection.Signer:
-        key = hierarchy.open_or_generate(
+        key = service_keys.open_or_generate(
             self._sessions,
             self._keys,
             KEY_LABEL,

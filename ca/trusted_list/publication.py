@@ -10,7 +10,7 @@ import sqlalchemy
 from cryptography import x509
 from sqlalchemy import exc, orm
 
-from ca import hierarchy
+from ca import hierarchy, service_keys
 from ca.trusted_list import document, enveloped, services, tables
 from ca.trusted_list import scheme as schemes
 from pki import audit, certificates, clock, errors, profiles, registry, xml_trees
@@ -79,7 +79,7 @@ class Publisher:
         if self.authorities.settings.trusted_list is None:
             return ()
         scheme = schemes.of(self.authorities.settings)
-        hierarchy.renew_list_signer(self.sessions, self.keys, self.authorities, at, actor=actor)
+        service_keys.renew_list_signer(self.sessions, self.keys, self.authorities, at, actor=actor)
         return tuple(
             self._publish(scheme, one, at, actor)
             for one in scheme.variants

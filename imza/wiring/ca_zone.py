@@ -6,7 +6,7 @@ from sqlalchemy import orm
 
 import ca.api
 import ca.enrolment.api
-from ca import hierarchy
+from ca import hierarchy, service_keys
 from ca.audit_log import anchors
 from ca.audit_log import api as audit_api
 from ca.enrolment import conversation, references, transactions
@@ -36,7 +36,7 @@ def build(resources: Resources, config: configs.Config, tokens: access.AccessTok
     enrolling = _enrolment(resources, config, sessions, keys, authorities, own)
 
     def renew(at: datetime.datetime) -> None:
-        hierarchy.renew_responders(sessions, keys, authorities, at, actor="worker")
+        service_keys.renew_responders(sessions, keys, authorities, at, actor="worker")
 
     return Zone(
         "ca",

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from cryptography import x509
 from sqlalchemy import orm
 
-from ca import hierarchy
+from ca import foundation, hierarchy
 from ca.ceremony import foreign_authority, performance, script
 from ca.trusted_list import publication
 from imza import config as configs
@@ -44,7 +44,7 @@ def initialise(resources: Resources, config: configs.Config) -> Initialised:
     if config.keystore_root is not None:
         # A ceremony alone opens the root's key store: refused here, before a key is made.
         hierarchy.load(sessions, keys, configs.require(config.ca, "ca"))
-    made = hierarchy.initialise(sessions, keys, configs.require(config.ca, "ca"), at)
+    made = foundation.initialise(sessions, keys, configs.require(config.ca, "ca"), at)
     publication.Publisher(sessions, keys, made).publish_due(at, actor="system")
     return _initialised(sessions, at)
 

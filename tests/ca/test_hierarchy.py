@@ -4,7 +4,7 @@ import datetime
 import pytest
 from sqlalchemy import orm
 
-from ca import crl, hierarchy
+from ca import crl, foundation, hierarchy, service_keys
 from pki import audit, certificates, profiles, registry
 from tests.support import ca_world
 from tests.support.hierarchy import MemoryKeyStore
@@ -14,7 +14,7 @@ def test_a_second_run_changes_nothing(world: ca_world.World) -> None:
     with world.sessions() as session:
         before = audit.verify(session)
     signatures = world.keys.signatures
-    again = hierarchy.initialise(
+    again = foundation.initialise(
         world.sessions, world.keys, world.settings, world.at + datetime.timedelta(hours=1)
     )
     with world.sessions() as session:
@@ -68,9 +68,9 @@ def test_each_issuing_authority_certifies_its_own_responder(world: ca_world.Worl
 
 def test_a_responder_is_renewed_before_its_end_and_overlaps(world: ca_world.World) -> None:
     early = world.at + datetime.timedelta(days=19)
-    assert hierarchy.renew_responders(world.sessions, world.keys, world.hierarchy, early) == ()
+    assert service_keys.renew_responders(world.sessions, world.keys, world.hierarchy, early) == ()
     late = world.at + datetime.timedelta(days=21)
-    renewed = hierarchy.renew_responders(world.sessions, world.keys, world.hierarchy, late)
+    renewed = service_keys.renew_responders(world.sessions, world.keys, world.hierarchy, late)
     assert {one.issuer_name for one in renewed} == set(hierarchy.ISSUING)
     with world.sessions() as session:
         record = registry.current_certificate(
@@ -98,12 +98,12 @@ def test_a_run_that_failed_in_the_middle_is_continued(
     keys = ca_world.CountingKeyStore()
     keys.generate("ca-official", ca_world.algorithms.KeyKind.P256)  # not the kind that is needed
     with pytest.raises(Exception, match="expected a key of P-384"):
-        hierarchy.initialise(sessions, keys, ca_world.SETTINGS, at)
+        foundation.initialise(sessions, keys, ca_world.SETTINGS, at)
     del keys._keys["ca-official"], keys.counted["ca-official"]
 
-    made = hierarchy.initialise(sessions, keys, ca_world.SETTINGS, at)
+    made = foundation.initialise(sessions, keys, ca_world.SETTINGS, at)
 
-    assert set(made.authorities) == set(hierarchy._TITLES)
+    assert set(made.authorities) == set(hierarchy.TITLES)
     with sessions() as session:
         assert len(registry.certificates_of(session).certificates) == 9
 

@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.x509.oid import NameOID
 from sqlalchemy import orm
 
-from ca import applications, hierarchy, subjects
+from ca import applications, foundation, hierarchy, subjects
 from ca import settings as ca_settings
 from pki import algorithms, registration, signature
 from pki.keystore import store
@@ -140,7 +140,7 @@ def make_world(
 ) -> World:
     """Initialise a CA in an empty database."""
     keys = CountingKeyStore()
-    made = hierarchy.initialise(sessions, keys, settings, at)
+    made = foundation.initialise(sessions, keys, settings, at)
     return World(sessions, keys, made, settings, at)
 
 

@@ -10,7 +10,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from sqlalchemy import orm
 
-from ca import crl, hierarchy
+from ca import crl, foundation, hierarchy
 from ca.ceremony import examination, foreign_authority, performance, script, transcript
 from pki import audit, certificates, profiles, registry
 from pki.algorithms import KeyKind
@@ -50,7 +50,7 @@ def test_the_example_founds_a_hierarchy_whose_transcript_checks(
     assert len(room.asked) == 15 * 3 + 8 * 2 + 3
     assert all("could be copied" in one for one in found.warnings)
     made = hierarchy.load(room.sessions, room.keys, ca_world.SETTINGS)
-    assert set(made.authorities) == set(hierarchy._TITLES)
+    assert set(made.authorities) == set(hierarchy.TITLES)
     with room.sessions() as session:
         audit.verify(session)
         newest = audit.entries(session, after=audit.head(session).number - 1, limit=1)[0]
@@ -61,7 +61,7 @@ def test_the_example_founds_a_hierarchy_whose_transcript_checks(
 def test_init_after_a_ceremony_changes_nothing(founded: ceremonies.CeremonyRoom) -> None:
     with founded.sessions() as session:
         before = audit.head(session)
-    hierarchy.initialise(founded.sessions, founded.keys, ca_world.SETTINGS, founded.present.now())
+    foundation.initialise(founded.sessions, founded.keys, ca_world.SETTINGS, founded.present.now())
     with founded.sessions() as session:
         assert audit.head(session) == before
 
@@ -167,7 +167,7 @@ def test_the_certification_authority_works_without_the_roots_key(
     assert "root_crl_due" not in caplog.text
     hierarchy.publish_due_crls(founded.sessions, served, at + datetime.timedelta(days=151))
     assert "root_crl_due" in caplog.text
-    hierarchy.initialise(founded.sessions, away, ca_world.SETTINGS, at)
+    foundation.initialise(founded.sessions, away, ca_world.SETTINGS, at)
     assert "root" not in away.labels()
 
 
@@ -177,7 +177,7 @@ def test_a_hierarchy_that_is_not_whole_is_not_finished_without_the_roots_key(
     _play(room, "do: generate-key, label: root, kind: P-384", "do: certify-root")
     away = ceremonies.without(room.keys, "root")
     with pytest.raises(hierarchy.RootOfflineError):
-        hierarchy.initialise(room.sessions, away, ca_world.SETTINGS, room.present.now())
+        foundation.initialise(room.sessions, away, ca_world.SETTINGS, room.present.now())
     with pytest.raises(hierarchy.RootOfflineError):
         performance.play(
             dataclasses.replace(room.stage, keys=away),

@@ -151,11 +151,11 @@ def test_a_revoked_authority_is_withdrawn_at_once_and_its_history_is_kept(
 def test_a_renewed_responder_is_the_same_service_with_another_certificate(
     lists: trusted_lists.ListWorld,
 ) -> None:
-    from ca import hierarchy
+    from ca import service_keys
 
     lists.publisher.publish_due(lists.ca.at, actor="test")
     at = lists.ca.at + 21 * DAY
-    hierarchy.renew_responders(lists.ca.sessions, lists.ca.keys, lists.ca.hierarchy, at)
+    service_keys.renew_responders(lists.ca.sessions, lists.ca.keys, lists.ca.hierarchy, at)
     published = lists.publisher.publish_due(at, actor="test")[0].list_xml
     services = list(read(published).iterfind(".//t:TSPService", TSL))
     assert len(services) == 7

@@ -1,0 +1,140 @@
+"""Keys and certificates of our own services: responders, the trusted list's signer."""
+
+import datetime
+import logging
+from collections.abc import Sequence
+
+from sqlalchemy import orm
+
+from ca import drafts, hierarchy, issuance, subjects
+from pki import algorithms, audit, certificates, clock, profiles, registry
+from pki.keystore import store
+
+log = logging.getLogger(__name__)
+
+
+def renew_responders(
+    sessions: orm.sessionmaker[orm.Session],
+    keys: store.KeyStore,
+    authorities: hierarchy.Hierarchy,
+    at: datetime.datetime,
+    *,
+    names: Sequence[str] = hierarchy.ISSUING,
+    actor: str = issuance.SYSTEM,
+) -> tuple[registry.CertificateRecord, ...]:
+    """Certify the issuing CAs' responders anew where their certificates near their ends.
+
+    The old certificate stays valid beside the new one, so that every answer verifies while the
+    responders change over.
+    """
+    renewed = []
+    for name in names:
+        label = hierarchy.responder_label(name)
+        with sessions() as session:
+            present = registry.current_certificate(
+                session, profiles.OCSP_RESPONDER.name, at, issuer_name=name, key_label=label
+            )
+        if present is not None and present.not_after - at > authorities.settings.responder_renewal:
+            continue
+        handle = open_or_generate(sessions, keys, label, algorithms.KeyKind.P256, at, actor=actor)
+        issuing = authorities.named(name)
+        draft = drafts.draft_certificate(
+            profiles.OCSP_RESPONDER,
+            issuing.issuer,
+            subjects.service_name(f"{hierarchy.TITLES[name]} OCSP responder", authorities.settings),
+            handle.public_key,
+            authorities.settings,
+            at,
+        )
+        request = issuance.IssuanceRequest(
+            f"responder/{name}/{clock.whole_seconds(at).isoformat()}", actor, label
+        )
+        renewed.append(
+            issuance.issue_certificate(sessions, draft, request, authorities.settings, at)
+        )
+    return tuple(renewed)
+
+
+def renew_list_signer(
+    sessions: orm.sessionmaker[orm.Session],
+    keys: store.KeyStore,
+    authorities: hierarchy.Hierarchy,
+    at: datetime.datetime,
+    *,
+    actor: str = issuance.SYSTEM,
+) -> registry.CertificateRecord | None:
+    """Certify the trusted list's signer where there is none or its certificate nears its end.
+
+    The key stays, so that a list signed before verifies with either certificate's key. Without a
+    scheme in the settings there is no signer.
+    """
+    settings = authorities.settings
+    if settings.trusted_list is None:
+        return None
+    with sessions() as session:
+        present = registry.current_certificate(
+            session, profiles.TRUSTED_LIST_SIGNER.name, at, key_label=hierarchy.TRUSTED_LIST_SIGNER
+        )
+    if present is not None and present.not_after - at > settings.trusted_list.signer_renewal:
+        return None
+    handle = open_or_generate(
+        sessions, keys, hierarchy.TRUSTED_LIST_SIGNER, algorithms.KeyKind.P384, at, actor=actor
+    )
+    draft = drafts.draft_certificate(
+        profiles.TRUSTED_LIST_SIGNER,
+        authorities.named(hierarchy.INFRASTRUCTURE).issuer,
+        subjects.service_name("Trusted list signer", settings),
+        handle.public_key,
+        settings,
+        at,
+    )
+    request = issuance.IssuanceRequest(
+        f"service/{hierarchy.TRUSTED_LIST_SIGNER}/{clock.whole_seconds(at).isoformat()}",
+        actor,
+        hierarchy.TRUSTED_LIST_SIGNER,
+    )
+    return issuance.issue_certificate(sessions, draft, request, settings, at)
+
+
+def open_or_generate(
+    sessions: orm.sessionmaker[orm.Session],
+    keys: store.KeyStore,
+    label: str,
+    kind: algorithms.KeyKind,
+    at: datetime.datetime,
+    *,
+    actor: str,
+) -> store.KeyHandle:
+    """Open the key of a label, or make it and record that in the audit log."""
+    try:
+        return keys.open_key(label)
+    except store.KeyNotFoundError:
+        return generate_key(sessions, keys, label, kind, at, actor=actor)
+
+
+def generate_key(
+    sessions: orm.sessionmaker[orm.Session],
+    keys: store.KeyStore,
+    label: str,
+    kind: algorithms.KeyKind,
+    at: datetime.datetime,
+    *,
+    actor: str,
+) -> store.KeyHandle:
+    """Make a key of one of our own services and tell the audit log.
+
+    Raises:
+        KeyExistsError: The label is taken.
+    """
+    handle = keys.generate(label, kind)
+    with sessions() as session:
+        audit.append(
+            session,
+            audit.AuditEvent.KEY_GENERATED,
+            at,
+            actor=actor,
+            details={"label": label, "key_sha256": certificates.key_sha256(handle.public_key)},
+        )
+        session.commit()
+    log.info("key_generated label=%s kind=%s", label, kind.value)
+    return handle
