@@ -70,6 +70,8 @@ def test_the_readmes_commands_sign_and_verify(folder: pathlib.Path) -> None:
     section = text.partition("## A sandbox to build against")[2].partition("\n## ")[0]
     block = next(one for one in re.findall(r"(?m)(?:^ {4}.*\n)+", section) if "imza sign" in one)
     if not _has_reader(folder):
+        if os.environ.get("CI"):
+            pytest.fail("the sandbox has no card reader")
         pytest.skip("this machine refuses namespaces, so there is no card reader")
     address = json.loads((folder / "world" / "sandbox.json").read_text())["base_url"]
     assert "http://127.0.0.1:8080" in block

@@ -1,3 +1,4 @@
+import os
 import pathlib
 import shutil
 import subprocess
@@ -25,7 +26,7 @@ def test_the_contract_has_three_pages_and_no_signature(contract: pathlib.Path) -
 
 @pytest.mark.peer
 def test_pdftotext_reads_every_azerbaijani_letter_of_the_contract(contract: pathlib.Path) -> None:
-    if shutil.which("pdftotext") is None:
+    if shutil.which("pdftotext") is None and not os.environ.get("CI"):
         pytest.skip("needs poppler-utils")
     done = subprocess.run(
         ["pdftotext", str(contract), "-"], capture_output=True, text=True, check=True
@@ -52,7 +53,7 @@ def test_the_form_is_well_formed_and_carries_both_scripts(tmp_path: pathlib.Path
 
 @pytest.mark.peer
 def test_xmllint_finds_nothing_wrong_with_the_form(tmp_path: pathlib.Path) -> None:
-    if shutil.which("xmllint") is None:
+    if shutil.which("xmllint") is None and not os.environ.get("CI"):
         pytest.skip("needs libxml2-utils")
     path = tmp_path / "form.xml"
     samples.write_form(path)

@@ -1,4 +1,5 @@
 import datetime
+import os
 import pathlib
 import shutil
 import ssl
@@ -41,7 +42,7 @@ def test_another_call_makes_another_ca(tmp_path: pathlib.Path) -> None:
 def test_openssl_accepts_the_certificate_for_localhost_alone(
     tmp_path: pathlib.Path, name: str, accepted: bool
 ) -> None:
-    if shutil.which("openssl") is None:
+    if shutil.which("openssl") is None and not os.environ.get("CI"):
         pytest.skip("openssl is not installed")
     files = tls_certificate.make(tmp_path / "tls", tmp_path / "ca.pem", AT)
     done = subprocess.run(
