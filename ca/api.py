@@ -11,11 +11,12 @@ from fastapi import responses, routing
 from sqlalchemy import orm
 
 from ca import applications, crl, csr, hierarchy, revocation, schemas
-from pki import access, audit, certificates, clock, errors, registry, status, web
+from ca.operators import gate as gates
+from ca.operators import roles
+from pki import audit, certificates, clock, errors, registry, status, web
 
 log = logging.getLogger(__name__)
 
-SCOPE = "register"
 CSR_TYPE = "application/pkcs10"
 MAX_JSON_BYTES = 64 * 2**10
 MAX_CURSOR = 2**62
@@ -43,23 +44,23 @@ class _LimitedRoute(routing.APIRoute):
 def routes(
     sessions: orm.sessionmaker[orm.Session],
     authorities: hierarchy.Hierarchy,
-    tokens: access.AccessTokens,
+    gate: gates.Gate,
     present: clock.Clock,
 ) -> fastapi.APIRouter:
-    """Return the registration routes; every call needs a token with the scope `register`."""
+    """Return the registration routes; the gate lets in whom each call is for."""
     router = fastapi.APIRouter(prefix="/ra/v1", tags=["registration"], route_class=_LimitedRoute)
-    caller_type = Annotated[
-        access.Caller, fastapi.Depends(web.require_scope(tokens, present, SCOPE))
-    ]
+
+    def asks(permission: roles.Permission) -> Any:
+        return fastapi.Depends(gate.requires(permission))
 
     @router.post("/applications", status_code=201)
     def record_application(
         body: schemas.ApplicationBody,
-        caller: caller_type,
+        caller: Annotated[roles.Operator, asks(roles.Permission.RECORD_APPLICATIONS)],
     ) -> dict[str, object]:
         with sessions() as session:
             application = applications.record_application(
-                session, body.to_applicant(), body.to_vetting(), present.now(), actor=_actor(caller)
+                session, body.to_applicant(), body.to_vetting(), present.now(), actor=caller.actor
             )
             session.commit()
         return schemas.application(application)
@@ -68,11 +69,11 @@ def routes(
     def approve_application(
         application_id: str,
         body: schemas.ApprovalBody,
-        caller: caller_type,
+        caller: Annotated[roles.Operator, asks(roles.Permission.APPROVE_APPLICATIONS)],
     ) -> dict[str, object]:
         with sessions() as session:
             application = applications.approve_application(
-                session, application_id, body.officer, present.now(), actor=_actor(caller)
+                session, application_id, body.officer, present.now(), actor=caller.actor
             )
             session.commit()
         return schemas.application(application)
@@ -80,7 +81,7 @@ def routes(
     @router.post("/applications/{application_id}/certificates", status_code=201)
     def certify_application(
         application_id: str,
-        caller: caller_type,
+        caller: Annotated[roles.Operator, asks(roles.Permission.CERTIFY)],
         asked: Annotated[tuple[str, bytes], fastapi.Depends(_certificate_request)],
     ) -> dict[str, object]:
         profile, csr_der = asked
@@ -91,7 +92,7 @@ def routes(
             profile,
             csr_der,
             present.now(),
-            actor=_actor(caller),
+            actor=caller.actor,
         )
         return schemas.issued(issued)
 
@@ -99,7 +100,7 @@ def routes(
     def revoke(
         serial: str,
         body: schemas.RevocationBody,
-        caller: caller_type,
+        caller: Annotated[roles.Operator, asks(roles.Permission.REVOKE)],
     ) -> dict[str, object]:
         at = present.now()
         with sessions() as session:
@@ -108,31 +109,35 @@ def routes(
                 _serial_number(serial),
                 status.RevocationReason.from_name(body.reason),
                 at,
-                actor=_actor(caller),
+                actor=caller.actor,
                 invalidity_date=body.invalidity_date,
             )
             session.commit()
-        return _changed(record, at, _actor(caller))
+        return _changed(record, at, caller.actor)
 
     @router.post("/certificates/{serial}/hold")
-    def hold(serial: str, caller: caller_type) -> dict[str, object]:
+    def hold(
+        serial: str, caller: Annotated[roles.Operator, asks(roles.Permission.SUSPEND)]
+    ) -> dict[str, object]:
         at = present.now()
         with sessions() as session:
-            record = revocation.hold(session, _serial_number(serial), at, actor=_actor(caller))
+            record = revocation.hold(session, _serial_number(serial), at, actor=caller.actor)
             session.commit()
-        return _changed(record, at, _actor(caller))
+        return _changed(record, at, caller.actor)
 
     @router.post("/certificates/{serial}/release")
-    def release(serial: str, caller: caller_type) -> dict[str, object]:
+    def release(
+        serial: str, caller: Annotated[roles.Operator, asks(roles.Permission.SUSPEND)]
+    ) -> dict[str, object]:
         at = present.now()
         with sessions() as session:
-            record = revocation.release(session, _serial_number(serial), at, actor=_actor(caller))
+            record = revocation.release(session, _serial_number(serial), at, actor=caller.actor)
             session.commit()
-        return _changed(record, at, _actor(caller))
+        return _changed(record, at, caller.actor)
 
     @router.get("/certificates")
     def list_certificates(
-        caller: caller_type,
+        caller: Annotated[roles.Operator, asks(roles.Permission.READ_CERTIFICATES)],
         person_code: Annotated[str | None, fastapi.Query(max_length=64)] = None,
         cursor: Annotated[int, fastapi.Query(ge=0, le=MAX_CURSOR)] = 0,
     ) -> dict[str, object]:
@@ -144,24 +149,28 @@ def routes(
     @router.get("/certificates/{serial}")
     def show_certificate(
         serial: str,
-        caller: caller_type,
+        caller: Annotated[roles.Operator, asks(roles.Permission.READ_CERTIFICATES)],
     ) -> dict[str, object]:
         with sessions() as session:
             return schemas.certificate_in_full(registry.find(session, _serial_number(serial)))
 
     @router.post("/crls/{name}")
-    def publish_crl(name: str, caller: caller_type) -> dict[str, object]:
+    def publish_crl(
+        name: str, caller: Annotated[roles.Operator, asks(roles.Permission.PUBLISH)]
+    ) -> dict[str, object]:
         published = crl.publish(
             sessions,
             authorities.named(name),
             authorities.crl_validity(name),
             present.now(),
-            actor=_actor(caller),
+            actor=caller.actor,
         )
         return schemas.published_crl(published)
 
     @router.get("/audit")
-    def verify_audit(caller: caller_type) -> dict[str, object]:
+    def verify_audit(
+        caller: Annotated[roles.Operator, asks(roles.Permission.READ_AUDIT)],
+    ) -> dict[str, object]:
         with sessions() as session:
             return schemas.audit_head(audit.verify(session))
 
@@ -210,10 +219,6 @@ def public_routes(
         )
 
     return router
-
-
-def _actor(caller: access.Caller) -> str:
-    return f"client:{caller.client_id}"
 
 
 async def _certificate_request(

@@ -1,15 +1,15 @@
 """The auditor's routes: entries and anchors, from which an export is written."""
 
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, Any
 
 import fastapi
 from sqlalchemy import orm
 
 from ca.audit_log import anchors, export
-from pki import access, audit, clock, web
-
-SCOPE = "register"
+from ca.operators import gate as gates
+from ca.operators import roles
+from pki import audit, clock
 
 PAGE_SIZE = 1000
 ANCHOR_PAGE_SIZE = 200
@@ -31,25 +31,26 @@ def head_reader(sessions: orm.sessionmaker[orm.Session]) -> Callable[[], tuple[i
 def routes(
     sessions: orm.sessionmaker[orm.Session],
     anchoring: anchors.Anchoring | None,
-    tokens: access.AccessTokens,
+    gate: gates.Gate,
     present: clock.Clock,
 ) -> fastapi.APIRouter:
-    """Return the routes; every call needs a token with the scope `register`.
+    """Return the routes; the gate lets in whom each call is for.
 
     Args:
         sessions: The database.
         anchoring: Where the anchors are; None where none are made.
-        tokens: Knows the callers.
+        gate: Knows the callers.
         present: The clock.
     """
     router = fastapi.APIRouter(prefix="/ra/v1/audit", tags=["registration"])
-    caller_type = Annotated[
-        access.Caller, fastapi.Depends(web.require_scope(tokens, present, SCOPE))
-    ]
+
+    def asks(permission: roles.Permission) -> Any:
+        return fastapi.Depends(gate.requires(permission))
 
     @router.get("/entries")
     def list_entries(
-        caller: caller_type, after: Annotated[int, fastapi.Query(ge=0, le=MAX_NUMBER)] = 0
+        caller: Annotated[roles.Operator, asks(roles.Permission.READ_AUDIT)],
+        after: Annotated[int, fastapi.Query(ge=0, le=MAX_NUMBER)] = 0,
     ) -> dict[str, object]:
         with sessions() as session:
             found = audit.entries(session, after=after, limit=PAGE_SIZE)
@@ -60,7 +61,8 @@ def routes(
 
     @router.get("/anchors")
     def list_anchors(
-        caller: caller_type, after: Annotated[int, fastapi.Query(ge=0, le=MAX_NUMBER)] = 0
+        caller: Annotated[roles.Operator, asks(roles.Permission.READ_AUDIT)],
+        after: Annotated[int, fastapi.Query(ge=0, le=MAX_NUMBER)] = 0,
     ) -> dict[str, object]:
         found = (
             ()
@@ -73,7 +75,9 @@ def routes(
         }
 
     @router.post("/anchors", status_code=201)
-    def anchor_now(caller: caller_type) -> dict[str, object]:
+    def anchor_now(
+        caller: Annotated[roles.Operator, asks(roles.Permission.READ_AUDIT)],
+    ) -> dict[str, object]:
         if anchoring is None:
             raise anchors.NoAnchoringError("this installation anchors its audit log nowhere")
         anchors.write_next(anchoring, head_reader(sessions), present.now())

@@ -10,10 +10,11 @@ from sqlalchemy import orm
 from ca import applications
 from ca.enrolment import conversation, messages, references
 from ca.enrolment import settings as enrolment_settings
-from pki import access, clock, errors, profiles, registration, web
+from ca.operators import gate as gates
+from ca.operators import roles
+from pki import clock, errors, profiles, registration, web
 
 CMP_TYPE = "application/pkixcmp"
-SCOPE = "register"
 
 
 class ReferenceBody(pydantic.BaseModel):
@@ -48,19 +49,19 @@ def routes(office: conversation.Office, present: clock.Clock) -> fastapi.APIRout
 def registration_routes(
     office: conversation.Office,
     settings: enrolment_settings.Settings,
-    tokens: access.AccessTokens,
+    gate: gates.Gate,
     present: clock.Clock,
 ) -> fastapi.APIRouter:
     """Return the route that gives an approved application a reference and its secret."""
     router = fastapi.APIRouter(prefix="/ra/v1", tags=["registration"])
-    caller_type = Annotated[
-        access.Caller, fastapi.Depends(web.require_scope(tokens, present, SCOPE))
-    ]
+
+    def asks(permission: roles.Permission) -> Any:
+        return fastapi.Depends(gate.requires(permission))
 
     @router.post("/applications/{application_id}/enrolment-references", status_code=201)
     def record_reference(
         application_id: str,
-        caller: caller_type,
+        caller: Annotated[roles.Operator, asks(roles.Permission.CERTIFY)],
         asked: Annotated[ReferenceBody, fastapi.Depends(_read_reference)],
         response: fastapi.Response,
     ) -> dict[str, Any]:
@@ -81,7 +82,7 @@ def registration_routes(
         session: orm.Session,
         application_id: str,
         asked: ReferenceBody,
-        caller: access.Caller,
+        caller: roles.Operator,
         at: datetime.datetime,
     ) -> references.Reference:
         if applications.find(session, application_id).state is not (
@@ -94,7 +95,7 @@ def registration_routes(
             asked.profile,
             settings.reference_validity,
             at,
-            actor=f"client:{caller.client_id}",
+            actor=caller.actor,
             reusable=asked.reusable,
             test=office.authorities.settings.test,
         )

@@ -1,36 +1,38 @@
 """The list's routes: `/tl/NAME.xml` for the world, `/ra/v1/trusted-lists` for the administrator."""
 
 import hashlib
-from typing import Annotated
+from typing import Annotated, Any
 
 import fastapi
 from fastapi import responses
 from sqlalchemy import orm
 
+from ca.operators import gate as gates
+from ca.operators import roles
 from ca.trusted_list import enveloped, publication
 from ca.trusted_list import scheme as schemes
-from pki import access, clock, web
-
-SCOPE = "register"
+from pki import clock
 
 
 def routes(
-    publisher: publication.Publisher, tokens: access.AccessTokens, present: clock.Clock
+    publisher: publication.Publisher, gate: gates.Gate, present: clock.Clock
 ) -> fastapi.APIRouter:
-    """Return the administrator's routes; every call needs a token with the scope `register`."""
+    """Return the administrator's routes; the gate lets in whom each call is for."""
     router = fastapi.APIRouter(prefix="/ra/v1", tags=["registration"])
-    caller_type = Annotated[
-        access.Caller, fastapi.Depends(web.require_scope(tokens, present, SCOPE))
-    ]
+
+    def asks(permission: roles.Permission) -> Any:
+        return fastapi.Depends(gate.requires(permission))
 
     @router.post("/trusted-lists")
-    def publish(caller: caller_type) -> dict[str, object]:
-        return _described(
-            publisher, publisher.publish(present.now(), actor=f"client:{caller.client_id}")
-        )
+    def publish(
+        caller: Annotated[roles.Operator, asks(roles.Permission.PUBLISH)],
+    ) -> dict[str, object]:
+        return _described(publisher, publisher.publish(present.now(), actor=caller.actor))
 
     @router.get("/trusted-lists")
-    def show(caller: caller_type) -> dict[str, object]:
+    def show(
+        caller: Annotated[roles.Operator, asks(roles.Permission.READ_CERTIFICATES)],
+    ) -> dict[str, object]:
         scheme = schemes.of(publisher.authorities.settings)
         with publisher.sessions() as session:
             found = [publication.find_newest(session, one.name) for one in scheme.variants]

@@ -11,6 +11,7 @@ from ca.audit_log import anchors
 from ca.audit_log import api as audit_api
 from ca.enrolment import conversation, references, transactions
 from ca.enrolment import signer as cmp_signer
+from ca.operators import gate as gates
 from ca.trusted_list import api as trusted_list_api
 from ca.trusted_list import publication
 from imza import audit_tokens, health
@@ -29,11 +30,12 @@ def build(resources: Resources, config: configs.Config, tokens: access.AccessTok
         sessions, keys, configs.require(config.ca, "ca"), resources.present.now()
     )
     own = tokens or access.AccessTokens(config.access, sessions)
+    gate = gates.TokenGate(own, resources.present)
 
     publisher = publication.Publisher(sessions, keys, authorities)
 
     anchoring = _anchoring(resources, config)
-    enrolling = _enrolment(resources, config, sessions, keys, authorities, own)
+    enrolling = _enrolment(resources, config, sessions, keys, authorities, gate)
 
     def renew(at: datetime.datetime) -> None:
         service_keys.renew_responders(sessions, keys, authorities, at, actor="worker")
@@ -41,11 +43,11 @@ def build(resources: Resources, config: configs.Config, tokens: access.AccessTok
     return Zone(
         "ca",
         (
-            ca.api.routes(sessions, authorities, own, resources.present),
+            ca.api.routes(sessions, authorities, gate, resources.present),
             ca.api.public_routes(sessions, resources.present),
-            trusted_list_api.routes(publisher, own, resources.present),
+            trusted_list_api.routes(publisher, gate, resources.present),
             trusted_list_api.public_routes(sessions, resources.present),
-            audit_api.routes(sessions, anchoring, own, resources.present),
+            audit_api.routes(sessions, anchoring, gate, resources.present),
             *enrolling.routers,
             *(() if tokens else (web.token_routes(own, resources.present),)),
         ),
@@ -74,7 +76,7 @@ def _enrolment(
     sessions: orm.sessionmaker[orm.Session],
     keys: store.KeyStore,
     authorities: hierarchy.Hierarchy,
-    tokens: access.AccessTokens,
+    gate: gates.Gate,
 ) -> Zone:
     """The CA's part that speaks CMP: nothing unless the settings say how."""
     settings = config.enrolment
@@ -89,7 +91,7 @@ def _enrolment(
         "enrolment",
         (
             ca.enrolment.api.routes(office, resources.present),
-            ca.enrolment.api.registration_routes(office, settings, tokens, resources.present),
+            ca.enrolment.api.registration_routes(office, settings, gate, resources.present),
         ),
         (
             Job(

@@ -8,6 +8,7 @@ import sqlalchemy
 from sqlalchemy import orm
 
 from ca import api
+from ca.operators import gate
 from pki import access, clock, database, web
 from tests.support import ca_world, servers
 
@@ -33,7 +34,7 @@ def registration_office(world: ca_world.World, tmp_path: pathlib.Path) -> Iterat
     present = clock.FixedClock(world.at)
     routers = [
         web.token_routes(tokens, present),
-        api.routes(world.sessions, world.hierarchy, tokens, present),
+        api.routes(world.sessions, world.hierarchy, gate.TokenGate(tokens, present), present),
         api.public_routes(world.sessions, present),
     ]
     with servers.serve(web.application("test", routers)) as base_url:

@@ -10,6 +10,7 @@ import sqlalchemy
 from click.testing import CliRunner
 
 from ca.audit_log import anchors, api
+from ca.operators import gate
 from imza import audit_command
 from pki import access, algorithms, audit, clock, database, web
 from tests.support import hierarchy as hierarchy_support
@@ -50,7 +51,7 @@ def office(
     anchoring = anchors.Anchoring(tmp_path / "anchors", stamp)
     routers = [
         web.token_routes(tokens, present),
-        api.routes(sessions, anchoring, tokens, present),
+        api.routes(sessions, anchoring, gate.TokenGate(tokens, present), present),
     ]
     (tmp_path / "root.pem").write_bytes(hierarchy.root.pem)
     with servers.serve(web.application("test", routers)) as base_url:

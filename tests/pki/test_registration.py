@@ -14,6 +14,7 @@ import sqlalchemy
 from fastapi import responses
 
 from ca import api
+from ca.operators import gate
 from pki import (
     access,
     certificates,
@@ -61,7 +62,7 @@ def office(
         "test",
         [
             web.token_routes(tokens, present),
-            api.routes(sessions, world.hierarchy, tokens, present),
+            api.routes(sessions, world.hierarchy, gate.TokenGate(tokens, present), present),
             api.public_routes(sessions, present),
         ],
     )

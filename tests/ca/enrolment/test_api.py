@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from ca.enrolment import api, messages, settings
+from ca.operators import gate
 from pki import access, clock, errors, outbound, web
 from tests.support import ca_world, cmp_office, servers
 
@@ -53,7 +54,7 @@ def zone(office: cmp_office.Office, tmp_path: pathlib.Path) -> Iterator[Zone]:
     enrolment = settings.Settings(tmp_path / "unused", cmp_office.VALIDITY)
     routers = [
         api.routes(office.office, present),
-        api.registration_routes(office.office, enrolment, tokens, present),
+        api.registration_routes(office.office, enrolment, gate.TokenGate(tokens, present), present),
         web.token_routes(tokens, present),
     ]
     with servers.serve(web.application("test", routers)) as url:

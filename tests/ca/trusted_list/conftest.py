@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import orm
 
+from ca.operators import gate
 from ca.trusted_list import api
 from pki import access, clock, web
 from tests.support import servers, trusted_lists
@@ -32,7 +33,7 @@ def office(lists: trusted_lists.ListWorld, tmp_path: pathlib.Path) -> Iterator[p
     present = clock.FixedClock(lists.ca.at)
     routers = [
         web.token_routes(tokens, present),
-        api.routes(lists.publisher, tokens, present),
+        api.routes(lists.publisher, gate.TokenGate(tokens, present), present),
         api.public_routes(lists.ca.sessions, present),
     ]
     with servers.serve(web.application("test", routers)) as base_url:

@@ -1,0 +1,1 @@
+"""Who may ask the certification authority for what: operators, their roles and the gate."""

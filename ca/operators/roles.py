@@ -1,0 +1,92 @@
+"""Operators' roles and what each may do (EN 319 401 7.2: least privilege, separation of duties)."""
+
+import dataclasses
+import enum
+from collections.abc import Mapping
+
+
+class Permission(enum.Enum):
+    """One kind of call to the registration API."""
+
+    READ_APPLICATIONS = "read-applications"
+    RECORD_APPLICATIONS = "record-applications"
+    VET_APPLICATIONS = "vet-applications"
+    APPROVE_APPLICATIONS = "approve-applications"
+    CERTIFY = "certify"
+    READ_CERTIFICATES = "read-certificates"
+    SUSPEND = "suspend"
+    REVOKE = "revoke"
+    PUBLISH = "publish"
+    ADMINISTER_OPERATORS = "administer-operators"
+    ADMINISTER_AUTHORITIES = "administer-authorities"
+    READ_STATISTICS = "read-statistics"
+    READ_AUDIT = "read-audit"
+
+
+class Role(enum.Enum):
+    """An operator has one role; a person with two has two certificates.
+
+    `RA_OFFICER` sees people and takes their applications. `APPROVER` decides on what others took.
+    `CA_ADMINISTRATOR` looks after authorities, publication and operators. `AUDITOR` reads.
+    """
+
+    RA_OFFICER = "ra-officer"
+    APPROVER = "approver"
+    CA_ADMINISTRATOR = "ca-administrator"
+    AUDITOR = "auditor"
+
+
+PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
+    Role.RA_OFFICER: frozenset(
+        {
+            Permission.READ_APPLICATIONS,
+            Permission.RECORD_APPLICATIONS,
+            Permission.VET_APPLICATIONS,
+            Permission.CERTIFY,
+            Permission.READ_CERTIFICATES,
+            Permission.SUSPEND,
+            Permission.REVOKE,
+        }
+    ),
+    Role.APPROVER: frozenset(
+        {
+            Permission.READ_APPLICATIONS,
+            Permission.APPROVE_APPLICATIONS,
+            Permission.READ_CERTIFICATES,
+            Permission.SUSPEND,
+            Permission.REVOKE,
+        }
+    ),
+    Role.CA_ADMINISTRATOR: frozenset(
+        {
+            Permission.READ_CERTIFICATES,
+            Permission.PUBLISH,
+            Permission.ADMINISTER_OPERATORS,
+            Permission.ADMINISTER_AUTHORITIES,
+            Permission.READ_STATISTICS,
+        }
+    ),
+    Role.AUDITOR: frozenset(
+        {
+            Permission.READ_APPLICATIONS,
+            Permission.READ_CERTIFICATES,
+            Permission.READ_STATISTICS,
+            Permission.READ_AUDIT,
+        }
+    ),
+}
+"""Nobody who takes applications approves them, and nobody who does either reads the audit log
+as its auditor."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Operator:
+    """Who makes a call, as the gate made sure of it.
+
+    Attributes:
+        actor: How the audit log names them.
+        permissions: What they may ask for.
+    """
+
+    actor: str
+    permissions: frozenset[Permission]
