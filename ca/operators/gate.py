@@ -30,6 +30,6 @@ class TokenGate:
 
         def check(request: fastapi.Request) -> roles.Operator:
             caller = self._check(request)
-            return roles.Operator(f"client:{caller.client_id}", frozenset(roles.Permission))
+            return roles.Operator(caller.client_id, roles.Role.RA_OFFICER)
 
         return check

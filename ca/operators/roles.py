@@ -84,9 +84,14 @@ class Operator:
     """Who makes a call, as the gate made sure of it.
 
     Attributes:
-        actor: How the audit log names them.
-        permissions: What they may ask for.
+        name: The operator's own name in this installation; two names are two people.
+        role: What they may ask for, by `PERMISSIONS`.
     """
 
-    actor: str
-    permissions: frozenset[Permission]
+    name: str
+    role: Role
+
+    @property
+    def actor(self) -> str:
+        """How the audit log names them."""
+        return f"operator:{self.name}"
