@@ -37,6 +37,15 @@ class Pkcs11KeyHandle:
         self._store = keys
         self._label = label
         self._public_key = public_key
+        # Decided once: a module signs in less time than it takes to ask again for each value.
+        if isinstance(public_key, ec.EllipticCurvePublicKey):
+            self._scheme = algorithms.SignatureAlgorithm.ECDSA
+            self._mechanism = pkcs11.Mechanism.ECDSA
+            self._size = 2 * algorithms.ecdsa_size(public_key)
+        else:
+            self._scheme = algorithms.SignatureAlgorithm.RSA_PKCS1
+            self._mechanism = pkcs11.Mechanism.RSA_PKCS
+            self._size = (public_key.key_size + 7) // 8
 
     def __repr__(self) -> str:
         """Name the key."""
@@ -62,22 +71,15 @@ class Pkcs11KeyHandle:
             ModuleError: The module refused.
         """
         hash_algorithm = representation.hash_algorithm
-        if isinstance(self._public_key, ec.EllipticCurvePublicKey):
-            scheme = algorithms.SignatureAlgorithm.ECDSA
-            mechanism = pkcs11.Mechanism.ECDSA
-            data = representation.hash
-            size = 2 * algorithms.ecdsa_size(self._public_key)
-        else:
-            scheme = algorithms.SignatureAlgorithm.RSA_PKCS1
-            mechanism = pkcs11.Mechanism.RSA_PKCS
-            data = _DIGEST_INFO[hash_algorithm] + representation.hash
-            size = (self._public_key.key_size + 7) // 8
-        value = self._store.sign_raw(self._label, mechanism, data)
-        if len(value) != size:
+        data = representation.hash
+        if self._scheme is algorithms.SignatureAlgorithm.RSA_PKCS1:
+            data = _DIGEST_INFO[hash_algorithm] + data
+        value = self._store.sign_raw(self._label, self._mechanism, data)
+        if len(value) != self._size:
             raise pkcs11_token.ModuleError(
-                f"expected {size} bytes from the module, got {len(value)}"
+                f"expected {self._size} bytes from the module, got {len(value)}"
             )
-        return signature.SignatureValue(scheme, hash_algorithm, value)
+        return signature.SignatureValue(self._scheme, hash_algorithm, value)
 
 
 class Pkcs11KeyStore:

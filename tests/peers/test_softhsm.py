@@ -263,6 +263,89 @@ def test_sixteen_threads_sign_with_several_keys_without_a_crash(
     assert len(done) == 1600
 
 
+def test_a_module_that_may_have_signed_is_not_asked_again_for_the_same_signature(
+    keys: pkcs11_store.Pkcs11KeyStore, module: Path
+) -> None:
+    handle = keys.generate("once", KeyKind.P256)
+    token = pkcs11_token.open_token(module, LABEL, PIN)
+    asked: list[object] = []
+
+    def sign_and_lose_the_device(session: object) -> bytes:
+        asked.append(session)
+        key = session.get_key(  # type: ignore[attr-defined]
+            object_class=pkcs11.ObjectClass.PRIVATE_KEY, label="once"
+        )
+        key.sign(REPRESENTATION.hash, mechanism=pkcs11.Mechanism.ECDSA)
+        raise pkcs11.exceptions.DeviceRemoved
+
+    with pytest.raises(pkcs11_token.ModuleUnavailableError):
+        token.call(sign_and_lose_the_device)
+    assert len(asked) == 1
+    # The next request opens a session of its own and is signed.
+    signature.check_value(handle.public_key, REPRESENTATION, handle.sign(REPRESENTATION))
+    pkcs11_token.release(token)
+
+
+def test_a_session_that_is_lost_twice_is_given_up(
+    keys: pkcs11_store.Pkcs11KeyStore, module: Path
+) -> None:
+    handle = keys.generate("given-up", KeyKind.P256)
+    token = pkcs11_token.open_token(module, LABEL, PIN)
+    asked: list[object] = []
+
+    def lose(session: object) -> None:
+        asked.append(session)
+        raise pkcs11.exceptions.SessionHandleInvalid
+
+    with pytest.raises(pkcs11_token.ModuleUnavailableError, match="twice"):
+        token.call(lose)
+    assert len(asked) == 2
+    signature.check_value(handle.public_key, REPRESENTATION, handle.sign(REPRESENTATION))
+    pkcs11_token.release(token)
+
+
+SOAK = """
+import pathlib, sys, threading
+from pki import signature
+from pki.algorithms import HashAlgorithm
+from pki.keystore import passphrase, pkcs11_store
+module, token, pin, signatures = sys.argv[1:]
+stores = [
+    pkcs11_store.Pkcs11KeyStore(pathlib.Path(module), token, passphrase.Passphrase(pin))
+    for _ in range(2)
+]
+done = []
+def work(number):
+    keys = stores[number % 2]
+    representation = signature.represent(bytes([number]), HashAlgorithm.SHA256)
+    handle = keys.open_key(f"soak-{number % 3}")
+    for _ in range(int(signatures)):
+        signature.check_value(handle.public_key, representation, handle.sign(representation))
+        keys.labels()
+    done.append(number)
+threads = [threading.Thread(target=work, args=(number,)) for number in range(6)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+for keys in stores:
+    keys.close()
+sys.exit(0 if len(done) == len(threads) else 3)
+"""
+
+
+@pytest.mark.parametrize("runs", [5, pytest.param(100, marks=pytest.mark.slow)])
+def test_threads_that_sign_and_search_in_fresh_processes_never_crash_one(
+    keys: pkcs11_store.Pkcs11KeyStore, module: Path, runs: int
+) -> None:
+    """The first use of a module is where the library crashed others: each run is a new process."""
+    for number in range(3):
+        keys.generate(f"soak-{number}", KeyKind.P256)
+    command = [sys.executable, "-c", SOAK, str(module), LABEL, softhsm.PIN, "60"]
+    ended = [subprocess.run(command, check=False, timeout=120).returncode for _ in range(runs)]
+    assert ended == [0] * runs
+
+
 def test_settings_open_a_token_in_a_process_of_its_own(module: Path, tmp_path: Path) -> None:
     """The configuration comes from the process's environment, the PIN from a file."""
     pin = tmp_path / "pin"
