@@ -10,7 +10,8 @@ import pydantic
 from fastapi import responses, routing
 from sqlalchemy import orm
 
-from ca import applications, crl, csr, hierarchy, revocation, schemas
+from ca import crl, csr, hierarchy, revocation, schemas
+from ca.applications import certification, states
 from ca.operators import gate as gates
 from ca.operators import roles
 from pki import audit, certificates, clock, errors, registry, status, web
@@ -59,7 +60,7 @@ def routes(
         caller: Annotated[roles.Operator, asks(roles.Permission.RECORD_APPLICATIONS)],
     ) -> dict[str, object]:
         with sessions() as session:
-            application = applications.record_application(
+            application = states.record_application(
                 session, body.to_applicant(), body.to_vetting(), present.now(), actor=caller.actor
             )
             session.commit()
@@ -72,7 +73,7 @@ def routes(
         caller: Annotated[roles.Operator, asks(roles.Permission.APPROVE_APPLICATIONS)],
     ) -> dict[str, object]:
         with sessions() as session:
-            application = applications.approve_application(
+            application = states.approve_application(
                 session, application_id, body.officer, present.now(), actor=caller.actor
             )
             session.commit()
@@ -85,7 +86,7 @@ def routes(
         asked: Annotated[tuple[str, bytes], fastapi.Depends(_certificate_request)],
     ) -> dict[str, object]:
         profile, csr_der = asked
-        issued = applications.certify_application(
+        issued = certification.certify_application(
             sessions,
             authorities,
             application_id,

@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 
 import pydantic
 
-from ca import applications, crl, subjects
+from ca import crl, subjects
+from ca.applications import certification
 from pki import audit, certificates, clock, errors, registration, registry
 
 Text = Annotated[str, pydantic.StringConstraints(min_length=1, max_length=subjects.MAX_NAME)]
@@ -103,7 +104,7 @@ def application(value: registration.Application) -> dict[str, object]:
     return {"id": value.id, "state": value.state.value, "request_hash": value.request_hash}
 
 
-def issued(value: applications.Issued) -> dict[str, object]:
+def issued(value: certification.Issued) -> dict[str, object]:
     """An issued certificate with its chain."""
     return {
         "serial_number": certificates.serial_text(value.record.serial_number),

@@ -7,7 +7,7 @@ import fastapi
 import pydantic
 from sqlalchemy import orm
 
-from ca import applications
+from ca.applications import states
 from ca.enrolment import conversation, messages, references
 from ca.enrolment import settings as enrolment_settings
 from ca.operators import gate as gates
@@ -85,10 +85,10 @@ def registration_routes(
         caller: roles.Operator,
         at: datetime.datetime,
     ) -> references.Reference:
-        if applications.find(session, application_id).state is not (
+        if states.find(session, application_id).state is not (
             registration.ApplicationState.APPROVED
         ):
-            raise applications.NotApprovedError("the application awaits an officer's approval")
+            raise states.NotApprovedError("the application awaits an officer's approval")
         return references.record_reference(
             session,
             application_id,

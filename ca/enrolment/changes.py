@@ -7,7 +7,8 @@ import logging
 
 from sqlalchemy import orm
 
-from ca import applications, crl, hierarchy, issuance, revocation
+from ca import crl, hierarchy, issuance, revocation
+from ca.applications import certification
 from ca.enrolment import (
     messages,
     references,
@@ -267,11 +268,11 @@ def _issue(
     authorities: hierarchy.Hierarchy,
     request: Request,
     asked: requests.KeyRequest,
-) -> applications.Issued:
+) -> certification.Issued:
     # For a key update as for a first certificate, the application says what was vetted and
     # approved; it is checked again that nothing of it was altered.
     sender = request.sender
-    return applications.certify_key(
+    return certification.certify_key(
         sessions,
         authorities,
         sender.application_id,
@@ -294,7 +295,7 @@ def _certificate_body(
     kind: messages.BodyType,
     sender: senders.Sender,
     cert_req_id: int,
-    issued: applications.Issued,
+    issued: certification.Issued,
     *,
     modified: bool,
 ) -> bytes:

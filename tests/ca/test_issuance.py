@@ -7,7 +7,8 @@ import pytest
 import sqlalchemy
 from cryptography import x509
 
-from ca import applications, authority, drafts, hierarchy, issuance, lint, subjects
+from ca import authority, drafts, hierarchy, issuance, lint, subjects
+from ca.applications import states
 from pki import (
     algorithms,
     audit,
@@ -195,7 +196,7 @@ def test_a_changed_application_is_not_certified(world: ca_world.World) -> None:
         assert row is not None
         row.surname = "Başqa"
         session.commit()
-    with pytest.raises(applications.ApplicationAlteredError):
+    with pytest.raises(states.ApplicationAlteredError):
         world.certify(application)
 
 

@@ -8,8 +8,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.x509.oid import NameOID
 from sqlalchemy import orm
 
-from ca import applications, foundation, hierarchy, subjects
+from ca import foundation, hierarchy, subjects
 from ca import settings as ca_settings
+from ca.applications import certification, states
 from pki import algorithms, registration, signature
 from pki.keystore import store
 from tests.support.hierarchy import MemoryKeyStore, make_key
@@ -104,13 +105,9 @@ class World:
             category, person, organisation, "Baş mühasib" if organisation else None
         )
         with self.sessions() as session:
-            made = applications.record_application(
-                session, applicant, VETTING, self.at, actor="test"
-            )
+            made = states.record_application(session, applicant, VETTING, self.at, actor="test")
             if made.state is registration.ApplicationState.AWAITING_APPROVAL:
-                applications.approve_application(
-                    session, made.id, "officer-2", self.at, actor="test"
-                )
+                states.approve_application(session, made.id, "officer-2", self.at, actor="test")
             session.commit()
         return made.id
 
@@ -120,9 +117,9 @@ class World:
         profile: str = "sign",
         csr_der: bytes | None = None,
         at: datetime.datetime | None = None,
-    ) -> applications.Issued:
+    ) -> certification.Issued:
         """A certificate for an application."""
-        return applications.certify_application(
+        return certification.certify_application(
             self.sessions,
             self.hierarchy,
             application_id,

@@ -121,14 +121,15 @@ def test_no_reference_without_an_application_or_a_token(zone: Zone) -> None:
 
 
 def test_no_reference_before_the_application_is_approved(zone: Zone) -> None:
-    from ca import applications, subjects
+    from ca import subjects
+    from ca.applications import states
     from pki import registration
 
     applicant = subjects.Applicant(
         registration.Category.BUSINESS, ca_world.CITIZEN, ca_world.ORGANISATION, None
     )
     with zone.office.world.sessions() as session:
-        made = applications.record_application(
+        made = states.record_application(
             session, applicant, ca_world.VETTING, zone.office.world.at, actor="test"
         )
         session.commit()

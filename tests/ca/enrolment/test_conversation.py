@@ -9,7 +9,8 @@ from hypothesis import strategies
 from pyasn1.codec.der import decoder
 from pyasn1_alt_modules import rfc9480
 
-from ca import applications, crl, issuance, tables
+from ca import crl, issuance, tables
+from ca.applications import certification
 from ca.enrolment import messages, protection, transactions
 from ca.enrolment import tables as enrolment_tables
 from pki import algorithms, audit, certificates, der, der_types, errors, registry, status
@@ -472,7 +473,7 @@ def test_what_was_issued_and_never_answered_is_revoked_in_the_end(office: Office
     with sessions() as session:
         transactions.begin(session, identity, "ir", application, 0, at)
         session.commit()
-    issued = applications.certify_key(
+    issued = certification.certify_key(
         sessions,
         office.world.hierarchy,
         application,

@@ -2,7 +2,8 @@ import dataclasses
 
 import pytest
 
-from ca import applications, issuance, subjects
+from ca import issuance, subjects
+from ca.applications import states
 from pki import errors, profiles, registration
 from tests.support import ca_world
 
@@ -15,7 +16,7 @@ def _record(
     organisation = None if category is registration.Category.CITIZEN else ca_world.ORGANISATION
     applicant = subjects.Applicant(category, ca_world.CITIZEN, organisation)
     with world.sessions() as session:
-        made = applications.record_application(session, applicant, vetting, world.at, actor="test")
+        made = states.record_application(session, applicant, vetting, world.at, actor="test")
         session.commit()
     return made
 
@@ -32,15 +33,15 @@ def test_who_signs_for_an_organisation_needs_a_second_officer(
 def test_nothing_is_signed_without_an_approval(world: ca_world.World) -> None:
     made = _record(world)
     signatures = world.keys.signatures
-    with pytest.raises(applications.NotApprovedError):
+    with pytest.raises(states.NotApprovedError):
         world.certify(made.id)
     assert world.keys.signatures == signatures
 
 
 def test_the_officer_who_vetted_cannot_approve(world: ca_world.World) -> None:
     made = _record(world)
-    with world.sessions() as session, pytest.raises(applications.FourEyesError):
-        applications.approve_application(
+    with world.sessions() as session, pytest.raises(states.FourEyesError):
+        states.approve_application(
             session, made.id, ca_world.VETTING.officer, world.at, actor="test"
         )
 
@@ -56,8 +57,8 @@ def test_a_row_that_was_changed_before_its_approval_is_not_approved(
         assert row is not None
         row.person_code = "7XY99ZZ"
         session.commit()
-    with world.sessions() as session, pytest.raises(applications.ApplicationAlteredError):
-        applications.approve_application(session, made.id, "officer-2", world.at, actor="test")
+    with world.sessions() as session, pytest.raises(states.ApplicationAlteredError):
+        states.approve_application(session, made.id, "officer-2", world.at, actor="test")
 
 
 @pytest.mark.parametrize("change", [{"officer": ""}, {"document": ""}, {"method": "by phone"}])
@@ -68,7 +69,7 @@ def test_an_incomplete_vetting_is_refused(world: ca_world.World, change: dict[st
 
 
 def test_an_unknown_application_or_profile_is_refused(world: ca_world.World) -> None:
-    with pytest.raises(applications.ApplicationNotFoundError):
+    with pytest.raises(states.ApplicationNotFoundError):
         world.certify("nothing")
     with pytest.raises(profiles.UnknownProfileError):
         world.certify(world.application(), "authority")

@@ -1,18 +1,17 @@
-"""Applications: a vetted person, an approval, and the certificates that follow from them.
+"""The life of an application: recorded with a vetting record, then approved.
 
 A citizen who came in person with a document is approved by the vetting itself. Who signs for an
 organisation needs the approval of a second officer besides (EN 319 411-1 6.2.2), which is bound
 to the hash of everything that was applied for.
 """
 
-import dataclasses
 import datetime
 import secrets
 
 from sqlalchemy import orm
 
-from ca import csr, drafts, hierarchy, issuance, subjects, tables
-from pki import algorithms, audit, errors, profiles, registration, registry
+from ca import subjects, tables
+from pki import audit, errors, registration
 
 VETTING_METHODS = frozenset({"in_person"})
 """Remote identification needs rules of its own (TS 119 461), which are not here yet."""
@@ -42,15 +41,6 @@ class ApplicationAlteredError(errors.TamperedError):
     """The application is not what was approved."""
 
     code = "application-altered"
-
-
-@dataclasses.dataclass(frozen=True)
-class Issued:
-    """A certificate and the certificates above it, issuing CA first, root last."""
-
-    record: registry.CertificateRecord
-    certificate_der: bytes
-    chain_der: tuple[bytes, ...]
 
 
 def record_application(
@@ -128,95 +118,21 @@ def approve_application(
     return _application(row)
 
 
-def certify_application(
-    sessions: orm.sessionmaker[orm.Session],
-    authorities: hierarchy.Hierarchy,
-    application_id: str,
-    profile_name: str,
-    csr_der: bytes,
-    at: datetime.datetime,
-    *,
-    actor: str,
-) -> Issued:
-    """Issue one of an application's certificates, or return it where it is issued already.
-
-    Args:
-        sessions: The database.
-        authorities: Who signs.
-        application_id: An approved application.
-        profile_name: `sign` or `authenticate`; one certificate of each for one application.
-        csr_der: Its key and its proof of possession count, nothing else in it.
-        at: The present.
-        actor: The registration client.
+def approved_applicant(session: orm.Session, application_id: str) -> subjects.Applicant:
+    """Return whom an application is for, where it is still what was approved.
 
     Raises:
-        InputError: The request or the profile's name is wrong.
         ApplicationNotFoundError: No such application.
         NotApprovedError: It awaits approval.
         ApplicationAlteredError: It was changed since it was approved.
-        ImzaError: As `issuance.issue_certificate`.
     """
-    # An unknown profile is told before the request is judged.
-    profile = profiles.subscriber_profile(
-        profile_name, secure_device=authorities.settings.secure_device
-    )
-    return certify_key(
-        sessions,
-        authorities,
-        application_id,
-        profile_name,
-        csr.parse(csr_der).public_key,
-        issuance.IssuanceRequest(f"application/{application_id}/{profile.name}", actor),
-        at,
-    )
-
-
-def certify_key(
-    sessions: orm.sessionmaker[orm.Session],
-    authorities: hierarchy.Hierarchy,
-    application_id: str,
-    profile_name: str,
-    public_key: algorithms.PublicKey,
-    request: issuance.IssuanceRequest,
-    at: datetime.datetime,
-) -> Issued:
-    """Issue a certificate for a key whose proof of possession the caller has checked.
-
-    Args:
-        sessions: The database.
-        authorities: Who signs.
-        application_id: An approved application.
-        profile_name: `sign` or `authenticate`.
-        public_key: What is certified.
-        request: Names what is asked for; the same name never yields a second certificate.
-        at: The present.
-
-    Raises:
-        ImzaError: As `certify_application`.
-    """
-    profile = profiles.subscriber_profile(
-        profile_name, secure_device=authorities.settings.secure_device
-    )
-    with sessions() as session:
-        row = _row(session, application_id)
-        applicant = _applicant(row)
-        if row.state != registration.ApplicationState.APPROVED.value:
-            raise NotApprovedError("the application awaits the approval of an officer")
-        if row.approved_hash != subjects.request_hash(applicant, _vetting(row)):
-            raise ApplicationAlteredError("the application is not the one that was approved")
-    issuing = authorities.issuing(applicant.category)
-    draft = drafts.draft_certificate(
-        profile,
-        issuing.issuer,
-        subjects.subject_name(applicant, authorities.settings),
-        public_key,
-        authorities.settings,
-        at,
-    )
-    record = issuance.issue_certificate(sessions, draft, request, authorities.settings, at)
-    if record.certificate_der is None:
-        raise issuance.IssuanceAbandonedError("the certificate was abandoned: ask again")
-    return Issued(record, record.certificate_der, issuing.chain_der)
+    row = _row(session, application_id)
+    applicant = _applicant(row)
+    if row.state != registration.ApplicationState.APPROVED.value:
+        raise NotApprovedError("the application awaits the approval of an officer")
+    if row.approved_hash != subjects.request_hash(applicant, _vetting(row)):
+        raise ApplicationAlteredError("the application is not the one that was approved")
+    return applicant
 
 
 def _approve(
