@@ -2,11 +2,17 @@
 
 import dataclasses
 import datetime
+import hashlib
 
+from asn1crypto import x509 as asn1_x509
 from cryptography import x509
 
-from pki import algorithms, certificates, der, errors, signature
+from ca import serials
+from pki import algorithms, certificates, der, errors, oids, signature
 from pki.keystore import store
+
+_VERSION = 0xA0
+_CRL_EXTENSIONS = 0xA0
 
 
 class SignedBytesError(errors.TamperedError):
@@ -77,8 +83,9 @@ def sign_like(twin_der: bytes, key: store.KeyHandle) -> bytes:
     """
     _, algorithm, _ = _three_parts(twin_der)
     expected = to_be_signed(twin_der)
-    representation = signature.represent(
-        expected, algorithms.key_kind(key.public_key).hash_algorithm
+    representation = dataclasses.replace(
+        signature.represent(expected, algorithms.key_kind(key.public_key).hash_algorithm),
+        stands_for=signed_object(expected),
     )
     value = key.sign(representation)
     signature.check_value(key.public_key, representation, value)
@@ -91,6 +98,40 @@ def sign_like(twin_der: bytes, key: store.KeyHandle) -> bytes:
     if to_be_signed(signed_der) != expected:
         raise SignedBytesError("the signed bytes are not the linted ones: issuance halts")
     return signed_der
+
+
+def signed_object(to_be_signed_der: bytes) -> signature.SignedObject:
+    """Tell the log of signatures what to-be-signed bytes are (RFC 5280 4.1.2, 5.1.2).
+
+    Raises:
+        DERError: They are neither a certificate's nor a CRL's.
+    """
+    fields = der.read(to_be_signed_der).expect(der.SEQUENCE).children()
+    digest = hashlib.sha256(to_be_signed_der).hexdigest()
+    # Version 3 of a certificate stands in a tag of its own, version 2 of a CRL does not.
+    if len(fields) > 3 and fields[0].tag == _VERSION:
+        serial_number = int.from_bytes(fields[1].expect(der.INTEGER).content, "big")
+        return signature.SignedObject(
+            "certificate", _name(fields[3]), f"{serial_number:0{2 * serials.MAX_OCTETS}x}", digest
+        )
+    if len(fields) > 3 and fields[-1].tag == _CRL_EXTENSIONS:
+        return signature.SignedObject("crl", _name(fields[2]), str(_crl_number(fields[-1])), digest)
+    raise der.DERError("expected a certificate of version 3 or a CRL of version 2")
+
+
+def _crl_number(extensions: der.Element) -> int:
+    (listed,) = extensions.children()
+    for extension in listed.expect(der.SEQUENCE).children():
+        parts = extension.expect(der.SEQUENCE).children()
+        if parts and der.decode_oid(parts[0]) == oids.CRL_NUMBER:
+            number = der.read(parts[-1].expect(der.OCTET_STRING).content).expect(der.INTEGER)
+            return int.from_bytes(number.content, "big")
+    raise der.DERError("expected a CRL with a number")
+
+
+def _name(element: der.Element) -> str:
+    name_der = der.encode(element.expect(der.SEQUENCE).tag, element.content)
+    return str(asn1_x509.Name.load(name_der).human_friendly)
 
 
 def _three_parts(signed_der: bytes) -> tuple[der.Element, der.Element, der.Element]:

@@ -87,6 +87,11 @@ def key_label(name: str) -> str:
     return name if name == ROOT else f"ca-{name}"
 
 
+def is_authority_key(label: str) -> bool:
+    """Whether a label is an authority's: what such a key signs is told to the signature log."""
+    return label.startswith((ROOT, "ca-"))
+
+
 def responder_label(name: str) -> str:
     """The label of the key of an issuing CA's responder."""
     return f"ocsp-{name}"

@@ -13,6 +13,7 @@ from ocsp import settings as ocsp_settings
 from pki import access as access_settings
 from pki import settings
 from pki.keystore import settings as keystore_settings
+from pki.keystore import signature_log as signature_logs
 from signing_service import settings as signing_settings
 from tsa import settings as tsa_settings
 
@@ -80,6 +81,7 @@ class Config:
         audit: Where the CA zone's audit log is anchored, and by which time stamps.
         keystore_root: Where the root's key is, if not in `keystore`: opened for key ceremonies
             alone, and away from the machine otherwise.
+        signature_log: Where it is written what the authorities' keys sign.
     """
 
     server: ServerSettings = ServerSettings()
@@ -89,6 +91,7 @@ class Config:
     keystore_ocsp: keystore_settings.Settings | None = None
     keystore_tsa: keystore_settings.Settings | None = None
     keystore_root: keystore_settings.Settings | None = None
+    signature_log: signature_logs.Settings | None = None
     ca: ca_settings.Settings | None = None
     audit: audit_anchors.Settings | None = None
     enrolment: enrolment_settings.Settings | None = None

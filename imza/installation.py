@@ -78,6 +78,7 @@ class Installation:
         self.authorities = self.folder / AUTHORITIES
         self.unit_chain = self.folder / UNIT_CHAIN
         self.list_signer = self.folder / LIST_SIGNER
+        self.signature_log = self.folder / "signatures.log"
         self.mobile_folder = self.folder / "mobile"
         self.cards_folder = self.folder / "cards"
         self._secrets = self.folder / "secrets"
@@ -159,6 +160,7 @@ class Installation:
                     "every": 60,
                 },
                 "keystore": self._keystore("ca", token),
+                "signature_log": {"file": str(self.signature_log)},
                 "keystore_ocsp": self._keystore("ocsp", token),
                 "keystore_tsa": self._keystore("tsa", token),
                 "ca": {

@@ -72,6 +72,13 @@ class DeviceError(ImzaError):
     code = "device-failed"
 
 
+class StorageError(DeviceError):
+    """A disk that must be written before anything else happens cannot be (HTTP 503)."""
+
+    code = "storage-unavailable"
+    retriable = True
+
+
 class PeerError(ImzaError):
     """Another service did not answer or answered wrongly (HTTP 502, exit code 5)."""
 

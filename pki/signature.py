@@ -15,11 +15,36 @@ class SignatureValueError(errors.InputError):
 
 
 @dataclasses.dataclass(frozen=True)
+class SignedObject:
+    """What an authority is about to sign, as far as the log of its signatures tells it.
+
+    Attributes:
+        kind: `certificate` or `crl`.
+        issuer: The issuer's distinguished name, as text for people.
+        number: A certificate's serial number in hex as the registry writes it, or a CRL's number
+            in decimal.
+        to_be_signed_sha256: Of the to-be-signed bytes, in hex.
+    """
+
+    kind: str
+    issuer: str
+    number: str
+    to_be_signed_sha256: str
+
+
+@dataclasses.dataclass(frozen=True)
 class DataToBeSignedRepresentation:
-    """The hash that a signature creation device signs (EN 319 102-1 4.2.6)."""
+    """The hash that a signature creation device signs (EN 319 102-1 4.2.6).
+
+    Attributes:
+        hash_algorithm: Which hash.
+        hash: Its value.
+        stands_for: What it is the hash of, where the signer says so; no part of what is signed.
+    """
 
     hash_algorithm: algorithms.HashAlgorithm
     hash: bytes
+    stands_for: SignedObject | None = dataclasses.field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         """Refuse a hash whose length does not fit its algorithm."""

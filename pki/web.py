@@ -58,6 +58,7 @@ STATUS_BY_FAMILY: tuple[tuple[type[errors.ImzaError], int], ...] = (
     (errors.StateError, 409),
     (errors.PolicyError, 403),
     (database.DatabaseError, 503),
+    (errors.StorageError, 503),
     (errors.DeviceError, 502),
     (errors.PeerError, 502),
 )

@@ -66,7 +66,10 @@ def build(resources: Resources, config: configs.Config, tokens: access.AccessTok
                 lambda at: publisher.publish_due(at, actor="worker"),
             ),
         ),
-        {"database": health.database_probe(sessions)},
+        {
+            "database": health.database_probe(sessions),
+            "signature-log": resources.signature_log(config).check_writable,
+        },
     )
 
 

@@ -10,9 +10,9 @@ from ca import hierarchy
 from imza import config as configs
 from imza import schema
 from imza.wiring import key_stores
-from pki import clock, database, outbound
+from pki import clock, database, outbound, settings
+from pki.keystore import logged_store, signature_log, store
 from pki.keystore import settings as keystore_settings
-from pki.keystore import store
 
 
 class Closeable(Protocol):
@@ -21,6 +21,9 @@ class Closeable(Protocol):
     def close(self) -> None:
         """Let go of it."""
 
+
+SIGNATURE_LOG = "signatures.log"
+"""The log's name beside keys in files."""
 
 Held = TypeVar("Held", bound=Closeable)
 
@@ -32,6 +35,7 @@ class Resources:
         """Take the clock that every zone reads."""
         self.present = present
         self._held = contextlib.ExitStack()
+        self._logs: dict[pathlib.Path, signature_log.SignatureLog] = {}
 
     def close(self) -> None:
         """Close everything."""
@@ -50,36 +54,68 @@ class Resources:
 
     def sessions(self, config: configs.Config) -> orm.sessionmaker[orm.Session]:
         """Open a zone's database, which must be of this version."""
-        settings = configs.require(config.database, "database")
-        engine = database.connect(settings.url)
+        engine = database.connect(configs.require(config.database, "database").url)
         self._held.callback(engine.dispose)
         schema.check(engine)
         return database.session_factory(engine)
 
-    def keys(self, settings: keystore_settings.Settings | None, name: str) -> store.KeyStore:
+    def keys(self, section: keystore_settings.Settings | None, name: str) -> store.KeyStore:
         """Open the key store of a section of the settings file."""
-        opened = keystore_settings.open_store(configs.require(settings, name))
+        opened = keystore_settings.open_store(configs.require(section, name))
         self._held.callback(opened.close)
         return opened
 
     def authority_keys(self, config: configs.Config, *, root: bool = False) -> store.KeyStore:
-        """Open what the certification authority keeps keys in; the root's in ceremonies alone."""
+        """Open what the certification authority keeps keys in; the root's in ceremonies alone.
+
+        What the authorities' own keys sign is written to the signature log first.
+        """
         own = self.keys(config.keystore, "keystore")
         elsewhere = {
-            prefix: self.keys(settings, name)
-            for prefix, settings, name in (
+            prefix: self.keys(section, name)
+            for prefix, section, name in (
                 ("ocsp-", config.keystore_ocsp, "keystore_ocsp"),
                 ("tsu-", config.keystore_tsa, "keystore_tsa"),
                 (hierarchy.ROOT, config.keystore_root if root else None, "keystore_root"),
             )
-            if settings is not None
+            if section is not None
         }
-        return key_stores.StoresByLabel(own, elsewhere) if elsewhere else own
+        every = key_stores.StoresByLabel(own, elsewhere) if elsewhere else own
+        return logged_store.LoggedKeyStore(
+            every, self.signature_log(config), hierarchy.is_authority_key
+        )
+
+    def signature_log(self, config: configs.Config) -> signature_log.SignatureLog:
+        """Open the log of what the authorities sign; one for each file.
+
+        Raises:
+            SettingsError: Nothing says where it is.
+        """
+        path = signature_log_path(config)
+        if path not in self._logs:
+            self._logs[path] = self.hold(signature_log.SignatureLog(path, self.present))
+        return self._logs[path]
 
     def upgraded_sessions(self, config: configs.Config) -> orm.sessionmaker[orm.Session]:
         """Open a zone's database and bring it to this version first."""
-        settings = configs.require(config.database, "database")
-        engine = database.connect(settings.url)
+        engine = database.connect(configs.require(config.database, "database").url)
         self._held.callback(engine.dispose)
         schema.upgrade(engine)
         return database.session_factory(engine)
+
+
+def signature_log_path(config: configs.Config) -> pathlib.Path:
+    """Where the signature log is: as the settings say, or beside the keys where these are files.
+
+    Raises:
+        SettingsError: The keys are in a module and the settings do not say.
+    """
+    if config.signature_log is not None:
+        return config.signature_log.file
+    folder = configs.require(config.keystore, "keystore").folder
+    if folder is None:
+        raise settings.SettingsError(
+            "expected a section [signature_log] with the entry 'file': what the keys in a module"
+            " sign is written there first"
+        )
+    return folder / SIGNATURE_LOG

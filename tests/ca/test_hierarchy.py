@@ -138,3 +138,9 @@ def test_a_start_ends_what_an_earlier_process_left_open(world: ca_world.World) -
         found = registry.status_of(session, "citizen", issued.record.serial_number)
     assert found is not None
     assert not found.is_good
+
+
+@pytest.mark.parametrize("name", hierarchy.TITLES)
+def test_what_an_authority_signs_goes_to_the_signature_log(name: str) -> None:
+    assert hierarchy.is_authority_key(hierarchy.key_label(name))
+    assert not hierarchy.is_authority_key(hierarchy.responder_label(name))

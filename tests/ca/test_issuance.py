@@ -7,7 +7,7 @@ import pytest
 import sqlalchemy
 from cryptography import x509
 
-from ca import authority, drafts, hierarchy, issuance, lint, subjects
+from ca import authority, crl, drafts, hierarchy, issuance, lint, subjects, tables
 from ca.applications import states
 from pki import (
     algorithms,
@@ -327,3 +327,24 @@ def test_one_key_asked_for_twice_at_once_is_certified_once(world: ca_world.World
 
     with concurrent.futures.ThreadPoolExecutor(3) as pool:
         assert sum(pool.map(ask, requests)) == 1
+
+
+def test_the_signature_log_tells_certificates_and_crls_by_their_numbers(
+    world: ca_world.World,
+) -> None:
+    issued = world.certify(world.application())
+    told = authority.signed_object(authority.to_be_signed(issued.certificate_der))
+    assert (told.kind, told.number) == (
+        "certificate",
+        registry.serial_key(issued.record.serial_number),
+    )
+    assert "TEST AZ Citizen CA" in told.issuer
+
+    with world.sessions() as session:
+        newest = crl.newest(session, "citizen")
+        row = session.scalars(
+            sqlalchemy.select(tables.CRLRow).where(tables.CRLRow.issuer_name == "citizen")
+        ).one()
+    told = authority.signed_object(authority.to_be_signed(newest.crl_der))
+    assert (told.kind, told.number) == ("crl", str(newest.number))
+    assert told.to_be_signed_sha256 == row.to_be_signed_sha256

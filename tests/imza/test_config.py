@@ -29,6 +29,7 @@ SECTIONS: dict[str, dict[str, object]] = {
         for field in dataclasses.fields(config.Config)
         if field.name.startswith("keystore")
     },
+    "signature_log": {"file": "signatures.log"},
     "ca": CA,
     "audit": {"folder": "a", "tsa_url": "http://tsa.example/tsa", "every": 600},
     "enrolment": {"secret_file": "s", "reference_validity": 60, "confirmation_wait": 60},

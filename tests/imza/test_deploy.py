@@ -26,6 +26,7 @@ NEEDED = {
         "keystore",
         "keystore_ocsp",
         "keystore_tsa",
+        "signature_log",
         "ca",
         "access",
     },
