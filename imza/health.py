@@ -8,6 +8,8 @@ import sqlalchemy
 from fastapi import responses
 from sqlalchemy import orm
 
+from pki import errors
+
 log = logging.getLogger(__name__)
 
 
@@ -51,6 +53,10 @@ def routes(
 def _try(name: str, probe: Callable[[], object]) -> str:
     try:
         probe()
+    except errors.ImzaError as error:
+        # Its message is made for people and holds no secret.
+        log.warning("probe_failed name=%s code=%s", name, error.code)
+        return f"failed: {error.message}"
     except Exception as error:  # noqa: BLE001 - whatever is wrong, the answer is "not ready"
         log.warning("probe_failed name=%s error=%s", name, type(error).__name__)
         return "failed"

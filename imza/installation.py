@@ -185,7 +185,10 @@ class Installation:
         if zone == "tsa":
             return {
                 "keystore": self._keystore("tsa", token),
-                "tsa": {"certificates": str(self.unit_chain)},
+                "tsa": {
+                    "certificates": str(self.unit_chain),
+                    "clock": {"trust_system_clock": True},
+                },
             }
         if zone == "mobile":
             return {

@@ -161,7 +161,7 @@ class Sandbox:
         built, tokens = self._build_zones(opened)
         tls_ca = self._world.folder / "tls-ca.pem"
         probes = {f"{zone.name}-{name}": one for zone in built for name, one in zone.probes.items()}
-        notes = {"clock": "the machine's clock is trusted: a sandbox setting"}
+        notes = {name: one for zone in built for name, one in zone.notes.items()}
         app = web.application(
             "imza sandbox",
             [
@@ -185,6 +185,8 @@ class Sandbox:
         self._running.callback(duties.stop)
         duties.start()
         self._tell(f"Serving at {ports.base_url} and {ports.tls_base_url}")
+        for name, note in notes.items():
+            self._tell(f"  {name}: {note}")
         client = self._running.enter_context(contextlib.closing(outbound.Client(timeout_s=30.0)))
         registrar = registration.RegistrationClient(
             self._token_source(client, ports), ports.base_url

@@ -66,7 +66,9 @@ def _serve(zone: str, path: pathlib.Path, upgrade_database: bool) -> None:
             running.callback(tls.close)
         opened = running.enter_context(contextlib.closing(resources.Resources(present)))
         built = zones.build(opened, zone, config)
-        app = web.application(f"imza {zone}", [*built.routers, health.routes(built.probes, {})])
+        app = web.application(
+            f"imza {zone}", [*built.routers, health.routes(built.probes, built.notes)]
+        )
         server = http_server.HttpServer(app, listener, tls=tls, tls_files=files)
         running.callback(server.stop)
         server.start()
@@ -77,5 +79,7 @@ def _serve(zone: str, path: pathlib.Path, upgrade_database: bool) -> None:
             f"imza {zone} serves at http://{config.server.host}:{listener.getsockname()[1]}",
             err=True,
         )
+        for name, note in built.notes.items():
+            click.echo(f"  {name}: {note}", err=True)
         stopping.wait()
         click.echo(f"imza {zone} stops", err=True)

@@ -51,6 +51,8 @@ class AuditEvent(enum.Enum):
     CRL_INTENDED = "crl.intended"
     CRL_PUBLISHED = "crl.published"
     TRUSTED_LIST_PUBLISHED = "trusted-list.published"
+    CLOCK_TRUSTED = "clock.trusted"
+    CLOCK_UNTRUSTED = "clock.untrusted"
     SESSION_CONFIRMED = "session.confirmed"
     SESSION_COMPLETED = "session.completed"
 

@@ -5,12 +5,13 @@ import datetime
 import logging
 import secrets
 import threading
+from collections.abc import Callable
 
 from cryptography import x509
 
 from pki import certificates, clock, errors
 from pki.keystore import store
-from tsa import messages, signed_token, unit_certificate
+from tsa import clock_accuracy, messages, signed_token, unit_certificate
 
 log = logging.getLogger(__name__)
 
@@ -33,13 +34,6 @@ class UnitNotValidError(errors.StateError):
     """The unit's certificate or its private key's period is over, or has not begun."""
 
     code = "time-stamping-unit-not-valid"
-
-
-class TimeNotAvailableError(errors.DeviceError):
-    """The time cannot be vouched for now; answered `timeNotAvailable`."""
-
-    code = "time-not-available"
-    retriable = True
 
 
 @dataclasses.dataclass(frozen=True)
@@ -124,33 +118,35 @@ class TimeStampAuthority:
     def take_time(self, at: datetime.datetime) -> datetime.datetime:
         """Return the genTime for `at`: whole seconds, never before one that was given.
 
-        This is where a watch over the clock's accuracy belongs: no token is made without it.
-
         Raises:
             TimeNotAvailableError: The clock went backwards by more than the accuracy.
         """
         gen_time = clock.whole_seconds(at)
         with self._lock:
             if gen_time < self._latest - ACCURACY:
-                raise TimeNotAvailableError("the clock went backwards beyond the declared accuracy")
+                raise clock_accuracy.TimeNotAvailableError(
+                    "the clock went backwards beyond the declared accuracy"
+                )
             self._latest = max(self._latest, gen_time)
         return gen_time
 
 
-def respond(request_der: bytes, authority: TimeStampAuthority, at: datetime.datetime) -> bytes:
+def respond(
+    request_der: bytes, authority: TimeStampAuthority, now: Callable[[], datetime.datetime]
+) -> bytes:
     """Answer any bytes with a TimeStampResp: a token, or the failure that fits.
 
     Args:
         request_der: What came, whatever it is.
         authority: Issues the token.
-        at: The present time.
+        now: Tells the time, or raises `TimeNotAvailableError` where it cannot vouch for it.
     """
     try:
         request = messages.parse_request(request_der)
-        return messages.build_granted(issue_time_stamp(request, authority, at))
+        return messages.build_granted(issue_time_stamp(request, authority, now()))
     except messages.RequestRefusedError as error:
         return _reject(error, error.failure, error.message)
-    except TimeNotAvailableError as error:
+    except clock_accuracy.TimeNotAvailableError as error:
         return _reject(error, messages.PKIFailureInfo.timeNotAvailable, "no trusted time now")
     except errors.ImzaError as error:
         return _reject(error, messages.PKIFailureInfo.systemFailure, "the service failed")
@@ -194,6 +190,16 @@ def issue_time_stamp(
     token_der = signed_token.build_token(info, unit.certificate, unit.handle, along)
     log.info("time_stamp_issued serial=%x", info.serial_number)
     return token_der
+
+
+def pause_before(at: datetime.datetime, error_bound: datetime.timedelta) -> datetime.timedelta:
+    """Return how long to wait before a token may name the second that `at` lies in.
+
+    The second cut off and the clock's own error must not exceed the declared accuracy together,
+    so nothing is stamped in the last `error_bound` of a second.
+    """
+    left = clock.whole_seconds(at) + ACCURACY - at
+    return left if left < error_bound else datetime.timedelta(0)
 
 
 def new_serial_number(at: datetime.datetime) -> int:

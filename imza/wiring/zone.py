@@ -31,9 +31,11 @@ class Zone:
         routers: What it answers.
         jobs: What its worker does.
         probes: What must work for the zone to be ready, by name; each raises when it does not.
+        notes: What an operator should know of how the zone runs, by name.
     """
 
     name: str
     routers: tuple[fastapi.APIRouter, ...]
     jobs: tuple[Job, ...] = ()
     probes: Mapping[str, Callable[[], object]] = dataclasses.field(default_factory=dict)
+    notes: Mapping[str, str] = dataclasses.field(default_factory=dict)

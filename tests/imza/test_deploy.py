@@ -31,7 +31,7 @@ NEEDED = {
         "access",
     },
     "ocsp": {"database", "keystore", "ocsp"},
-    "tsa": {"keystore", "tsa"},
+    "tsa": {"database", "keystore", "tsa"},
     "mobile": {"database", "mobile_id"},
     "signing": {"database", "signing", "mobile_peer", "access"},
 }

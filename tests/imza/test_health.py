@@ -5,7 +5,7 @@ import pathlib
 import pytest
 
 from imza import health
-from pki import database, outbound, web
+from pki import database, errors, outbound, web
 from tests.support import servers
 
 
@@ -18,18 +18,26 @@ def _fail() -> object:
     raise RuntimeError("secret detail")
 
 
+def _refuse() -> object:
+    raise errors.StateError("expected this, got that: do so")
+
+
 def test_a_process_that_cannot_work_lives_but_is_not_ready(
     tmp_path: pathlib.Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     sessions = database.session_factory(database.connect(f"sqlite:///{tmp_path}/x.sqlite"))
-    probes = {"database": health.database_probe(sessions), "unit": _fail}
+    probes = {"database": health.database_probe(sessions), "unit": _fail, "key": _refuse}
     app = web.application("test", [health.routes(probes, {"clock": "trusted"})])
     with caplog.at_level(logging.WARNING), servers.serve(app) as url:
         assert _get(f"{url}/healthz", 200).json() == {"status": "alive"}
         told = _get(f"{url}/readyz", 503)
     assert told.json() == {
         "status": "not ready",
-        "checks": {"database": "ok", "unit": "failed"},
+        "checks": {
+            "database": "ok",
+            "unit": "failed",
+            "key": "failed: expected this, got that: do so",
+        },
         "notes": {"clock": "trusted"},
     }
     assert b"secret detail" not in told.body
@@ -47,6 +55,7 @@ def test_a_database_that_went_away_makes_the_process_unready(tmp_path: pathlib.P
     sessions = database.session_factory(database.connect(f"sqlite:///{folder}/x.sqlite"))
     app = web.application("test", [health.routes({"db": health.database_probe(sessions)}, {})])
     with servers.serve(app) as url:
-        assert _get(f"{url}/readyz", 503).json()["checks"] == {"db": "failed"}
+        told = _get(f"{url}/readyz", 503).json()["checks"]["db"]
+        assert told.startswith("failed: the database cannot be used")
         folder.mkdir()
         assert _get(f"{url}/readyz", 200).json()["checks"] == {"db": "ok"}

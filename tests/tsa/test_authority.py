@@ -88,7 +88,7 @@ def test_the_second_policy_is_given_where_it_is_asked_for(world: World) -> None:
 
 def test_an_unknown_policy_is_rejected(world: World) -> None:
     request = messages.build_request(messages.TimeStampRequest(IMPRINT, "1.2.3.4.5"))
-    answer = authority.respond(request, world.authority, world.clock.now())
+    answer = authority.respond(request, world.authority, world.clock.now)
     assert _failures(answer) == {FAILURES.unacceptedPolicy}
 
 
@@ -128,7 +128,7 @@ def test_a_clock_that_goes_back_stops_the_authority(world: World) -> None:
     _issue(world)
     world.clock.move(-datetime.timedelta(seconds=5))
     request = messages.build_request(messages.TimeStampRequest(IMPRINT))
-    answer = authority.respond(request, world.authority, world.clock.now())
+    answer = authority.respond(request, world.authority, world.clock.now)
     assert _failures(answer) == {FAILURES.timeNotAvailable}
     world.clock.move(datetime.timedelta(seconds=5))
     assert _issue(world).info.gen_time == clock.whole_seconds(world.clock.now())
@@ -137,7 +137,9 @@ def test_a_clock_that_goes_back_stops_the_authority(world: World) -> None:
 def test_an_expired_unit_signs_no_more(world: World) -> None:
     request = messages.build_request(messages.TimeStampRequest(IMPRINT))
     late = world.unit.certificate.not_valid_after_utc + datetime.timedelta(seconds=1)
-    assert _failures(authority.respond(request, world.authority, late)) == {FAILURES.systemFailure}
+    assert _failures(authority.respond(request, world.authority, lambda: late)) == {
+        FAILURES.systemFailure
+    }
 
 
 def test_a_key_that_fails_is_a_system_failure(world: World) -> None:
@@ -153,7 +155,7 @@ def test_a_key_that_fails_is_a_system_failure(world: World) -> None:
     unit = authority.TimeStampingUnit(world.unit.certificate, Broken(), ())
     issuing = authority.TimeStampAuthority(unit, (POLICY,))
     request = messages.build_request(messages.TimeStampRequest(IMPRINT))
-    answer = authority.respond(request, issuing, world.clock.now())
+    answer = authority.respond(request, issuing, world.clock.now)
     assert _failures(answer) == {FAILURES.systemFailure}
 
 
@@ -193,7 +195,7 @@ TOKEN_DER = authority.issue_time_stamp(
 @given(st.binary(max_size=200))
 @settings(deadline=None, max_examples=200)
 def test_any_bytes_get_a_well_formed_answer(junk: bytes) -> None:
-    response = messages.parse_response(authority.respond(junk, AUTHORITY, AT))
+    response = messages.parse_response(authority.respond(junk, AUTHORITY, lambda: AT))
     assert response.status is messages.PKIStatus.rejection
     assert response.failures
 
