@@ -21,6 +21,11 @@ from pki import audit, clock, der, errors, oids, registry, status
 log = logging.getLogger(__name__)
 
 
+NO_END = datetime.datetime(9999, 12, 31, 23, 59, 59, tzinfo=datetime.UTC)
+"""The nextUpdate of an authority's last CRL: 99991231235959Z, a time that never comes (RFC 5280
+4.1.2.5 writes a validity without an end so)."""
+
+
 class CRLNotFoundError(errors.NotFoundError):
     """The authority has published no CRL."""
 
@@ -151,6 +156,29 @@ def find_newest(session: orm.Session, issuer_name: str) -> PublishedCRL | None:
     if row is None or row.crl_der is None:
         return None
     return PublishedCRL(row.issuer_name, row.number, row.this_update, row.next_update, row.crl_der)
+
+
+def publish_last(
+    sessions: orm.sessionmaker[orm.Session],
+    issuing: authority.CertificationAuthority,
+    at: datetime.datetime,
+    *,
+    actor: str,
+) -> PublishedCRL:
+    """Sign and store an authority's last CRL, or return it where it was published before.
+
+    Raises as `publish` does.
+    """
+    with sessions() as session:
+        newest = find_newest(session, issuing.name)
+    if newest is not None and is_last(newest):
+        return newest
+    return publish(sessions, issuing, NO_END - clock.whole_seconds(at), at, actor=actor)
+
+
+def is_last(published: PublishedCRL) -> bool:
+    """Whether no CRL of its authority follows this one."""
+    return published.next_update >= NO_END
 
 
 def build_twin(

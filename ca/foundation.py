@@ -6,7 +6,7 @@ import datetime
 from cryptography import x509
 from sqlalchemy import orm
 
-from ca import authority, crl, drafts, hierarchy, issuance, service_keys, subjects
+from ca import authority, crl, drafts, generations, hierarchy, issuance, service_keys, subjects
 from ca import settings as ca_settings
 from pki import algorithms, audit, certificates, clock, profiles, registry
 from pki.keystore import store
@@ -88,28 +88,30 @@ class Foundation:
         return dataclasses.replace(issuer, not_after=certificate.not_after)
 
     def certify_authority(self, name: str, root: authority.Issuer) -> None:
-        """Make an issuing CA or the infrastructure CA."""
+        """Make an issuing CA or the infrastructure CA, of any generation."""
         handle = self._key(hierarchy.key_label(name), algorithms.KeyKind.P384)
-        subject = subjects.service_name(hierarchy.TITLES[name], self.settings)
+        subject = subjects.service_name(generations.title_of(name), self.settings)
         self._certificate(profiles.AUTHORITY, root, subject, handle, name)
 
-    def certify_time_stamping_unit(self) -> None:
-        """Certify the time-stamping unit by the infrastructure CA."""
-        handle = self._key(hierarchy.TIME_STAMPING_UNIT, algorithms.KeyKind.P384)
+    def certify_time_stamping_unit(
+        self, label: str = hierarchy.TIME_STAMPING_UNIT
+    ) -> registry.CertificateRecord:
+        """Certify a time-stamping unit by the infrastructure CA; done before, it stays as it is."""
+        handle = self._key(label, algorithms.KeyKind.P384)
         present = hierarchy.load_present(self.sessions, self.keys, self.settings)
-        issuer = present.named(hierarchy.INFRASTRUCTURE).issuer
+        issuer = present.current(hierarchy.INFRASTRUCTURE).issuer
         draft = drafts.draft_certificate(
             profiles.TIME_STAMPING_UNIT,
             issuer,
-            subjects.service_name("Time-stamping unit 1", self.settings),
+            subjects.service_name(
+                f"Time-stamping unit {generations.unit_number(label)}", self.settings
+            ),
             handle.public_key,
             self.settings,
             self.at,
         )
-        request = issuance.IssuanceRequest(
-            f"service/{hierarchy.TIME_STAMPING_UNIT}", self.actor, hierarchy.TIME_STAMPING_UNIT
-        )
-        issuance.issue_certificate(self.sessions, draft, request, self.settings, self.at)
+        request = issuance.IssuanceRequest(f"service/{label}", self.actor, label)
+        return issuance.issue_certificate(self.sessions, draft, request, self.settings, self.at)
 
     def _certificate(
         self,

@@ -11,32 +11,27 @@ import datetime
 import logging
 from collections.abc import Mapping
 
+import sqlalchemy
 from cryptography import x509
 from sqlalchemy import orm
 
-from ca import authority, crl, issuance, peer_lint
+from ca import authority, crl, generations, issuance, peer_lint
 from ca import settings as ca_settings
-from pki import algorithms, certificates, errors, registration, registry
+from pki import algorithms, certificates, errors, profiles, registration, registry
 from pki.keystore import store
 
 log = logging.getLogger(__name__)
 
-ROOT = "root"
-INFRASTRUCTURE = "infrastructure"
-ISSUING = tuple(one.value for one in registration.Category)
-TIME_STAMPING_UNIT = "tsu-1"
+ROOT = generations.ROOT
+INFRASTRUCTURE = generations.INFRASTRUCTURE
+ISSUING = generations.ISSUING
+TIME_STAMPING_UNIT = generations.unit_label(1)
 TRUSTED_LIST_SIGNER = "tl-signer"
 
 ROOT_CRL_NOTICE = datetime.timedelta(days=30)
 """Time enough to gather witnesses before an offline root's CRL ends."""
 
-TITLES: Mapping[str, str] = {
-    ROOT: "Root CA",
-    "citizen": "Citizen CA",
-    "business": "Business CA",
-    "official": "Official CA",
-    INFRASTRUCTURE: "Infrastructure CA",
-}
+TITLES: Mapping[str, str] = generations.TITLES
 
 
 class NotInitialisedError(errors.StateError):
@@ -49,6 +44,12 @@ class RootOfflineError(errors.StateError):
     """The root's key is not in the key store: it is used in key ceremonies alone."""
 
     code = "root-offline"
+
+
+class RoleVacantError(errors.StateError):
+    """The last authority of a role has ended, and no next generation was made."""
+
+    code = "role-vacant"
 
 
 class AuthorityChangedError(errors.TamperedError):
@@ -65,8 +66,21 @@ class Hierarchy:
     settings: ca_settings.Settings
 
     def issuing(self, category: registration.Category) -> authority.CertificationAuthority:
-        """The authority of a category of people."""
-        return self.authorities[category.value]
+        """The authority that certifies a category of people now: the newest generation."""
+        return self.current(category.value)
+
+    def current(self, role: str) -> authority.CertificationAuthority:
+        """The newest generation of a role, such as `infrastructure`, or `RoleVacantError`."""
+        names = [one for one in self.authorities if generations.role_of(one) == role]
+        if not names:
+            raise RoleVacantError(
+                f"no authority for {role!r} has its key here: make its next generation"
+            )
+        return self.authorities[max(names, key=generations.number_of)]
+
+    def status_served(self) -> tuple[str, ...]:
+        """The authorities that have responders: every generation that certifies subscribers."""
+        return tuple(one for one in self.authorities if generations.is_issuing(one))
 
     def named(self, name: str) -> authority.CertificationAuthority:
         """The authority of that name, or `CRLNotFoundError`; `RootOfflineError` for such a root."""
@@ -102,7 +116,8 @@ def load(
 ) -> Hierarchy:
     """Open the authorities that `initialise` or a key ceremony made.
 
-    The root's key may be missing: nothing that is served needs it.
+    The root's key may be missing: nothing that is served needs it. A later generation is left out
+    until it is complete.
 
     Raises:
         NotInitialisedError: Not all are there.
@@ -113,7 +128,42 @@ def load(
         known = {one.name for one in registry.issuers(session)}
     if missing := sorted(set(TITLES) - known):
         raise NotInitialisedError(f"the authority {missing[0]!r} is missing: run `imza ca init`")
-    return load_present(sessions, keys, settings)
+    present = load_present(sessions, keys, settings)
+    with sessions() as session:
+        complete = {
+            name: one
+            for name, one in present.authorities.items()
+            if generations.number_of(name) == 1 or is_complete(session, name)
+        }
+    return dataclasses.replace(present, authorities=complete)
+
+
+def _has_ended(sessions: orm.sessionmaker[orm.Session], name: str) -> bool:
+    """Whether an authority signed its last CRL: its key may be destroyed then."""
+    with sessions() as session:
+        newest = crl.find_newest(session, name)
+    return newest is not None and crl.is_last(newest)
+
+
+def is_complete(session: orm.Session, name: str) -> bool:
+    """Whether an authority has a CRL and, where it certifies subscribers, a responder.
+
+    Before that a certificate of its could be issued whose status nobody can learn.
+    """
+    if crl.find_newest(session, name) is None:
+        return False
+    return not generations.is_issuing(name) or (
+        session.scalars(
+            sqlalchemy.select(registry.CertificateRow.id)
+            .where(
+                registry.CertificateRow.issuer_name == name,
+                registry.CertificateRow.profile == profiles.OCSP_RESPONDER.name,
+                registry.CertificateRow.state == registry.CertificateState.ISSUED.value,
+            )
+            .limit(1)
+        ).first()
+        is not None
+    )
 
 
 def load_present(
@@ -129,7 +179,7 @@ def load_present(
         try:
             handle = keys.open_key(record.key_label)
         except store.KeyNotFoundError:
-            if name != ROOT:
+            if name != ROOT and not _has_ended(sessions, name):
                 raise
             continue
         check_key(handle, record.certificate, name)
@@ -171,7 +221,17 @@ def publish_due_crls(
     """
     if ROOT not in hierarchy.authorities:
         _warn_of_root_crl(sessions, at)
-    pairs = [(one, hierarchy.crl_validity(name)) for name, one in hierarchy.authorities.items()]
+    with sessions() as session:
+        ended = {
+            name
+            for name in hierarchy.authorities
+            if (newest := crl.find_newest(session, name)) is not None and crl.is_last(newest)
+        }
+    pairs = [
+        (one, hierarchy.crl_validity(name))
+        for name, one in hierarchy.authorities.items()
+        if name not in ended
+    ]
     return crl.publish_due(sessions, pairs, hierarchy.settings.crl_refresh, at, actor=actor)
 
 

@@ -15,6 +15,7 @@ from sqlalchemy import exc, orm
 
 from ca import authority, drafts, lint
 from ca import settings as ca_settings
+from ca.continuity import closures
 from pki import audit, certificates, errors, failpoints, registry, status
 
 log = logging.getLogger(__name__)
@@ -78,11 +79,14 @@ def issue_certificate(
         RequestInProgressError: The same request is under way elsewhere.
         RequestAnsweredError: The request was answered before, for another key.
         KeyCertifiedError: The key belongs to another subject or profile already.
+        AuthorityClosedError: The issuer certifies nobody any more.
         DeviceError: The key store failed; the certificate is abandoned and revoked.
     """
     with sessions() as session:
         earlier = find_answer(session, request, certificates.key_sha256(draft.public_key))
         _check_key_is_free(session, draft)
+        if earlier is None:
+            closures.check_open(session, draft.issuer.name, draft.profile.name)
     if earlier is not None:
         return earlier
     return issue_twin(sessions, drafts.build_twin(draft), draft, request, settings, at)
@@ -216,6 +220,7 @@ def _record_intent(
         # Asked again now that the audit log's head is locked: whoever recorded the same key at
         # the same moment has committed and is seen.
         _check_key_is_free(session, draft)
+        closures.check_open(session, draft.issuer.name, draft.profile.name)
         session.commit()
     return row.id
 

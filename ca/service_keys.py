@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import orm
 
-from ca import drafts, hierarchy, issuance, subjects
+from ca import drafts, generations, hierarchy, issuance, subjects
 from pki import algorithms, audit, certificates, clock, profiles, registry
 from pki.keystore import store
 
@@ -19,16 +19,16 @@ def renew_responders(
     authorities: hierarchy.Hierarchy,
     at: datetime.datetime,
     *,
-    names: Sequence[str] = hierarchy.ISSUING,
+    names: Sequence[str] | None = None,
     actor: str = issuance.SYSTEM,
 ) -> tuple[registry.CertificateRecord, ...]:
     """Certify the issuing CAs' responders anew where their certificates near their ends.
 
     The old certificate stays valid beside the new one, so that every answer verifies while the
-    responders change over.
+    responders change over. Every generation has its own; `names` limits it to some.
     """
     renewed = []
-    for name in names:
+    for name in authorities.status_served() if names is None else names:
         label = hierarchy.responder_label(name)
         with sessions() as session:
             present = registry.current_certificate(
@@ -41,7 +41,9 @@ def renew_responders(
         draft = drafts.draft_certificate(
             profiles.OCSP_RESPONDER,
             issuing.issuer,
-            subjects.service_name(f"{hierarchy.TITLES[name]} OCSP responder", authorities.settings),
+            subjects.service_name(
+                f"{generations.title_of(name)} OCSP responder", authorities.settings
+            ),
             handle.public_key,
             authorities.settings,
             at,
@@ -82,7 +84,7 @@ def renew_list_signer(
     )
     draft = drafts.draft_certificate(
         profiles.TRUSTED_LIST_SIGNER,
-        authorities.named(hierarchy.INFRASTRUCTURE).issuer,
+        authorities.current(hierarchy.INFRASTRUCTURE).issuer,
         subjects.service_name("Trusted list signer", settings),
         handle.public_key,
         settings,

@@ -6,10 +6,12 @@ import pathlib
 import click
 
 from ca import commands
-from imza import audit_command, ceremony_command
+from imza import audit_command, ceremony_command, continuity_commands
 
 group = commands.group
 group.add_command(ceremony_command.command)
+group.add_command(continuity_commands.compromise)
+group.add_command(continuity_commands.rollover)
 commands.audit.add_command(audit_command.export)
 commands.audit.add_command(audit_command.verify)
 

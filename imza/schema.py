@@ -18,6 +18,7 @@ TABLE_MODULES = (
     "pki.access",
     "pki.audit",
     "pki.registry",
+    "ca.continuity.tables",
     "ca.enrolment.tables",
     "ca.tables",
     "ca.trusted_list.tables",

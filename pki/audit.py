@@ -39,6 +39,8 @@ class AuditEvent(enum.Enum):
     CEREMONY_OPENED = "ceremony.opened"
     CEREMONY_CLOSED = "ceremony.closed"
     AUTHORITY_CERTIFIED = "authority.certified"
+    AUTHORITY_CLOSED = "authority.closed"
+    CERTIFICATES_REVOKED = "certificates.revoked"
     APPLICATION_RECORDED = "application.recorded"
     APPLICATION_APPROVED = "application.approved"
     REFERENCE_RECORDED = "reference.recorded"

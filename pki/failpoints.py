@@ -8,7 +8,9 @@ import signal
 
 from pki import errors
 
-NAMES = frozenset({"intent-recorded", "certificate-signed", "document-embedded"})
+NAMES = frozenset(
+    {"intent-recorded", "certificate-signed", "document-embedded", "revocation-batch"}
+)
 
 _armed: str | None = None
 

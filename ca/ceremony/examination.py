@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
-from ca import hierarchy
+from ca import generations, hierarchy
 from ca.ceremony import detached_signature, script, transcript
 from pki import algorithms, certificates, errors, profiles
 
@@ -151,6 +151,7 @@ class _Followed:
             action.GENERATE_KEY: (1, 0, 0),
             action.CROSS_CERTIFY: (0, 1, 0),
             action.PUBLISH_CRL: (0, 0, 1),
+            action.REVOKE_AUTHORITY: (0, 0, 1),
         }.get(step.action, (1, 1, 0))
         if (len(done.keys), len(done.certificates), len(done.crls)) != expected:
             raise _Refused("expected the evidence of such a step, no less and no more")
@@ -200,7 +201,7 @@ class _Followed:
         step: script.Step,
     ) -> None:
         certificate = _certificate(one)
-        wanted_name, wanted_issuer, profile = _wanted(step)
+        wanted_name, wanted_issuer, profile = _wanted(step, one.issuer)
         if (one.name, one.issuer, one.profile) != (wanted_name, wanted_issuer, profile.name):
             raise _Refused("the certificate is not the one that the script asked for")
         facts = certificates.read(certificate)
@@ -247,7 +248,9 @@ class _Followed:
         self, one: transcript.CRLEvidence, done: transcript.PerformedStep, step: script.Step
     ) -> None:
         data = transcript.decode(one.crl)
-        if one.issuer != step.name or hashlib.sha256(data).hexdigest() != one.sha256:
+        revokes = step.action is script.Action.REVOKE_AUTHORITY
+        wanted = hierarchy.ROOT if revokes else step.name
+        if one.issuer != wanted or hashlib.sha256(data).hexdigest() != one.sha256:
             raise _Refused("the CRL is not the one that the script asked for")
         issuer = self._authorities.get(one.issuer)
         if issuer is None:
@@ -263,10 +266,33 @@ class _Followed:
         begun = transcript.parse_time(done.begun_at)
         if not begun - CLOCK_STEP <= crl.last_update_utc:
             raise _Refused("the CRL was not made during its step")
+        if revokes:
+            self._check_revoked(crl, step)
+
+    def _check_revoked(self, crl: x509.CertificateRevocationList, step: script.Step) -> None:
+        authority = self._authorities.get(step.name)
+        if authority is None:
+            raise _Refused(f"the authority {step.name!r} was not shown before")
+        entry = crl.get_revoked_certificate_by_serial_number(authority.serial_number)
+        if entry is None:
+            raise _Refused(f"the root's CRL does not revoke {step.name!r}")
+        try:
+            reason = entry.extensions.get_extension_for_class(x509.CRLReason).value.reason.value
+        except x509.ExtensionNotFound:
+            reason = ""
+        if step.reason is None or reason != step.reason.name:
+            raise _Refused(f"the root's CRL revokes {step.name!r} for another reason")
 
 
-def _wanted(step: script.Step) -> tuple[str, str, profiles.CertificateProfile]:
-    """Name, issuer and profile of the certificate that a step makes."""
+def _wanted(step: script.Step, issuer: str = "") -> tuple[str, str, profiles.CertificateProfile]:
+    """Name, issuer and profile of the certificate that a step makes.
+
+    Which generation of the infrastructure CA certifies a time-stamping unit the script does not
+    say: `issuer` is taken where it is one.
+    """
+    known = generations.is_authority(issuer)
+    if not known or generations.role_of(issuer) != hierarchy.INFRASTRUCTURE:
+        issuer = hierarchy.INFRASTRUCTURE
     action = script.Action
     fixed: Mapping[script.Action, tuple[str, str, profiles.CertificateProfile]] = {
         action.CERTIFY_ROOT: (hierarchy.ROOT, hierarchy.ROOT, profiles.ROOT),
@@ -277,8 +303,8 @@ def _wanted(step: script.Step) -> tuple[str, str, profiles.CertificateProfile]:
             profiles.OCSP_RESPONDER,
         ),
         action.CERTIFY_TIME_STAMPING_UNIT: (
-            hierarchy.TIME_STAMPING_UNIT,
-            hierarchy.INFRASTRUCTURE,
+            step.name,
+            issuer,
             profiles.TIME_STAMPING_UNIT,
         ),
         action.CROSS_CERTIFY: (step.name, hierarchy.ROOT, profiles.CROSS_AUTHORITY),

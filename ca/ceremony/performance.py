@@ -12,6 +12,7 @@ from sqlalchemy import orm
 from ca import crl, drafts, foundation, hierarchy, issuance, service_keys, subjects
 from ca import settings as ca_settings
 from ca.ceremony import detached_signature, foreign_authority, script, transcript, transcript_key
+from ca.continuity import compromise
 from pki import algorithms, audit, certificates, clock, errors, profiles, registry
 from pki.keystore import store
 
@@ -229,14 +230,15 @@ def _certify_responder(stage: Stage, step: script.Step, at: datetime.datetime) -
 
 
 def _certify_unit(stage: Stage, step: script.Step, at: datetime.datetime) -> _Evidence:
-    label = hierarchy.TIME_STAMPING_UNIT
+    label = step.name
     key = _key_evidence(stage, label)
-    if _current_unit(stage, at) is not None:
-        raise NotPlayedError("the time-stamping unit has a certificate already")
-    _foundation(stage, at).certify_time_stamping_unit()
-    made = _current_unit(stage, at)
-    if made is None:
-        raise NotPlayedError("the time-stamping unit's certificate was not stored")
+    with stage.sessions() as session:
+        present = registry.current_certificate(
+            session, profiles.TIME_STAMPING_UNIT.name, at, key_label=label
+        )
+    if present is not None:
+        raise NotPlayedError(f"the time-stamping unit {label!r} has a certificate already")
+    made = _foundation(stage, at).certify_time_stamping_unit(label)
     return _Evidence((key,), (_evidence_of(made, label),))
 
 
@@ -245,9 +247,27 @@ def _publish_crl(stage: Stage, step: script.Step, at: datetime.datetime) -> _Evi
     made = crl.publish(
         stage.sessions, present.named(step.name), present.crl_validity(step.name), at, actor=ACTOR
     )
+    return _Evidence(crls=(_crl_evidence(made),))
+
+
+def _revoke_authority(stage: Stage, step: script.Step, at: datetime.datetime) -> _Evidence:
+    assert step.reason is not None  # noqa: S101 - the script's reader saw to it
+    made = compromise.revoke_authority(
+        stage.sessions,
+        hierarchy.load_present(stage.sessions, stage.keys, stage.settings),
+        step.name,
+        step.reason,
+        at,
+        actor=ACTOR,
+    )
+    return _Evidence(crls=(_crl_evidence(made),))
+
+
+def _crl_evidence(made: crl.PublishedCRL) -> transcript.CRLEvidence:
     sha256 = hashlib.sha256(made.crl_der).hexdigest()
-    encoded = transcript.encode(made.crl_der)
-    return _Evidence(crls=(transcript.CRLEvidence(step.name, made.number, encoded, sha256),))
+    return transcript.CRLEvidence(
+        made.issuer_name, made.number, transcript.encode(made.crl_der), sha256
+    )
 
 
 def _cross_certify(stage: Stage, step: script.Step, at: datetime.datetime) -> _Evidence:
@@ -283,6 +303,7 @@ _ACTIONS: dict[script.Action, Callable[[Stage, script.Step, datetime.datetime], 
     script.Action.CERTIFY_TIME_STAMPING_UNIT: _certify_unit,
     script.Action.CROSS_CERTIFY: _cross_certify,
     script.Action.PUBLISH_CRL: _publish_crl,
+    script.Action.REVOKE_AUTHORITY: _revoke_authority,
 }
 
 
@@ -336,16 +357,6 @@ def _root_sha256(stage: Stage) -> str:
 
 def _foundation(stage: Stage, at: datetime.datetime) -> foundation.Foundation:
     return foundation.Foundation(stage.sessions, stage.keys, stage.settings, at, ACTOR)
-
-
-def _current_unit(stage: Stage, at: datetime.datetime) -> registry.CertificateRecord | None:
-    with stage.sessions() as session:
-        return registry.current_certificate(
-            session,
-            profiles.TIME_STAMPING_UNIT.name,
-            at,
-            key_label=hierarchy.TIME_STAMPING_UNIT,
-        )
 
 
 def _key_evidence(stage: Stage, label: str) -> transcript.KeyEvidence:

@@ -9,11 +9,12 @@ import datetime
 import enum
 import hashlib
 import re
+from collections.abc import Callable
 
 import yaml
 
-from ca import hierarchy
-from pki import algorithms, errors, settings
+from ca import generations
+from pki import algorithms, errors, settings, status
 
 MAX_SCRIPT_BYTES = 64 * 2**10
 """A script that founds a whole hierarchy has three kilobytes."""
@@ -48,6 +49,7 @@ class Action(enum.Enum):
     CERTIFY_TIME_STAMPING_UNIT = "certify-time-stamping-unit"
     CROSS_CERTIFY = "cross-certify"
     PUBLISH_CRL = "publish-crl"
+    REVOKE_AUTHORITY = "revoke-authority"
 
 
 _FIELDS: dict[Action, frozenset[str]] = {
@@ -58,14 +60,47 @@ _FIELDS: dict[Action, frozenset[str]] = {
     Action.CERTIFY_TIME_STAMPING_UNIT: frozenset(),
     Action.CROSS_CERTIFY: frozenset({"name", "file", "sha256", "days"}),
     Action.PUBLISH_CRL: frozenset({"name"}),
+    Action.REVOKE_AUTHORITY: frozenset({"name", "reason"}),
 }
 """The fields of each action: these and no others, besides `do`, `note` and `confirmed_by`."""
 
-_NAMES: dict[Action, tuple[str, ...]] = {
-    Action.CERTIFY_AUTHORITY: (*hierarchy.ISSUING, hierarchy.INFRASTRUCTURE),
-    Action.CERTIFY_RESPONDER: hierarchy.ISSUING,
-    Action.PUBLISH_CRL: (hierarchy.ROOT, *hierarchy.ISSUING, hierarchy.INFRASTRUCTURE),
+_OPTIONAL: dict[Action, frozenset[str]] = {
+    Action.CERTIFY_TIME_STAMPING_UNIT: frozenset({"name"}),
 }
+"""Fields that an action may do without."""
+
+_ISSUING = ", ".join(generations.ISSUING)
+_BELOW_ROOT = f"{_ISSUING}, {generations.INFRASTRUCTURE}"
+
+
+def _is_unit(name: str) -> bool:
+    try:
+        return generations.unit_number(name) > 0
+    except generations.GenerationNameError:
+        return False
+
+
+_NAMES: dict[Action, tuple[Callable[[str], bool], str]] = {
+    Action.CERTIFY_AUTHORITY: (generations.is_authority, _BELOW_ROOT),
+    Action.CERTIFY_RESPONDER: (
+        lambda name: generations.is_authority(name) and generations.is_issuing(name),
+        _ISSUING,
+    ),
+    Action.CERTIFY_TIME_STAMPING_UNIT: (_is_unit, "time-stamping units (tsu-1, tsu-2 and so on)"),
+    Action.PUBLISH_CRL: (
+        lambda name: name == generations.ROOT or generations.is_authority(name),
+        f"{generations.ROOT}, {_BELOW_ROOT}",
+    ),
+    Action.REVOKE_AUTHORITY: (generations.is_authority, _BELOW_ROOT),
+}
+"""Whom an action may name: of these, or a later generation of one, such as `citizen-2`."""
+
+REVOCATION_REASONS = (
+    status.RevocationReason.cACompromise,
+    status.RevocationReason.superseded,
+    status.RevocationReason.cessationOfOperation,
+)
+"""Why an authority's certificate may be revoked."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,10 +121,11 @@ class Step:
         confirmed_by: The witnesses who must confirm it, by id; two at least.
         label: Of the key to be made.
         kind: Of the key to be made.
-        name: Of the authority, or a short name for a foreign one.
+        name: Of the authority or the time-stamping unit, or a short name for a foreign authority.
         file: The foreign authority's request or certificate, beside the script.
         sha256: Of that file, as its owner told it by another way.
         days: How long the cross-certificate is valid.
+        reason: Why an authority's certificate is revoked.
         note: Read aloud and recorded.
     """
 
@@ -101,21 +137,25 @@ class Step:
     file: str = ""
     sha256: str = ""
     days: int = 0
+    reason: status.RevocationReason | None = None
     note: str = ""
 
     @property
     def sentence(self) -> str:
         """What is done, for the witnesses."""
         kind = "" if self.kind is None else self.kind.value
+        reason = "" if self.reason is None else self.reason.name
         return {
             Action.GENERATE_KEY: f"make the {kind} key {self.label!r}",
             Action.CERTIFY_ROOT: "certify the root by its own key",
             Action.CERTIFY_AUTHORITY: f"certify the authority {self.name!r} by the root",
             Action.CERTIFY_RESPONDER: f"certify the OCSP responder of {self.name!r}",
-            Action.CERTIFY_TIME_STAMPING_UNIT: "certify the time-stamping unit",
+            Action.CERTIFY_TIME_STAMPING_UNIT: f"certify the time-stamping unit {self.name!r}",
             Action.CROSS_CERTIFY: f"certify the foreign authority {self.name!r} by the root"
             f" for {self.days} days (SHA-256 of its file {self.sha256})",
             Action.PUBLISH_CRL: f"sign and publish the CRL of {self.name!r}",
+            Action.REVOKE_AUTHORITY: f"revoke the certificate of {self.name!r} for {reason}"
+            " and sign the root's CRL",
         }[self.action]
 
 
@@ -166,6 +206,7 @@ class _WrittenStep:
     file: str = ""
     sha256: str = ""
     days: str = ""
+    reason: str = ""
     note: str = ""
 
 
@@ -235,7 +276,7 @@ def _step(number: int, written: _WrittenStep, ids: tuple[str, ...]) -> Step:
         known = ", ".join(one.value for one in Action)
         raise ScriptError(f"{where}: expected one of {known}, got {written.do!r}") from error
     given = {name for name in _ALL_FIELDS if getattr(written, name)}
-    if given != _FIELDS[action]:
+    if given - _OPTIONAL.get(action, frozenset()) != _FIELDS[action]:
         wanted = ", ".join(sorted(_FIELDS[action])) or "none"
         got = ", ".join(sorted(given)) or "none"
         raise ScriptError(f"{where}: {action.value} takes the fields {wanted}; got {got}")
@@ -244,17 +285,22 @@ def _step(number: int, written: _WrittenStep, ids: tuple[str, ...]) -> Step:
         raise ScriptError(f"{where}: confirmed_by names somebody who is no witness, or twice")
     if len(confirmed_by) < MIN_WITNESSES:
         raise ScriptError(f"{where}: expected at least {MIN_WITNESSES} witnesses to confirm it")
-    if action in _NAMES and written.name not in _NAMES[action]:
-        raise ScriptError(f"{where}: expected a name of {', '.join(_NAMES[action])}")
+    name = written.name
+    if action is Action.CERTIFY_TIME_STAMPING_UNIT and not name:
+        name = generations.unit_label(1)
+    if action in _NAMES and not _NAMES[action][0](name):
+        raise ScriptError(f"{where}: expected a name of {_NAMES[action][1]}")
     step = Step(
         action,
         confirmed_by,
-        name=written.name,
+        name=name,
         note=_text(f"{where}: note", written.note) if written.note else "",
     )
     if action is Action.GENERATE_KEY:
         label = _match(_LABEL, f"{where}: label", written.label)
         return dataclasses.replace(step, label=label, kind=_kind(where, written.kind))
+    if action is Action.REVOKE_AUTHORITY:
+        return dataclasses.replace(step, reason=_reason(where, written.reason))
     if action is Action.CROSS_CERTIFY:
         return dataclasses.replace(
             step,
@@ -266,7 +312,15 @@ def _step(number: int, written: _WrittenStep, ids: tuple[str, ...]) -> Step:
     return step
 
 
-_ALL_FIELDS = frozenset().union(*_FIELDS.values())
+_ALL_FIELDS = frozenset().union(*_FIELDS.values(), *_OPTIONAL.values())
+
+
+def _reason(where: str, text: str) -> status.RevocationReason:
+    for one in REVOCATION_REASONS:
+        if one.name == text:
+            return one
+    known = ", ".join(one.name for one in REVOCATION_REASONS)
+    raise ScriptError(f"{where}: expected a reason of {known}")
 
 
 def _kind(where: str, text: str) -> algorithms.KeyKind:

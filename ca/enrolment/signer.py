@@ -74,7 +74,7 @@ class CurrentSigner:
             raise NoSignerError("the certificate for messages was not stored: start again")
         certificate = certificates.parse(record.certificate_der)
         facts = certificates.read(certificate)
-        above = self._authorities.named(hierarchy.INFRASTRUCTURE)
+        above = self._authorities.named(record.issuer_name)
         return protection.Signer(
             key,
             certificate.subject.public_bytes(),
@@ -89,7 +89,7 @@ class CurrentSigner:
         settings = self._authorities.settings
         draft = drafts.draft_certificate(
             profiles.CMP_SIGNER,
-            self._authorities.named(hierarchy.INFRASTRUCTURE).issuer,
+            self._authorities.current(hierarchy.INFRASTRUCTURE).issuer,
             subjects.service_name("Certificate management", settings),
             key.public_key,
             settings,

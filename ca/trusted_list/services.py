@@ -14,9 +14,10 @@ import sqlalchemy
 from cryptography import x509
 from sqlalchemy import orm
 
+from ca import generations
 from ca import settings as ca_settings
 from ca.trusted_list import tables
-from pki import certificates, clock, profiles, registration, registry
+from pki import certificates, clock, profiles, registry
 
 _SECOND = datetime.timedelta(seconds=1)
 
@@ -93,6 +94,8 @@ class _Found:
     certificates: tuple[x509.Certificate, ...]
     first_not_before: datetime.datetime
     issuing_name: str | None = None
+    # Of a service that lives by another one: a responder by its authority.
+    issuer_revoked_at: datetime.datetime | None = None
 
 
 def record_services(
@@ -125,11 +128,12 @@ def record_services(
 
 
 def _find(session: orm.Session, at: datetime.datetime) -> Sequence[_Found]:
-    issuing = {one.value for one in registration.Category}
     found: list[_Found] = []
+    revoked_at: dict[str, datetime.datetime | None] = {}
     for issuer in registry.issuers(session):
-        if issuer.name in issuing:
+        if generations.is_issuing(issuer.name):
             row = registry.find_row(session, issuer.certificate.serial_number)
+            revoked_at[issuer.name] = row.revoked_at
             found.append(
                 dataclasses.replace(_group(ServiceType.CA_QC, [row], at), issuing_name=issuer.name)
             )
@@ -140,7 +144,12 @@ def _find(session: orm.Session, at: datetime.datetime) -> Sequence[_Found]:
         by_key: dict[str, list[registry.CertificateRow]] = {}
         for row in _rows(session, profile.name):
             by_key.setdefault(row.key_sha256, []).append(row)
-        found += [_group(kind, rows, at) for rows in by_key.values()]
+        found += [
+            dataclasses.replace(
+                _group(kind, rows, at), issuer_revoked_at=revoked_at.get(rows[0].issuer_name)
+            )
+            for rows in by_key.values()
+        ]
     return found
 
 
@@ -185,7 +194,7 @@ def _record_status(
         .order_by(tables.ServiceStatusRow.since.desc())
     ).all()
     periods = [StatusPeriod(ServiceStatus(row.status), row.since) for row in rows]
-    revoked_at = found.newest.status.revoked_at
+    revoked_at = found.newest.status.revoked_at or found.issuer_revoked_at
     additions = []
     if not periods:
         # Granted since its certificate began: signatures of the days before the first list count.

@@ -9,6 +9,7 @@ import ca.enrolment.api
 from ca import hierarchy, service_keys
 from ca.audit_log import anchors
 from ca.audit_log import api as audit_api
+from ca.continuity import rollover
 from ca.enrolment import conversation, references, transactions
 from ca.enrolment import signer as cmp_signer
 from ca.operators import gate as gates
@@ -26,8 +27,8 @@ def build(resources: Resources, config: configs.Config, tokens: access.AccessTok
     """Build the certification authority's zone; see `imza.wiring.zones.build`."""
     sessions = resources.sessions(config)
     keys = resources.authority_keys(config)
-    authorities = hierarchy.start(
-        sessions, keys, configs.require(config.ca, "ca"), resources.present.now()
+    authorities = rollover.live(
+        hierarchy.start(sessions, keys, configs.require(config.ca, "ca"), resources.present.now())
     )
     own = tokens or access.AccessTokens(config.access, sessions)
     gate = gates.TokenGate(own, resources.present)
@@ -60,6 +61,16 @@ def build(resources: Resources, config: configs.Config, tokens: access.AccessTok
                 lambda at: hierarchy.publish_due_crls(sessions, authorities, at),
             ),
             Job("renew-responders", DAILY, renew),
+            Job(
+                "follow-authorities",
+                REGULAR,
+                lambda at: rollover.follow(sessions, keys, authorities),
+            ),
+            Job(
+                "end-authorities",
+                DAILY,
+                lambda at: rollover.end_finished(sessions, authorities, at, actor="worker"),
+            ),
             Job(
                 "publish-trusted-list",
                 REGULAR,

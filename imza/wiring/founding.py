@@ -108,7 +108,7 @@ def _initialised(sessions: orm.sessionmaker[orm.Session], at: datetime.datetime)
         )
     if unit is None:
         raise hierarchy.NotInitialisedError("no time-stamping unit has a valid certificate")
-    above = next(one for one in issuers if one.name == hierarchy.INFRASTRUCTURE)
+    above = next(one for one in issuers if one.name == unit.issuer_name)
     return Initialised(
         issuers,
         (unit.certificate, above.certificate),

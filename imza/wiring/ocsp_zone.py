@@ -1,6 +1,7 @@
 """The status service: responders' keys, and a view of the registry."""
 
 import datetime
+import logging
 from collections.abc import Sequence
 
 from sqlalchemy import orm
@@ -9,10 +10,12 @@ import ocsp.api
 from imza import config as configs
 from imza import health
 from imza.wiring.resources import Resources
-from imza.wiring.zone import DAILY, Job, Zone
+from imza.wiring.zone import REGULAR, Job, Zone
 from ocsp import responder, responder_key
-from pki import access, profiles, registry, status
+from pki import access, certificates, profiles, registry, status
 from pki.keystore import store
+
+log = logging.getLogger(__name__)
 
 
 def build(resources: Resources, config: configs.Config, _: access.AccessTokens | None) -> Zone:
@@ -29,15 +32,41 @@ def build(resources: Resources, config: configs.Config, _: access.AccessTokens |
     issuers = list(_status_issuers(sessions, keys, resources.present.now()))
 
     def reload(at: datetime.datetime) -> None:
-        issuers[:] = _status_issuers(sessions, keys, at)
+        # A new generation of an authority is answered for within the minute; keys are opened
+        # again only where the registry names another certificate.
+        known = [(one.name, certificates.to_der(one.keys[0].certificate)) for one in issuers]
+        if _responders(sessions, at) != known:
+            issuers[:] = _status_issuers(sessions, keys, at)
+            log.info("responders_loaded issuers=%d", len(issuers))
 
     answering = responder.Responder(issuers, look_up, settings.validity)
     return Zone(
         "ocsp",
         (ocsp.api.routes(answering, resources.present),),
-        (Job("reload-responders", DAILY, reload),),
+        (Job("reload-responders", REGULAR, reload),),
         {"registry": health.database_probe(sessions)},
     )
+
+
+def _responders(
+    sessions: orm.sessionmaker[orm.Session], at: datetime.datetime
+) -> list[tuple[str, bytes]]:
+    """Each issuing CA with its responder's current certificate, as `_status_issuers` finds them."""
+    with sessions() as session:
+        found = [
+            (
+                issuer.name,
+                registry.current_certificate(
+                    session, profiles.OCSP_RESPONDER.name, at, issuer_name=issuer.name
+                ),
+            )
+            for issuer in registry.issuers(session)
+        ]
+    return [
+        (name, record.certificate_der)
+        for name, record in found
+        if record is not None and record.key_label and record.certificate_der is not None
+    ]
 
 
 def _status_issuers(

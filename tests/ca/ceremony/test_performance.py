@@ -10,8 +10,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from sqlalchemy import orm
 
-from ca import crl, foundation, hierarchy
+from ca import authority, crl, foundation, hierarchy
 from ca.ceremony import examination, foreign_authority, performance, script, transcript
+from ca.continuity import closures
 from pki import audit, certificates, profiles, registry
 from pki.algorithms import KeyKind
 from pki.keystore import store
@@ -241,3 +242,72 @@ def test_a_foreign_certificate_must_be_an_authoritys(at: datetime.datetime) -> N
     person = made.signer().der
     with pytest.raises(foreign_authority.ForeignAuthorityError, match="an authority"):
         foreign_authority.read(person, hashlib.sha256(person).hexdigest())
+
+
+def test_a_ceremony_makes_the_next_generation_and_revokes_the_last(
+    founded: ceremonies.CeremonyRoom,
+) -> None:
+    found = _play(
+        founded,
+        "do: generate-key, label: ca-citizen-2, kind: P-384",
+        "do: certify-authority, name: citizen-2",
+        "do: generate-key, label: ocsp-citizen-2, kind: P-256",
+        "do: certify-responder, name: citizen-2",
+        "do: publish-crl, name: citizen-2",
+        "do: generate-key, label: tsu-2, kind: P-384",
+        "do: certify-time-stamping-unit, name: tsu-2",
+        "do: revoke-authority, name: citizen, reason: cACompromise",
+    )
+    assert found.transcript.outcome == transcript.COMPLETED
+    opened = hierarchy.load(founded.sessions, founded.keys, ca_world.SETTINGS)
+    assert opened.current("citizen").name == "citizen-2"
+    listed = x509.load_der_x509_crl(transcript.decode(found.transcript.steps[-1].crls[0].crl))
+    serial = opened.authorities["citizen"].certificate.serial_number
+    assert listed.get_revoked_certificate_by_serial_number(serial) is not None
+    with founded.sessions() as session:
+        assert closures.find(session, "citizen") is not None
+
+
+@pytest.mark.parametrize(
+    ("step", "says"),
+    [
+        ("do: revoke-authority, name: root, reason: cACompromise", "expected a name of citizen"),
+        ("do: revoke-authority, name: citizen, reason: keyCompromise", "expected a reason of"),
+        ("do: certify-authority, name: citizen-1", "expected a name of citizen"),
+        ("do: certify-responder, name: infrastructure-2", "expected a name of citizen"),
+        ("do: certify-time-stamping-unit, name: unit", "expected a name of time-stamping"),
+    ],
+)
+def test_a_step_about_an_impossible_authority_is_refused(step: str, says: str) -> None:
+    with pytest.raises(script.ScriptError, match=says):
+        script.read(ceremonies.script_of(step))
+
+
+def test_a_transcript_whose_root_crl_revokes_nobody_is_refused(
+    founded: ceremonies.CeremonyRoom,
+) -> None:
+    signed = performance.play(
+        founded.stage,
+        script.read(
+            ceremonies.script_of("do: revoke-authority, name: citizen, reason: cACompromise")
+        ),
+    )
+    record = transcript.read(signed.content)
+    (step,) = record.steps
+    with founded.sessions() as session:
+        earlier = crl.newest(session, "root")
+    full = hierarchy.load_present(founded.sessions, founded.keys, ca_world.SETTINGS)
+    other = crl.build_twin(full.named("root"), {}, 99, founded.present.now(), earlier.next_update)
+    forged_der = authority.sign_like(other, full.named("root").issuer.key)
+    forged = dataclasses.replace(
+        step.crls[0],
+        number=99,
+        crl=transcript.encode(forged_der),
+        sha256=hashlib.sha256(forged_der).hexdigest(),
+    )
+    content = transcript.write(
+        dataclasses.replace(record, steps=(dataclasses.replace(step, crls=(forged,)),))
+    )
+    signature_der = ceremonies.sign_as_the_root_would(founded, content)
+    with pytest.raises(transcript.TranscriptError, match="does not revoke"):
+        examination.examine(content, signature_der, founded.root())

@@ -1,0 +1,1 @@
+"""Bad days and last days: rollover, compromise, backup and restore, termination."""
