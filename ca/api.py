@@ -107,7 +107,7 @@ def routes(
         with sessions() as session:
             record = revocation.revoke(
                 session,
-                _serial_number(serial),
+                certificates.parse_serial(serial),
                 status.RevocationReason.from_name(body.reason),
                 at,
                 actor=caller.actor,
@@ -122,7 +122,9 @@ def routes(
     ) -> dict[str, object]:
         at = present.now()
         with sessions() as session:
-            record = revocation.hold(session, _serial_number(serial), at, actor=caller.actor)
+            record = revocation.hold(
+                session, certificates.parse_serial(serial), at, actor=caller.actor
+            )
             session.commit()
         return _changed(record, at, caller.actor)
 
@@ -132,7 +134,9 @@ def routes(
     ) -> dict[str, object]:
         at = present.now()
         with sessions() as session:
-            record = revocation.release(session, _serial_number(serial), at, actor=caller.actor)
+            record = revocation.release(
+                session, certificates.parse_serial(serial), at, actor=caller.actor
+            )
             session.commit()
         return _changed(record, at, caller.actor)
 
@@ -153,7 +157,9 @@ def routes(
         caller: Annotated[roles.Operator, asks(roles.Permission.READ_CERTIFICATES)],
     ) -> dict[str, object]:
         with sessions() as session:
-            return schemas.certificate_in_full(registry.find(session, _serial_number(serial)))
+            return schemas.certificate_in_full(
+                registry.find(session, certificates.parse_serial(serial))
+            )
 
     @router.post("/crls/{name}")
     def publish_crl(
@@ -238,15 +244,3 @@ async def _certificate_request(
         field = ".".join(str(part) for part in error.errors()[0]["loc"]) or "body"
         raise errors.InputError(f"{field}: {error.errors()[0]['msg']}") from error
     return body.profile, body.to_der()
-
-
-def _serial_number(text: str) -> int:
-    if not 1 <= len(text) <= registry.SERIAL_DIGITS:
-        raise errors.InputError("expected a serial number of at most 40 hex digits")
-    try:
-        number = int.from_bytes(bytes.fromhex(text.zfill(len(text) + len(text) % 2)), "big")
-    except ValueError as error:
-        raise errors.InputError("expected a serial number in hex") from error
-    if number == 0:
-        raise errors.InputError("expected a serial number above zero")
-    return number

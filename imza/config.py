@@ -8,6 +8,7 @@ from typing import TypeVar
 from ca import settings as ca_settings
 from ca.audit_log import anchors as audit_anchors
 from ca.enrolment import settings as enrolment_settings
+from ca.renewal import settings as renewal_settings
 from mobile_id import settings as mobile_settings
 from ocsp import settings as ocsp_settings
 from pki import access as access_settings
@@ -95,6 +96,9 @@ class Config:
     ca: ca_settings.Settings | None = None
     audit: audit_anchors.Settings | None = None
     enrolment: enrolment_settings.Settings | None = None
+    renewal: renewal_settings.Settings = dataclasses.field(
+        default_factory=renewal_settings.Settings
+    )
     ocsp: ocsp_settings.Settings | None = None
     tsa: tsa_settings.Settings | None = None
     mobile_id: mobile_settings.Settings | None = None

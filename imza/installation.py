@@ -154,6 +154,8 @@ class Installation:
                     # A sandbox may be started again on the same folder for as long as it is of use.
                     "reference_validity": ENROLMENT_VALIDITY_S,
                 },
+                # Whoever tries renewals has no certificate near its end.
+                "renewal": {"window": ENROLMENT_VALIDITY_S, "self_service": True},
                 "audit": {
                     "folder": str(self.folder / "audit-anchors"),
                     "tsa_url": f"{addresses.tsa}/tsa",

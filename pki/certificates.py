@@ -21,6 +21,9 @@ from pki import algorithms, der, errors, oids, person_codes, qc_statements
 MAX_CERTIFICATE_BYTES = 64 * 2**10
 """Certificates have one to three kilobytes; more is no certificate of a person or an authority."""
 
+MAX_SERIAL_DIGITS = 40
+"""20 octets at most (RFC 5280 4.1.2.2)."""
+
 ExtensionValue = TypeVar("ExtensionValue", bound=x509.ExtensionType)
 
 
@@ -215,6 +218,25 @@ def serial_text(serial_number: int) -> str:
     """A serial number as hex in lower case with an even number of digits: how the API writes it."""
     text = f"{serial_number:x}"
     return text.zfill(len(text) + len(text) % 2)
+
+
+def parse_serial(text: str) -> int:
+    """Return the serial number that `serial_text` wrote.
+
+    Raises:
+        InputError: Not 1 to 40 hex digits, or zero.
+    """
+    if not 1 <= len(text) <= MAX_SERIAL_DIGITS:
+        raise errors.InputError(
+            f"expected a serial number of at most {MAX_SERIAL_DIGITS} hex digits"
+        )
+    try:
+        number = int.from_bytes(bytes.fromhex(text.zfill(len(text) + len(text) % 2)), "big")
+    except ValueError as error:
+        raise errors.InputError("expected a serial number in hex") from error
+    if number == 0:
+        raise errors.InputError("expected a serial number above zero")
+    return number
 
 
 def name_text(name: x509.Name) -> str:

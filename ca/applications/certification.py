@@ -3,11 +3,18 @@
 import dataclasses
 import datetime
 
+from cryptography import x509
 from sqlalchemy import orm
 
 from ca import csr, drafts, hierarchy, issuance, subjects
 from ca.applications import states
-from pki import algorithms, profiles, registry
+from pki import algorithms, errors, profiles, registry
+
+
+class SubjectChangedError(errors.PolicyError):
+    """A renewed certificate would name somebody else, or the same person in another role."""
+
+    code = "subject-changed"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,6 +77,8 @@ def certify_key(
     public_key: algorithms.PublicKey,
     request: issuance.IssuanceRequest,
     at: datetime.datetime,
+    *,
+    renews: x509.Name | None = None,
 ) -> Issued:
     """Issue a certificate for a key whose proof of possession the caller has checked.
 
@@ -81,8 +90,10 @@ def certify_key(
         public_key: What is certified.
         request: Names what is asked for; the same name never yields a second certificate.
         at: The present.
+        renews: The subject of the certificate that this one follows: it must be the same.
 
     Raises:
+        SubjectChangedError: The vetted subject is not that of the certificate before.
         ImzaError: As `certify_application`.
     """
     profile = profiles.subscriber_profile(
@@ -91,10 +102,15 @@ def certify_key(
     with sessions() as session:
         applicant = states.approved_applicant(session, application_id)
     issuing = authorities.issuing(applicant.category)
+    subject = subjects.subject_name(applicant, authorities.settings)
+    if renews is not None and renews != subject:
+        raise SubjectChangedError(
+            "the certificate names its owner otherwise than its application: apply for a new one"
+        )
     draft = drafts.draft_certificate(
         profile,
         issuing.issuer,
-        subjects.subject_name(applicant, authorities.settings),
+        subject,
         public_key,
         authorities.settings,
         at,

@@ -16,6 +16,8 @@ from ca.enrolment import (
     senders,
     transactions,
 )
+from ca.renewal import rules
+from ca.renewal import settings as renewal_settings
 from pki import algorithms, certificates, der, der_types, errors, registry, status
 
 log = logging.getLogger(__name__)
@@ -65,10 +67,14 @@ class Request:
 def certify(
     sessions: orm.sessionmaker[orm.Session],
     authorities: hierarchy.Hierarchy,
+    renewal: renewal_settings.Settings,
     request: Request,
     kind: messages.BodyType,
 ) -> Outcome:
     """Answer an ir, cr, p10cr or kur (RFC 9483 4.1).
+
+    What a certificate signs for is its renewal, whichever of these bodies asks, and is under the
+    rules of renewals.
 
     The conversation is recorded first and the certificate under its name, so that neither a
     repeated message nor a crash yields a second one.
@@ -84,6 +90,7 @@ def certify(
         asked = requests.parse_cert_request(request.message.body)
     if kind is messages.BodyType.kur:
         _check_update(request.sender, asked)
+    old = request.sender.record if isinstance(request.sender, senders.CertificateSender) else None
     with sessions() as session:
         transactions.begin(
             session,
@@ -92,7 +99,10 @@ def certify(
             request.sender.application_id,
             asked.cert_req_id,
             request.at,
+            renews=None if old is None else old.serial_number,
         )
+        if old is not None:
+            rules.check(session, old, asked.public_key, renewal, request.at)
         if isinstance(request.sender, senders.ReferenceSender):
             reference = request.sender.reference.reference
             references.use(session, reference, request.identity, request.at)
@@ -280,6 +290,9 @@ def _issue(
         asked.public_key,
         issuance.IssuanceRequest(transactions.request_key(request.identity), sender.name),
         request.at,
+        renews=(
+            sender.certificate.subject if isinstance(sender, senders.CertificateSender) else None
+        ),
     )
 
 

@@ -22,6 +22,7 @@ from ca.enrolment import (
     signer,
     transactions,
 )
+from ca.renewal import settings as renewal_settings
 from pki import algorithms, errors
 
 log = logging.getLogger(__name__)
@@ -50,12 +51,13 @@ _OUR_FAULT = frozenset({messages.FailureInfo.systemFailure, messages.FailureInfo
 
 @dataclasses.dataclass(frozen=True)
 class Office:
-    """Everything that answering needs."""
+    """Everything that answering needs; what a certificate signs for is under `renewal`'s rules."""
 
     sessions: orm.sessionmaker[orm.Session]
     authorities: hierarchy.Hierarchy
     secrets: references.Secrets
     signer: signer.CurrentSigner
+    renewal: renewal_settings.Settings
 
 
 def answer(message_der: bytes, office: Office, at: datetime.datetime) -> bytes:
@@ -108,7 +110,7 @@ def _dispatch(office: Office, request: changes.Request, kind: messages.BodyType)
             messages.FailureInfo.badRecipientNonce, "expected no recipNonce in a first message"
         )
     if kind in (body.ir, body.cr, body.p10cr, body.kur):
-        return changes.certify(office.sessions, office.authorities, request, kind)
+        return changes.certify(office.sessions, office.authorities, office.renewal, request, kind)
     if kind is body.rr:
         return changes.revoke(office.sessions, office.authorities, request)
     if kind is body.genm:

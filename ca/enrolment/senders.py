@@ -6,7 +6,8 @@ import datetime
 from cryptography import x509
 from sqlalchemy import orm
 
-from ca.enrolment import messages, protection, references, transactions
+from ca.enrolment import messages, protection, references
+from ca.renewal import lineage
 from pki import certificates, der, der_types, profiles, registry
 
 
@@ -134,12 +135,12 @@ def _by_certificate(
         raise messages.RefusedError(
             messages.FailureInfo.certRevoked, "the signer's certificate is revoked"
         )
-    application_id = transactions.application_of(session, record.serial_number)
-    if application_id is None:
+    behind = lineage.find(session, record.serial_number)
+    if behind is None:
         raise messages.RefusedError(
             messages.FailureInfo.notAuthorized, "no application stands behind this certificate"
         )
-    return CertificateSender(record, certificate, application_id)
+    return CertificateSender(record, certificate, behind.application_id)
 
 
 def _check_serial_number(certificate_der: bytes) -> None:

@@ -34,6 +34,8 @@ class TransactionRow(database.Base):
     # Whose vetting and approval stand behind it, and behind what its certificate will ask for.
     application_id: orm.Mapped[str] = orm.mapped_column(sqlalchemy.String(32), index=True)
     cert_req_id: orm.Mapped[int] = orm.mapped_column()
+    # The serial number of the certificate that signed for its successor; None for a reference.
+    renews: orm.Mapped[str | None] = orm.mapped_column(sqlalchemy.String(40))
     # The nonce of our answer, which a certConf repeats.
     nonce: orm.Mapped[bytes] = orm.mapped_column(sqlalchemy.LargeBinary)
     recorded_at: orm.Mapped[datetime.datetime] = orm.mapped_column(database.UtcDateTime)

@@ -50,6 +50,8 @@ def begin(
     application_id: str,
     cert_req_id: int,
     at: datetime.datetime,
+    *,
+    renews: int | None = None,
 ) -> None:
     """Record a new conversation; the caller commits.
 
@@ -60,6 +62,7 @@ def begin(
         application_id: The application that stands behind it.
         cert_req_id: The number that its request has.
         at: The present.
+        renews: The serial number of the certificate whose owner asks for the next one.
 
     Raises:
         RefusedError: It is not new.
@@ -70,6 +73,7 @@ def begin(
         body=body,
         application_id=application_id,
         cert_req_id=cert_req_id,
+        renews=None if renews is None else registry.serial_key(renews),
         nonce=b"",
         recorded_at=at,
     )
@@ -119,17 +123,6 @@ def find_awaiting(session: orm.Session, identity: str) -> tables.TransactionRow:
             messages.FailureInfo.badRequest, "the conversation awaits no confirmation"
         )
     return row
-
-
-def application_of(session: orm.Session, serial_number: int) -> str | None:
-    """The application behind a certificate of ours, however often it was updated since."""
-    kind, _, rest = (registry.find_row(session, serial_number).request_key or "").partition("/")
-    if kind == "application":
-        return rest.partition("/")[0]
-    if kind != "cmp":
-        return None
-    row = session.get(tables.TransactionRow, rest)
-    return None if row is None else row.application_id
 
 
 def find_certificate(session: orm.Session, identity: str) -> registry.CertificateRow | None:

@@ -6,6 +6,7 @@ from sqlalchemy import orm
 
 import ca.api
 import ca.enrolment.api
+import ca.renewal.api
 from ca import hierarchy, service_keys
 from ca.audit_log import anchors
 from ca.audit_log import api as audit_api
@@ -50,6 +51,8 @@ def build(resources: Resources, config: configs.Config, tokens: access.AccessTok
             trusted_list_api.public_routes(sessions, resources.present),
             audit_api.routes(sessions, anchoring, gate, resources.present),
             *enrolling.routers,
+            ca.renewal.api.routes(sessions, authorities, config.renewal, gate, resources.present),
+            ca.renewal.api.public_routes(sessions, authorities, config.renewal, resources.present),
             *(() if tokens else (web.token_routes(own, resources.present),)),
         ),
         (
@@ -98,7 +101,11 @@ def _enrolment(
         return Zone("enrolment", ())
     signer = cmp_signer.CurrentSigner(sessions, keys, authorities, resources.present.now())
     office = conversation.Office(
-        sessions, authorities, references.Secrets(settings.load_secret()), signer
+        sessions,
+        authorities,
+        references.Secrets(settings.load_secret()),
+        signer,
+        config.renewal,
     )
     wait = settings.confirmation_wait
     return Zone(

@@ -33,6 +33,7 @@ SECTIONS: dict[str, dict[str, object]] = {
     "ca": CA,
     "audit": {"folder": "a", "tsa_url": "http://tsa.example/tsa", "every": 600},
     "enrolment": {"secret_file": "s", "reference_validity": 60, "confirmation_wait": 60},
+    "renewal": {"window": 60, "identity_validity": 60, "self_service": True},
     "ocsp": {"validity": 600},
     "tsa": {"certificates": "tsu-1.pem"},
     "mobile_id": {"relying_parties": "parties.json", "countries": ["GE"]},

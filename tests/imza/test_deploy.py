@@ -22,6 +22,7 @@ NEEDED = {
     "ca": {
         "audit",
         "enrolment",
+        "renewal",
         "database",
         "keystore",
         "keystore_ocsp",

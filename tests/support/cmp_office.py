@@ -15,6 +15,7 @@ from ca.enrolment import (
     references,
     signer,
 )
+from ca.renewal import settings as renewal_settings
 from pki import algorithms, certificates, der, der_types, signature
 from tests.support import ca_world
 from tests.support.hierarchy import MemoryKey, make_key
@@ -54,11 +55,16 @@ class Office:
         return conversation.answer(message_der, self.office, at or self.world.at)
 
 
-def make_office(world: ca_world.World) -> Office:
+ANY_TIME = renewal_settings.Settings(window=datetime.timedelta(days=3650), self_service=True)
+"""As in a sandbox: a certificate of this morning is renewed, wherever it was certified."""
+
+
+def make_office(world: ca_world.World, renewal: renewal_settings.Settings = ANY_TIME) -> Office:
     """Open an office over a CA."""
     current = signer.CurrentSigner(world.sessions, world.keys, world.hierarchy, world.at)
     secrets_ = references.Secrets(INSTALLATION_SECRET)
-    return Office(world, conversation.Office(world.sessions, world.hierarchy, secrets_, current))
+    office = conversation.Office(world.sessions, world.hierarchy, secrets_, current, renewal)
+    return Office(world, office)
 
 
 MAC = protection.PasswordBasedMac(

@@ -13,6 +13,7 @@ from ca import crl, issuance, tables
 from ca.applications import certification
 from ca.enrolment import messages, protection, transactions
 from ca.enrolment import tables as enrolment_tables
+from ca.renewal import settings as renewal_settings
 from pki import algorithms, audit, certificates, der, der_types, errors, registry, status
 from tests.support import ca_world, cmp_office
 from tests.support.cmp_office import Client, Office, failure
@@ -278,6 +279,36 @@ def test_a_key_update_keeps_subject_and_profile_and_needs_a_new_key(office: Offi
 
     same = office.answer(client.request(Body.kur, cmp_office.cert_request(key)))
     assert failure(same) == "badCertTemplate"
+
+
+@pytest.mark.parametrize("kind", [Body.kur, Body.cr])
+def test_what_a_certificate_signs_for_is_under_the_rules_of_renewals(
+    world: ca_world.World, kind: Body
+) -> None:
+    office = cmp_office.make_office(world, renewal_settings.Settings())
+    client, _, own_der = cmp_office.enrolled(office)
+    ends = certificates.read(certificates.parse(own_der)).not_after
+
+    def ask(days: int) -> str | None:
+        at = ends - datetime.timedelta(days=days)
+        later = dataclasses.replace(client, at=at)
+        content = cmp_office.cert_request(cmp_office.new_key())
+        return failure(office.answer(later.request(kind, content), at))
+
+    assert ask(31) == "badRequest"
+    assert ask(29) is None
+
+
+def test_a_card_of_a_counter_does_not_update_itself_unless_settings_say_so(
+    world: ca_world.World,
+) -> None:
+    window = datetime.timedelta(days=3650)
+    office = cmp_office.make_office(world, renewal_settings.Settings(window=window))
+    key = cmp_office.new_key()
+    issued = world.certify(world.application(), "authenticate", ca_world.make_csr(key=key))
+    client = Client(world.at, certificate_der=issued.certificate_der, key=key)
+    asked = client.request(Body.kur, cmp_office.cert_request(cmp_office.new_key()))
+    assert failure(office.answer(asked)) == "notAuthorized"
 
 
 def test_a_card_certified_over_the_counter_updates_itself(office: Office) -> None:

@@ -1,0 +1,1 @@
+"""Renewal: a certificate's owner signs the request for the next one with its key."""
