@@ -14,7 +14,7 @@ from ca import crl, csr, hierarchy, revocation, schemas
 from ca.applications import certification, states
 from ca.operators import gate as gates
 from ca.operators import roles
-from pki import audit, certificates, clock, errors, registry, status, web
+from pki import audit, certificates, clock, errors, failpoints, registry, status, web
 
 log = logging.getLogger(__name__)
 
@@ -95,6 +95,7 @@ def routes(
             present.now(),
             actor=caller.actor,
         )
+        failpoints.reach("reply")
         return schemas.issued(issued)
 
     @router.post("/certificates/{serial}/revoke")

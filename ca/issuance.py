@@ -16,9 +16,13 @@ from sqlalchemy import exc, orm
 from ca import authority, drafts, lint
 from ca import settings as ca_settings
 from ca.continuity import closures
-from pki import audit, certificates, errors, failpoints, registry, status
+from pki import audit, certificates, database, errors, failpoints, registry, status
+from pki.keystore import logged_store
 
 log = logging.getLogger(__name__)
+
+OPEN_LIMIT = datetime.timedelta(minutes=5)
+"""An intent that is older has lost its process, or its process the database."""
 
 SYSTEM = "system"
 """The actor of what no client or officer asked for."""
@@ -101,18 +105,20 @@ def issue_twin(
     at: datetime.datetime,
 ) -> registry.CertificateRecord:
     """Lint a twin, record it, sign exactly its bytes, store the result. Raises as above."""
+    failpoints.reach("reserve")
+    # A key that is known not to sign now costs no serial number.
+    logged_store.check_ready(draft.issuer.key)
     lint.check_twin(twin_der, draft.profile, draft.issuer, settings, at)
+    failpoints.reach("lint")
     row_id = _record_intent(sessions, twin_der, draft, request, at)
-    failpoints.reach("intent-recorded")
+    failpoints.reach("intent")
     try:
         certificate_der = authority.sign_like(twin_der, draft.issuer.key)
     except Exception:
         # Whether the key signed before it failed is unknown: the serial is never used again.
-        with sessions() as session:
-            _abandon(session, row_id, request.actor, at)
-            session.commit()
+        _abandon_now(sessions, row_id, request, at)
         raise
-    failpoints.reach("certificate-signed")
+    failpoints.reach("sign")
     return _store(sessions, row_id, certificate_der, request, at)
 
 
@@ -142,22 +148,32 @@ def find_answer(
     return registry.to_record(row)
 
 
-def reconcile(sessions: orm.sessionmaker[orm.Session], at: datetime.datetime) -> tuple[int, ...]:
+def reconcile(
+    sessions: orm.sessionmaker[orm.Session],
+    at: datetime.datetime,
+    *,
+    recorded_before: datetime.datetime | None = None,
+) -> tuple[int, ...]:
     """End every intent that no process works on any more; run it when the CA starts.
 
     Such a certificate may have been signed and was handed to nobody, so it is abandoned and
     revoked. A process that is issuing at this moment finds its intent gone and stores nothing.
 
+    Args:
+        sessions: The database.
+        at: The present.
+        recorded_before: Only older ones, for a CA that is running; see `OPEN_LIMIT`.
+
     Returns:
         The serial numbers that were abandoned.
     """
+    query = sqlalchemy.select(registry.CertificateRow).where(
+        registry.CertificateRow.state == registry.CertificateState.INTENDED.value
+    )
+    if recorded_before is not None:
+        query = query.where(registry.CertificateRow.recorded_at < recorded_before)
     with sessions() as session:
-        rows = session.scalars(
-            sqlalchemy.select(registry.CertificateRow)
-            .where(registry.CertificateRow.state == registry.CertificateState.INTENDED.value)
-            .order_by(registry.CertificateRow.id)
-            .with_for_update()
-        ).all()
+        rows = session.scalars(query.order_by(registry.CertificateRow.id).with_for_update()).all()
         for row in rows:
             _abandon(session, row.id, SYSTEM, at)
         session.commit()
@@ -241,6 +257,8 @@ def _store(
         row.state = registry.CertificateState.ISSUED.value
         row.certificate_der = certificate_der
         row.issued_at = at
+        session.flush()
+        failpoints.reach("store")
         audit.append(
             session,
             audit.AuditEvent.CERTIFICATE_ISSUED,
@@ -248,9 +266,26 @@ def _store(
             actor=request.actor,
             details=_details(row, request.key),
         )
+        failpoints.reach("audit")
         session.commit()
+    failpoints.reach("publish")
     log.info("certificate_issued issuer=%s serial=%s", row.issuer_name, row.serial_number)
     return registry.to_record(row)
+
+
+def _abandon_now(
+    sessions: orm.sessionmaker[orm.Session],
+    row_id: int,
+    request: IssuanceRequest,
+    at: datetime.datetime,
+) -> None:
+    try:
+        with sessions() as session:
+            _abandon(session, row_id, request.actor, at)
+            session.commit()
+    except database.DatabaseError:
+        # The worker ends it when the database is back.
+        log.warning("intent_left_open row=%d", row_id)
 
 
 def _abandon(session: orm.Session, row_id: int, actor: str, at: datetime.datetime) -> None:

@@ -66,9 +66,13 @@ class MobilePeerSettings:
 
 @dataclasses.dataclass(frozen=True)
 class TestingSettings:
-    """The `[testing]` section; never in production."""
+    """The `[testing]` section; never in production.
 
-    failpoint: str | None = None
+    Attributes:
+        failpoints: Let the variable `IMZA_FAILPOINT` kill the process; see `pki.failpoints`.
+    """
+
+    failpoints: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,6 +109,13 @@ class Config:
     mobile_peer: MobilePeerSettings | None = None
     signing: signing_settings.Settings | None = None
     testing: TestingSettings = TestingSettings()
+
+    def __post_init__(self) -> None:
+        """Refuse test settings in a certification authority that is not one for tests."""
+        if self.testing.failpoints and self.ca is not None and not self.ca.test:
+            raise settings.SettingsError(
+                "[testing] failpoints: expected it in a test installation alone ([ca] test = true)"
+            )
 
 
 def read(path: pathlib.Path) -> Config:

@@ -112,7 +112,6 @@ class Installation:
         *,
         database_url: str | None = None,
         token: keystore_settings.Settings | None = None,
-        failpoint: str | None = None,
     ) -> None:
         """Write what is missing of the secrets, and every zone's settings anew.
 
@@ -120,16 +119,14 @@ class Installation:
             addresses: Where the zones will be.
             database_url: One database for all zones, instead of a SQLite file for each.
             token: A PKCS#11 token for the authorities' keys, instead of encrypted files.
-            failpoint: Kill the process at a named place.
         """
         for folder in (self.folder, self._secrets, self.folder / "config"):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._write_relying_parties()
         common: dict[str, Any] = {
-            "access": {"clients": [_as_setting(one) for one in self._clients()]}
+            "access": {"clients": [_as_setting(one) for one in self._clients()]},
+            "testing": {"failpoints": True},
         }
-        if failpoint is not None:
-            common["testing"] = {"failpoint": failpoint}
         for zone in ZONES:
             content = {
                 **common,

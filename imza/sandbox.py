@@ -104,7 +104,6 @@ class Sandbox:
         *,
         database_url: str | None = None,
         token: keystore_settings.Settings | None = None,
-        failpoint: str | None = None,
     ) -> None:
         """Name the folder and the ports; 0 takes a free one.
 
@@ -114,14 +113,12 @@ class Sandbox:
             tell: Called with a line for people, as things happen.
             database_url: One database for all zones instead of SQLite files.
             token: A PKCS#11 token for the authorities' keys instead of encrypted files.
-            failpoint: Kill the process at a named place.
         """
         self._world = installation.Installation(folder)
         self._asked = ports
         self._tell = tell
         self._database_url = database_url
         self._token = token
-        self._failpoint = failpoint
         self._present = clock.SystemClock()
         self._running = contextlib.ExitStack()
 
@@ -155,7 +152,6 @@ class Sandbox:
             installation.Addresses.together(ports.base_url),
             database_url=self._database_url,
             token=self._token,
-            failpoint=self._failpoint,
         )
         opened = self._running.enter_context(contextlib.closing(resources.Resources(self._present)))
         built, tokens = self._build_zones(opened)

@@ -10,6 +10,11 @@ import pathlib
 import tempfile
 from collections.abc import Iterator
 
+from pki import errors
+
+ROOM_BYTES = 64 * 1024
+"""With less than this free, a disk counts as full before it is."""
+
 
 @contextlib.contextmanager
 def replacing(path: pathlib.Path) -> Iterator[pathlib.Path]:
@@ -54,6 +59,24 @@ def force(path: pathlib.Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def check_room(folder: pathlib.Path) -> None:
+    """Check that a folder is there and its disk takes something more.
+
+    Raises:
+        StorageError: It is missing, read-only or full.
+    """
+    try:
+        disk = os.statvfs(folder)
+    except OSError as error:
+        raise errors.StorageError(
+            f"expected the folder {folder}, but it cannot be used ({error.strerror})"
+        ) from error
+    if disk.f_flag & os.ST_RDONLY:
+        raise errors.StorageError(f"the disk of {folder} is read-only: nothing was done")
+    if disk.f_bavail * disk.f_frsize < ROOM_BYTES:
+        raise errors.StorageError(f"the disk of {folder} is full: nothing was done, make room")
 
 
 @contextlib.contextmanager

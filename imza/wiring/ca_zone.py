@@ -7,7 +7,7 @@ from sqlalchemy import orm
 import ca.api
 import ca.enrolment.api
 import ca.renewal.api
-from ca import hierarchy, service_keys
+from ca import hierarchy, issuance, service_keys
 from ca.audit_log import anchors
 from ca.audit_log import api as audit_api
 from ca.continuity import rollover
@@ -75,6 +75,13 @@ def build(resources: Resources, config: configs.Config, tokens: access.AccessTok
                 lambda at: rollover.end_finished(sessions, authorities, at, actor="worker"),
             ),
             Job(
+                "end-open-intents",
+                REGULAR,
+                lambda at: issuance.reconcile(
+                    sessions, at, recorded_before=at - issuance.OPEN_LIMIT
+                ),
+            ),
+            Job(
                 "publish-trusted-list",
                 REGULAR,
                 lambda at: publisher.publish_due(at, actor="worker"),
@@ -82,7 +89,7 @@ def build(resources: Resources, config: configs.Config, tokens: access.AccessTok
         ),
         {
             "database": health.database_probe(sessions),
-            "signature-log": resources.signature_log(config).check_writable,
+            "signing": keys.check_ready,
         },
     )
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import pathlib
+from collections.abc import Callable
 from typing import Protocol, TypeVar
 
 from sqlalchemy import orm
@@ -10,7 +11,7 @@ from ca import hierarchy
 from imza import config as configs
 from imza import schema
 from imza.wiring import key_stores
-from pki import clock, database, outbound, settings
+from pki import clock, database, durable_files, errors, outbound, settings
 from pki.keystore import logged_store, signature_log, store
 from pki.keystore import settings as keystore_settings
 
@@ -65,10 +66,13 @@ class Resources:
         self._held.callback(opened.close)
         return opened
 
-    def authority_keys(self, config: configs.Config, *, root: bool = False) -> store.KeyStore:
+    def authority_keys(
+        self, config: configs.Config, *, root: bool = False
+    ) -> logged_store.LoggedKeyStore:
         """Open what the certification authority keeps keys in; the root's in ceremonies alone.
 
-        What the authorities' own keys sign is written to the signature log first.
+        What the authorities' own keys sign is written to the signature log first, and they sign
+        only while there is room for the audit log's anchors.
         """
         own = self.keys(config.keystore, "keystore")
         elsewhere = {
@@ -81,8 +85,9 @@ class Resources:
             if section is not None
         }
         every = key_stores.StoresByLabel(own, elsewhere) if elsewhere else own
+        needs = [] if config.audit is None else [_room_for_anchors(config.audit.folder)]
         return logged_store.LoggedKeyStore(
-            every, self.signature_log(config), hierarchy.is_authority_key
+            every, self.signature_log(config), hierarchy.is_authority_key, needs=needs
         )
 
     def signature_log(self, config: configs.Config) -> signature_log.SignatureLog:
@@ -102,6 +107,17 @@ class Resources:
         self._held.callback(engine.dispose)
         schema.upgrade(engine)
         return database.session_factory(engine)
+
+
+def _room_for_anchors(folder: pathlib.Path) -> Callable[[], None]:
+    """Return a check that anchors of the audit log can be written."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise errors.StorageError(
+            f"the folder {folder} of the audit log's anchors cannot be made ({error.strerror})"
+        ) from error
+    return lambda: durable_files.check_room(folder)
 
 
 def signature_log_path(config: configs.Config) -> pathlib.Path:

@@ -26,11 +26,11 @@ def build(
         SettingsError: A section is missing.
         OutdatedSchemaError: The database is not of this version.
         DeviceError: The key store does not open.
+        FailpointRefusedError: A failpoint is set, and this is no test installation.
     """
     if name not in ZONES:
         raise errors.InputError(f"expected a zone of {', '.join(ZONES)}, got {name!r}")
-    if config.testing.failpoint is not None:
-        failpoints.arm(config.testing.failpoint)
+    failpoints.arm_from_environment(allowed=config.testing.failpoints)
     module = importlib.import_module(f"imza.wiring.{name}_zone")
     built = module.build(resources, config, tokens)
     if not isinstance(built, Zone):

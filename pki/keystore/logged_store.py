@@ -1,19 +1,29 @@
-"""A key store whose keys tell the signature log before they sign."""
+"""A key store whose keys tell the signature log before they sign, and answer in time."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from pki import algorithms, errors, signature
-from pki.keystore import signature_log, store
+from pki.keystore import signature_log, store, time_limit
+
+Check = Callable[[], object]
+"""Raises where something is not there without which nothing may be signed."""
 
 
 class LoggedKey:
-    """A key that signs only what the log has on its disk."""
+    """A key that signs only what the log has on its disk, and only in time."""
 
-    def __init__(self, handle: store.KeyHandle, log: signature_log.SignatureLog) -> None:
+    def __init__(
+        self,
+        handle: store.KeyHandle,
+        log: signature_log.SignatureLog,
+        watch: time_limit.AnswerWatch,
+        needs: Sequence[Check] = (),
+    ) -> None:
         """Stand between a key and whoever uses it."""
-        self._handle = handle
+        self._handle = time_limit.TimeLimitedKey(handle, watch)
         self._log = log
+        self._needs = (watch.check, *needs)
 
     def __repr__(self) -> str:
         """Name the key."""
@@ -29,15 +39,32 @@ class LoggedKey:
         """The public half."""
         return self._handle.public_key
 
+    def check_ready(self) -> None:
+        """Raise what `sign` would raise before the key is asked, where that is known.
+
+        Asked before a serial number is spent on a certificate that cannot be signed.
+
+        Raises:
+            StorageError: The log, or a folder that is needed besides, cannot be written.
+            KeyHungError: The key store does not answer.
+        """
+        self._log.check_writable()
+        for need in self._needs:
+            need()
+
     def sign(
         self, representation: signature.DataToBeSignedRepresentation
     ) -> signature.SignatureValue:
         """Write what will be signed, sign, write what became of it.
 
         Raises:
-            SignatureLogError: The log cannot be written; the key did not sign.
+            StorageError: The log cannot be written, or what is needed besides; the key did not
+                sign.
+            KeyHungError: The key did not answer and may have signed, or another one does not.
             DeviceError: As the key's own `sign`.
         """
+        for need in self._needs:
+            need()
         number = self._log.intend(self.label, representation)
         try:
             value = self._handle.sign(representation)
@@ -64,11 +91,30 @@ class LoggedKeyStore:
         keys: store.KeyStore,
         log: signature_log.SignatureLog,
         is_logged: Callable[[str], bool],
+        *,
+        needs: Sequence[Check] = (),
+        answer_limit_s: float = time_limit.ANSWER_LIMIT_S,
     ) -> None:
-        """Take a store, its log, and which labels are logged."""
+        """Take a store and its log.
+
+        Args:
+            keys: The store.
+            log: What its keys sign is written there.
+            is_logged: Which labels are logged, and have to answer in time.
+            needs: What must be there besides for these keys to sign.
+            answer_limit_s: How long they may take.
+        """
         self._keys = keys
         self._log = log
         self._is_logged = is_logged
+        self._needs = needs
+        self._watch = time_limit.AnswerWatch(answer_limit_s)
+
+    def check_ready(self) -> None:
+        """Raise where the logged keys would not sign; see `LoggedKey.check_ready`."""
+        self._log.check_writable()
+        for need in (self._watch.check, *self._needs):
+            need()
 
     def generate(self, label: str, kind: algorithms.KeyKind) -> store.KeyHandle:
         """Make a key."""
@@ -92,4 +138,12 @@ class LoggedKeyStore:
         self._log.close()
 
     def _logged(self, handle: store.KeyHandle) -> store.KeyHandle:
-        return LoggedKey(handle, self._log) if self._is_logged(handle.label) else handle
+        if not self._is_logged(handle.label):
+            return handle
+        return LoggedKey(handle, self._log, self._watch, self._needs)
+
+
+def check_ready(handle: store.KeyHandle) -> None:
+    """Check that a key can sign now, where it is one that can tell; see `LoggedKey`."""
+    if isinstance(handle, LoggedKey):
+        handle.check_ready()

@@ -42,15 +42,12 @@ import threading
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pki import clock, errors, signature
+from pki import clock, durable_files, errors, signature
 
 log = logging.getLogger(__name__)
 
 GENESIS = "0" * 64
 """The hash before the first line."""
-
-MIN_FREE_BYTES = 64 * 1024
-"""With less room on its disk the log says that it is not ready: a line takes half a KiB."""
 
 MAX_LINE_BYTES = 16 * 1024
 """A line with the longest names takes 2 KiB."""
@@ -180,17 +177,10 @@ class SignatureLog:
                 os.close(self._file)
 
     def check_writable(self) -> None:
-        """Raise `SignatureLogError` where the next signature would be refused."""
+        """Raise `StorageError` where the next signature would be refused, or soon."""
         with self._lock:
             self._require_usable()
-            try:
-                disk = os.fstatvfs(self._file)
-            except OSError as error:
-                raise self._failed(error) from error
-        if disk.f_flag & os.ST_RDONLY:
-            raise SignatureLogError(f"the disk of the signature log {self.path} is read-only")
-        if disk.f_bavail * disk.f_frsize < MIN_FREE_BYTES:
-            raise SignatureLogError(f"the disk of the signature log {self.path} is full")
+        durable_files.check_room(self.path.parent)
 
     def intend(self, key_label: str, representation: signature.DataToBeSignedRepresentation) -> int:
         """Have on the disk what a key is about to sign; return the line's number.

@@ -200,7 +200,7 @@ def test_a_changed_application_is_not_certified(world: ca_world.World) -> None:
         world.certify(application)
 
 
-@pytest.mark.parametrize("failpoint", ["intent-recorded", "certificate-signed"])
+@pytest.mark.parametrize("failpoint", ["intent", "sign"])
 def test_a_killed_process_leaves_no_certificate_unknown(
     tmp_path: pathlib.Path, failpoint: str
 ) -> None:
@@ -226,7 +226,7 @@ def test_a_killed_process_leaves_no_certificate_unknown(
     assert len(open_intents) == 1
     serial = int(open_intents[0].serial_number, 16)
     # What the key signed before the kill, if it got that far, is exactly what was recorded.
-    assert signed.exists() == (failpoint == "certificate-signed")
+    assert signed.exists() == (failpoint == "sign")
     if signed.exists():
         recorded = algorithms.HashAlgorithm.SHA384.digest(open_intents[0].to_be_signed_der)
         assert signed.read_bytes() == recorded
@@ -348,3 +348,16 @@ def test_the_signature_log_tells_certificates_and_crls_by_their_numbers(
     told = authority.signed_object(authority.to_be_signed(newest.crl_der))
     assert (told.kind, told.number) == ("crl", str(newest.number))
     assert told.to_be_signed_sha256 == row.to_be_signed_sha256
+
+
+def test_an_intent_that_lost_its_process_is_ended_while_the_authority_runs(
+    world: ca_world.World,
+) -> None:
+    draft = _draft(world)
+    request = issuance.IssuanceRequest("application/x/sign", "test")
+    issuance._record_intent(world.sessions, drafts.build_twin(draft), draft, request, world.at)
+    limit = issuance.OPEN_LIMIT
+    assert issuance.reconcile(world.sessions, world.at, recorded_before=world.at - limit) == ()
+    later = world.at + limit + limit
+    ended = issuance.reconcile(world.sessions, later, recorded_before=later - limit)
+    assert ended == (draft.serial_number,)

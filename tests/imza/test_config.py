@@ -43,7 +43,7 @@ SECTIONS: dict[str, dict[str, object]] = {
         "relying_party_uuid_file": "uuid",
     },
     "signing": {"folder": "d", "tsa_url": "http://tsa.example/tsa", "trust_anchors": ["a.pem"]},
-    "testing": {"failpoint": "intent-recorded"},
+    "testing": {"failpoints": True},
 }
 
 
@@ -129,3 +129,10 @@ def test_a_file_that_is_no_settings_file_is_refused(
         path.write_bytes(content)
     with pytest.raises(settings.SettingsError, match=r"zone\.toml"):
         config.read(path)
+
+
+def test_a_real_authority_takes_no_failpoints() -> None:
+    real = {**CA, "test": False, "policy_arc": "1.3.6.1.4.1.99999.1"}
+    with pytest.raises(settings.SettingsError, match="failpoints"):
+        config.parse({"ca": real, "testing": {"failpoints": True}})
+    assert not config.parse({"ca": real}).testing.failpoints

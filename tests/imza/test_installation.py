@@ -64,7 +64,6 @@ def test_the_settings_of_a_zone_can_be_read_and_hold_what_it_needs(
     }[zone]
     for name in needed:
         assert getattr(read, name) is not None
-    assert read.testing.failpoint is None
 
 
 def test_settings_name_secrets_and_hold_none(tmp_path: pathlib.Path) -> None:
@@ -114,9 +113,8 @@ def test_one_database_and_a_token_serve_every_zone_when_asked(tmp_path: pathlib.
         assert read.keystore in (None, token)
 
 
-def test_a_failpoint_is_written_only_when_asked_for(tmp_path: pathlib.Path) -> None:
-    read = config.read(_lay_out(tmp_path, failpoint="intent-recorded").config_path("ca"))
-    assert read.testing.failpoint == "intent-recorded"
+def test_a_sandbox_is_an_installation_for_tests(tmp_path: pathlib.Path) -> None:
+    assert config.read(_lay_out(tmp_path).config_path("ca")).testing.failpoints
 
 
 def test_relying_parties_have_uuids_and_come_from_this_machine(tmp_path: pathlib.Path) -> None:

@@ -67,7 +67,7 @@ def status_by_ocsp(
     return x509_ocsp.load_der_ocsp_response(answer).certificate_status
 
 
-@pytest.mark.parametrize("failpoint", ["intent-recorded", "certificate-signed"])
+@pytest.mark.parametrize("failpoint", ["intent", "sign"])
 def test_ca_killed_while_issuing_leaves_no_certificate_that_it_does_not_know(
     zones: worlds.Zones, registrar: worlds.Api, failpoint: str
 ) -> None:

@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from imza import installation
 from imza.wiring.zone import ZONES
-from pki import algorithms, outbound, signature
+from pki import algorithms, failpoints, outbound, signature
 from tests.support import hierarchy, servers
 
 IMZA = (sys.executable, "-m", "imza")
@@ -268,16 +268,17 @@ class Zones:
     addresses: installation.Addresses
     processes: dict[str, "subprocess.Popen[bytes]"]
 
-    def start(self, zone: str) -> None:
-        self.launch(zone)
+    def start(self, zone: str, *, failpoint: str | None = None) -> None:
+        self.launch(zone, failpoint=failpoint)
         self.await_ready(zone)
 
-    def launch(self, zone: str) -> None:
+    def launch(self, zone: str, *, failpoint: str | None = None) -> None:
+        armed = {} if failpoint is None else {failpoints.VARIABLE: failpoint}
         with (self.installation.folder / f"{zone}.log").open("ab") as log:
             self.processes[zone] = subprocess.Popen(
                 [*IMZA, "serve", zone, "--config", str(self.installation.config_path(zone)),
                  "--upgrade-database"],
-                stderr=log,
+                stderr=log, env={**os.environ, **armed},
             )  # fmt: skip
 
     def await_ready(self, zone: str) -> None:
@@ -308,8 +309,7 @@ class Zones:
     def dying_at(self, zone: str, failpoint: str) -> Iterator[None]:
         """Arm a zone; the block makes it die there; afterwards it runs again, unarmed."""
         self.stop(zone)
-        self.change(zone, "testing", failpoint=failpoint)
-        self.start(zone)
+        self.start(zone, failpoint=failpoint)
         try:
             yield
             assert self.processes[zone].wait(20) == -signal.SIGKILL, self.log(zone)
@@ -317,7 +317,6 @@ class Zones:
             # Whatever went wrong in the block, the next test finds the zone as it was.
             self.processes[zone].kill()
             self.processes[zone].wait()
-            self.change(zone, "testing", failpoint=None)
             self.start(zone)
 
     def log(self, zone: str) -> str:

@@ -8,8 +8,8 @@ import pathlib
 
 import pytest
 
-from pki import algorithms, clock, errors, signature
-from pki.keystore import logged_store, signature_log, store
+from pki import algorithms, clock, durable_files, errors, signature
+from pki.keystore import logged_store, signature_log, store, time_limit
 from pki.keystore.signature_log import Event
 from tests.support import disks
 from tests.support.hierarchy import MemoryKeyStore
@@ -55,6 +55,10 @@ class Trouble:
         return self._handle.sign(asked)
 
 
+def logged_key(handle: store.KeyHandle, log: signature_log.SignatureLog) -> logged_store.LoggedKey:
+    return logged_store.LoggedKey(handle, log, time_limit.AnswerWatch())
+
+
 @pytest.fixture
 def path(tmp_path: pathlib.Path) -> pathlib.Path:
     return tmp_path / "state" / "signatures.log"
@@ -77,7 +81,7 @@ def outcomes(path: pathlib.Path) -> list[Event]:
 def test_the_line_is_there_before_the_key_signs_and_the_outcome_after(
     log: signature_log.SignatureLog, key: Trouble, path: pathlib.Path
 ) -> None:
-    logged = logged_store.LoggedKey(key, log)
+    logged = logged_key(key, log)
     value = logged.sign(representation())
 
     assert len(key.seen) == 1
@@ -94,7 +98,7 @@ def test_the_line_is_there_before_the_key_signs_and_the_outcome_after(
 def test_a_signature_of_something_else_is_logged_too(
     log: signature_log.SignatureLog, key: Trouble, path: pathlib.Path
 ) -> None:
-    logged_store.LoggedKey(key, log).sign(representation(stands_for=None))
+    logged_key(key, log).sign(representation(stands_for=None))
     (found,) = signature_log.read_signatures(path)
     assert found.signed_object is None
 
@@ -116,7 +120,7 @@ def test_a_key_that_fails_may_have_signed_unless_it_was_never_asked(
 ) -> None:
     key.fails_with = error
     with pytest.raises(type(error)):
-        logged_store.LoggedKey(key, log).sign(representation())
+        logged_key(key, log).sign(representation())
     assert outcomes(path) == [outcome]
 
 
@@ -242,7 +246,7 @@ def test_a_file_that_is_no_log_is_not_gone_on_with(path: pathlib.Path) -> None:
 def test_a_log_that_is_cut_or_replaced_while_in_use_stops_the_signing(
     log: signature_log.SignatureLog, key: Trouble, path: pathlib.Path
 ) -> None:
-    logged = logged_store.LoggedKey(key, log)
+    logged = logged_key(key, log)
     logged.sign(representation())
     whole = path.read_bytes()
     path.write_bytes(whole[:-1])
@@ -266,7 +270,7 @@ def test_a_full_disk_stops_the_signing_until_there_is_room(
         path = disk.folder / "signatures.log"
         key._path = path
         log = open_log(path)
-        logged = logged_store.LoggedKey(key, log)
+        logged = logged_key(key, log)
         logged.sign(representation())
         log.check_writable()
         disk.fill()
@@ -275,7 +279,7 @@ def test_a_full_disk_stops_the_signing_until_there_is_room(
             for _ in range(20):
                 logged.sign(representation())
         signed = len(key.seen)
-        with pytest.raises(signature_log.SignatureLogError, match="full"):
+        with pytest.raises(errors.StorageError, match="full"):
             log.check_writable()
         with pytest.raises(signature_log.SignatureLogError, match="make room"):
             logged.sign(representation())
@@ -305,7 +309,7 @@ def test_a_closed_log_lets_nothing_be_signed(log: signature_log.SignatureLog, ke
     log.close()
     log.close()
     with pytest.raises(signature_log.SignatureLogError):
-        logged_store.LoggedKey(key, log).sign(representation())
+        logged_key(key, log).sign(representation())
     assert key.seen == []
 
 
@@ -320,6 +324,29 @@ def test_only_the_chosen_keys_of_a_store_are_logged(
     assert outcomes(path) == []
     keys.open_key("root").sign(representation())
     assert outcomes(path) == [Event.SIGNED]
+    keys.check_ready()
     keys.close()
     with pytest.raises(signature_log.SignatureLogError):
         log.check_writable()
+
+
+def test_a_key_is_not_asked_while_something_is_missing_that_it_needs(
+    log: signature_log.SignatureLog, path: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    anchors = tmp_path / "anchors"
+    keys = logged_store.LoggedKeyStore(
+        MemoryKeyStore(), log, lambda _: True, needs=[lambda: durable_files.check_room(anchors)]
+    )
+    key = keys.generate("root", algorithms.KeyKind.P256)
+    for ask in (
+        keys.check_ready,
+        lambda: logged_store.check_ready(key),
+        lambda: key.sign(representation()),
+    ):
+        with pytest.raises(errors.StorageError, match="anchors"):
+            ask()
+    assert outcomes(path) == []
+    anchors.mkdir()
+    keys.check_ready()
+    key.sign(representation())
+    assert outcomes(path) == [Event.SIGNED]
