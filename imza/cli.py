@@ -10,7 +10,7 @@ import json
 import os
 import sys
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn
 
 EXIT_USAGE = 2
@@ -56,14 +56,24 @@ def _flushed(code: int) -> int:
     return code
 
 
+def leave(work: Callable[[], object]) -> int:
+    """Do the work of a process of its own; return its exit code, as a command's."""
+    return _flushed(_attempt(work, []))
+
+
 def _run(given: list[str]) -> int:
+    return _attempt(lambda: _root().main(given, prog_name="imza", standalone_mode=False), given)
+
+
+def _attempt(work: Callable[[], object], given: Sequence[str]) -> int:
+    """Do something for a person; whatever it raises becomes a sentence and an exit code."""
     import click
 
     from pki import errors
 
     as_json = "--json" in given
     try:
-        result = _root().main(given, prog_name="imza", standalone_mode=False)
+        result = work()
     except click.exceptions.Exit as leaving:
         return leaving.exit_code
     except click.Abort:

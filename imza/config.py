@@ -20,6 +20,8 @@ from tsa import settings as tsa_settings
 
 Section = TypeVar("Section")
 
+MAX_WORKERS = 256
+
 
 @dataclasses.dataclass(frozen=True)
 class ServerSettings:
@@ -31,6 +33,8 @@ class ServerSettings:
         tls_port: Another port with TLS, or none.
         tls_certificate: PEM with the chain, for `tls_port`.
         tls_key: PEM of its private key.
+        workers: So many processes serve the port, and one more does the regular duties; 0: one
+            process does everything.
     """
 
     host: str = "127.0.0.1"
@@ -38,6 +42,14 @@ class ServerSettings:
     tls_port: int | None = None
     tls_certificate: pathlib.Path | None = None
     tls_key: pathlib.Path | None = None
+    workers: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse a number that is none."""
+        if not 0 <= self.workers <= MAX_WORKERS:
+            raise settings.SettingsError(
+                f"[server] workers: expected 0 to {MAX_WORKERS}, got {self.workers}"
+            )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,10 +1,15 @@
 """`imza serve`: one trust zone as a process of its own."""
 
 import pathlib
-import signal
-import threading
+import typing
 
 import click
+
+if typing.TYPE_CHECKING:
+    from imza.serving import zone_process
+
+WITH_WORKERS = ("ocsp", "tsa")
+"""Zones whose processes share nothing but what they read; the others keep order within one."""
 
 ZONES = ("signing", "ca", "ocsp", "tsa", "mobile", "portal")
 
@@ -31,55 +36,41 @@ def command(zone: str, path: pathlib.Path, upgrade_database: bool) -> int:
 
     if zone == "portal":
         raise errors.NotFoundError("the portal's pages are not built yet: run another zone")
-    _serve(zone, path, upgrade_database)
-    return 0
+    return _serve(zone, path, upgrade_database)
 
 
-def _serve(zone: str, path: pathlib.Path, upgrade_database: bool) -> None:
-    import contextlib
-
+def _serve(zone: str, path: pathlib.Path, upgrade_database: bool) -> int:
+    from imza import cli
     from imza import config as configs
-    from imza import health, http_server, schema, worker
-    from imza.wiring import resources, zones
-    from pki import clock, database, logs, web
+    from imza.serving import processes, zone_process
+    from pki import logs, settings
 
     logs.configure()
     config = configs.read(path)
     if upgrade_database:
-        engine = database.connect(configs.require(config.database, "database").url)
-        schema.upgrade(engine)
-        engine.dispose()
-    stopping = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stopping.set())
-    present = clock.SystemClock()
-    with contextlib.ExitStack() as running:
-        listener = http_server.listen(config.server.host, config.server.port)
-        running.callback(listener.close)
-        tls, files = None, None
-        if config.server.tls_port is not None:
-            files = http_server.TlsFiles(
-                configs.require(config.server.tls_certificate, "server.tls_certificate"),
-                configs.require(config.server.tls_key, "server.tls_key"),
-            )
-            tls = http_server.listen(config.server.host, config.server.tls_port)
-            running.callback(tls.close)
-        opened = running.enter_context(contextlib.closing(resources.Resources(present)))
-        built = zones.build(opened, zone, config)
-        app = web.application(
-            f"imza {zone}", [*built.routers, health.routes(built.probes, built.notes)]
+        zone_process.upgrade_database(config)
+    if config.server.workers and zone not in WITH_WORKERS:
+        raise settings.SettingsError(
+            f"[server] workers: expected 0 in the zone {zone}, got {config.server.workers}:"
+            f" only {' and '.join(WITH_WORKERS)} run as several processes"
         )
-        server = http_server.HttpServer(app, listener, tls=tls, tls_files=files)
-        running.callback(server.stop)
-        server.start()
-        duties = worker.Worker(built.jobs, present)
-        running.callback(duties.stop)
-        duties.start()
-        click.echo(
-            f"imza {zone} serves at http://{config.server.host}:{listener.getsockname()[1]}",
-            err=True,
-        )
-        for name, note in built.notes.items():
-            click.echo(f"  {name}: {note}", err=True)
-        stopping.wait()
-        click.echo(f"imza {zone} stops", err=True)
+    with zone_process.Ports(config.server) as ports:
+        process = zone_process.ZoneProcess(zone, path, ports)
+        if config.server.workers == 0:
+            return process.serve_and_work(lambda: _tell_ready(zone, ports))
+        roles = [
+            processes.Role(f"{zone}-{number}", process.serve)
+            for number in range(1, config.server.workers + 1)
+        ]
+        roles.append(processes.Role(f"{zone}-duties", process.work))
+        # Imported once, before the workers part: each then starts in a moment.
+        zone_process.preload(zone)
+        workers = processes.Workers(roles, cli.leave)
+        try:
+            return workers.run(lambda: _tell_ready(zone, ports))
+        finally:
+            click.echo(f"imza {zone} stops", err=True)
+
+
+def _tell_ready(zone: str, ports: "zone_process.Ports") -> None:
+    click.echo(f"imza {zone} serves at {ports.address}", err=True)

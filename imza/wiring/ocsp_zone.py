@@ -43,7 +43,7 @@ def build(resources: Resources, config: configs.Config, _: access.AccessTokens |
     return Zone(
         "ocsp",
         (ocsp.api.routes(answering, resources.present),),
-        (Job("reload-responders", REGULAR, reload),),
+        (Job("reload-responders", REGULAR, reload, in_each_process=True),),
         {"registry": health.database_probe(sessions)},
     )
 

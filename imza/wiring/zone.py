@@ -15,11 +15,20 @@ DAILY = datetime.timedelta(days=1)
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """A regular duty of a zone."""
+    """A regular duty of a zone.
+
+    Attributes:
+        name: For the log.
+        every: How often.
+        run: Does it; is handed the present time.
+        in_each_process: It looks after what a process keeps in its memory; any other duty is done
+            by one process for all.
+    """
 
     name: str
     every: datetime.timedelta
     run: Callable[[datetime.datetime], object]
+    in_each_process: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
