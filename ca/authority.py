@@ -2,6 +2,7 @@
 
 import dataclasses
 import datetime
+import functools
 import hashlib
 
 from asn1crypto import x509 as asn1_x509
@@ -37,10 +38,20 @@ class Issuer:
     key: store.KeyHandle
     not_after: datetime.datetime
 
-    @property
+    @functools.cached_property
     def key_kind(self) -> algorithms.KeyKind:
         """The kind of its key."""
         return algorithms.key_kind(self.key.public_key)
+
+    @functools.cached_property
+    def key_identifier(self) -> bytes:
+        """What its certificates say of its key (RFC 5280 4.2.1.1)."""
+        return x509.SubjectKeyIdentifier.from_public_key(self.key.public_key).digest
+
+    @functools.cached_property
+    def subject_text(self) -> str:
+        """Its distinguished name for people."""
+        return certificates.name_text(self.subject)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -130,7 +141,12 @@ def _crl_number(extensions: der.Element) -> int:
 
 
 def _name(element: der.Element) -> str:
-    name_der = der.encode(element.expect(der.SEQUENCE).tag, element.content)
+    return _name_text(der.encode(element.expect(der.SEQUENCE).tag, element.content))
+
+
+@functools.lru_cache(maxsize=64)
+def _name_text(name_der: bytes) -> str:
+    """An authority's name as text; reading it takes longer than signing, and there are few."""
     return str(asn1_x509.Name.load(name_der).human_friendly)
 
 

@@ -6,13 +6,22 @@ take whole certificates can judge it before the authority's key has been used.
 
 import dataclasses
 import datetime
+import functools
+from collections.abc import Iterator
 
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
 from ca import authority, serials, throwaway
 from ca import settings as ca_settings
-from pki import algorithms, certificates, clock, errors, oids, profiles, qc_statements
+from pki import algorithms, certificates, clock, der, errors, oids, profiles, qc_statements
+
+_VERSION_3 = bytes.fromhex("a003020102")
+_EXTENSIONS = 0xA3
+_TRUE = bytes.fromhex("0101ff")
+
+_SHAPES = 256
+"""How many kinds of certificate are remembered: profiles times authorities, many times over."""
 
 
 class ProfileRefusedError(errors.PolicyError):
@@ -131,66 +140,125 @@ def statements_of(
 
 
 def build_twin(draft: CertificateDraft) -> bytes:
-    """Return the certificate signed by a throw-away key of the issuer's kind, in DER."""
-    builder = (
-        x509.CertificateBuilder()
-        .subject_name(draft.subject)
-        .issuer_name(draft.issuer.subject)
-        .public_key(draft.public_key)
-        .serial_number(draft.serial_number)
-        .not_valid_before(draft.not_before)
-        .not_valid_after(draft.not_after)
+    """Return the certificate with a throw-away signature of the issuer's kind, in DER.
+
+    The to-be-signed part is RFC 5280 4.1.2, field by field. What certificates of one kind share
+    is encoded once.
+    """
+    frame = throwaway.frame_like(draft.issuer.key_kind)
+    to_be_signed = der.encode(
+        der.SEQUENCE,
+        _VERSION_3,
+        der.encode_integer(draft.serial_number),
+        frame.algorithm_der,
+        draft.issuer.subject.public_bytes(),
+        der.encode(
+            der.SEQUENCE, der.encode_time(draft.not_before), der.encode_time(draft.not_after)
+        ),
+        draft.subject.public_bytes(),
+        draft.public_key.public_bytes(
+            serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+        ),
+        der.encode(
+            _EXTENSIONS,
+            der.encode(
+                der.SEQUENCE,
+                *(_encode(*one) for one in _own_extensions(draft)),
+                _encoded_lasting_extensions(_shape(draft)),
+            ),
+        ),
     )
-    for extension, critical in extensions_of(draft):
-        builder = builder.add_extension(extension, critical)
-    kind = draft.issuer.key_kind
-    twin = builder.sign(throwaway.key_like(kind), kind.hash_algorithm.hasher)
-    return twin.public_bytes(serialization.Encoding.DER)
+    return der.encode(der.SEQUENCE, to_be_signed, frame.algorithm_der, frame.signature_der)
 
 
 def extensions_of(draft: CertificateDraft) -> list[tuple[x509.ExtensionType, bool]]:
     """The extensions of a draft, each with its criticality (RFC 5280 4.2.1)."""
-    profile = draft.profile
-    extensions: list[tuple[x509.ExtensionType, bool]] = [
-        (x509.AuthorityKeyIdentifier.from_issuer_public_key(draft.issuer.key.public_key), False),
-        (x509.SubjectKeyIdentifier.from_public_key(draft.public_key), False),
-        (_key_usage(profile.key_usage), True),
-    ]
+    return [*_own_extensions(draft), *_lasting_extensions(_shape(draft))]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Shape:
+    """What the extensions depend on that certificates of one kind and one issuer share."""
+
+    profile: profiles.CertificateProfile
+    policies: tuple[str, ...]
+    qualified: qc_statements.QcStatements | None
+    ocsp_url: str | None
+    ca_issuers_url: str | None
+    crl_url: str | None
+
+
+def _shape(draft: CertificateDraft) -> _Shape:
+    return _Shape(
+        draft.profile,
+        draft.policies,
+        draft.qualified,
+        draft.ocsp_url,
+        draft.ca_issuers_url,
+        draft.crl_url,
+    )
+
+
+def _own_extensions(draft: CertificateDraft) -> Iterator[tuple[x509.ExtensionType, bool]]:
+    """The extensions that depend on the certificate's keys or its times."""
+    yield x509.AuthorityKeyIdentifier(draft.issuer.key_identifier, None, None), False
+    yield x509.SubjectKeyIdentifier.from_public_key(draft.public_key), False
+    if draft.profile.key_use is not None:
+        last = min(draft.not_before + draft.profile.key_use, draft.not_after)
+        period = x509.PrivateKeyUsagePeriod(
+            draft.not_before.replace(tzinfo=None), last.replace(tzinfo=None)
+        )
+        yield period, False
+
+
+@functools.lru_cache(maxsize=_SHAPES)
+def _lasting_extensions(shape: _Shape) -> tuple[tuple[x509.ExtensionType, bool], ...]:
+    profile = shape.profile
+    extensions: list[tuple[x509.ExtensionType, bool]] = [(_key_usage(profile.key_usage), True)]
     if profile.authority or profile.denies_authority:
         constraints = x509.BasicConstraints(profile.authority, profile.path_length)
         extensions.append((constraints, True))
     if profile.extended_key_usage:
         purposes = [x509.ObjectIdentifier(one) for one in profile.extended_key_usage]
         extensions.append((x509.ExtendedKeyUsage(purposes), profile.extended_key_usage_critical))
-    if draft.policies:
+    if shape.policies:
         policies = [
-            x509.PolicyInformation(x509.ObjectIdentifier(one), None) for one in draft.policies
+            x509.PolicyInformation(x509.ObjectIdentifier(one), None) for one in shape.policies
         ]
         extensions.append((x509.CertificatePolicies(policies), False))
-    if draft.crl_url is not None:
+    if shape.crl_url is not None:
         point = x509.DistributionPoint(
-            [x509.UniformResourceIdentifier(draft.crl_url)], None, None, None
+            [x509.UniformResourceIdentifier(shape.crl_url)], None, None, None
         )
         extensions.append((x509.CRLDistributionPoints([point]), False))
-    if access := _access(draft):
+    if access := _access(shape):
         extensions.append((x509.AuthorityInformationAccess(access), False))
     if profile.ocsp_no_check:
         extensions.append((x509.OCSPNoCheck(), False))
-    if profile.key_use is not None:
-        last = min(draft.not_before + profile.key_use, draft.not_after)
-        period = x509.PrivateKeyUsagePeriod(
-            draft.not_before.replace(tzinfo=None), last.replace(tzinfo=None)
-        )
-        extensions.append((period, False))
-    if draft.qualified is not None:
-        value = qc_statements.encode(draft.qualified)
+    if shape.qualified is not None:
+        value = qc_statements.encode(shape.qualified)
         statements = x509.UnrecognizedExtension(x509.ObjectIdentifier(oids.QC_STATEMENTS), value)
         extensions.append((statements, False))
-    return extensions
+    return tuple(extensions)
 
 
-def _access(draft: CertificateDraft) -> list[x509.AccessDescription]:
-    addresses = ((oids.AD_OCSP, draft.ocsp_url), (oids.AD_CA_ISSUERS, draft.ca_issuers_url))
+@functools.lru_cache(maxsize=_SHAPES)
+def _encoded_lasting_extensions(shape: _Shape) -> bytes:
+    return b"".join(_encode(*one) for one in _lasting_extensions(shape))
+
+
+def _encode(extension: x509.ExtensionType, critical: bool) -> bytes:
+    # `critical` is left out where it has its default, FALSE (RFC 5280 4.1, X.690 11.5).
+    return der.encode(
+        der.SEQUENCE,
+        der.encode_oid(extension.oid.dotted_string),
+        _TRUE if critical else b"",
+        der.encode(der.OCTET_STRING, extension.public_bytes()),
+    )
+
+
+def _access(shape: _Shape) -> list[x509.AccessDescription]:
+    addresses = ((oids.AD_OCSP, shape.ocsp_url), (oids.AD_CA_ISSUERS, shape.ca_issuers_url))
     return [
         x509.AccessDescription(x509.ObjectIdentifier(method), x509.UniformResourceIdentifier(url))
         for method, url in addresses

@@ -1,14 +1,18 @@
-"""Issuing one certificate: prepare, lint, record, sign, record.
+"""Issuing certificates, one or many: prepare, lint, record, sign, record.
 
 The intent comes first: before the authority's key is used, the registry holds the serial number
 and the exact bytes that will be signed. A crash at any point leaves at worst an intent, which
 `reconcile` ends as abandoned and revoked; no certificate can exist that the registry does not
-know.
+know. Many share the two commits and nothing else: each is linted, recorded, signed and stored, or
+refused, as it would be alone.
 """
 
 import dataclasses
 import datetime
 import logging
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent import futures
+from typing import Any, cast
 
 import sqlalchemy
 from sqlalchemy import exc, orm
@@ -26,6 +30,25 @@ OPEN_LIMIT = datetime.timedelta(minutes=5)
 
 SYSTEM = "system"
 """The actor of what no client or officer asked for."""
+
+MAX_ORDERS = 100
+"""So many are linted in two seconds; nobody should wait much longer for an answer."""
+
+SIGNING_THREADS = 8
+"""Signing and checking a value leave the interpreter free, and so does waiting for a module or a
+disk: more threads than cores share one write of the signature log."""
+
+# The object-relational layer would take longer than all the rest of a certificate of many.
+_CERTIFICATES = cast(sqlalchemy.Table, registry.CertificateRow.__table__)
+_STORE = (
+    sqlalchemy.update(_CERTIFICATES)
+    .where(_CERTIFICATES.c.id == sqlalchemy.bindparam("row_id"))
+    .values(
+        state=registry.CertificateState.ISSUED.value,
+        certificate_der=sqlalchemy.bindparam("der"),
+        issued_at=sqlalchemy.bindparam("at"),
+    )
+)
 
 
 class RequestInProgressError(errors.StateError):
@@ -69,6 +92,27 @@ class IssuanceRequest:
     key_label: str | None = None
 
 
+@dataclasses.dataclass(frozen=True)
+class Order:
+    """One certificate to be issued: what it will say, and who asks for it."""
+
+    draft: drafts.CertificateDraft
+    request: IssuanceRequest
+
+
+Outcome = registry.CertificateRecord | errors.ImzaError
+"""What became of an order."""
+
+
+@dataclasses.dataclass(frozen=True)
+class _Judged:
+    """An order whose certificate was linted and may be signed."""
+
+    order: Order
+    twin_der: bytes
+    facts: certificates.CertificateFacts
+
+
 def issue_certificate(
     sessions: orm.sessionmaker[orm.Session],
     draft: drafts.CertificateDraft,
@@ -86,14 +130,40 @@ def issue_certificate(
         AuthorityClosedError: The issuer certifies nobody any more.
         DeviceError: The key store failed; the certificate is abandoned and revoked.
     """
+    (outcome,) = issue_certificates(sessions, (Order(draft, request),), settings, at)
+    return _record_of(outcome)
+
+
+def issue_certificates(
+    sessions: orm.sessionmaker[orm.Session],
+    orders: Sequence[Order],
+    settings: ca_settings.Settings,
+    at: datetime.datetime,
+) -> tuple[Outcome, ...]:
+    """Issue many certificates with the two commits of one; the outcomes come in the same order.
+
+    Each order ends as it would alone: one that is refused, or whose signature fails, is told as
+    the error that `issue_certificate` would raise, and the others are issued all the same.
+
+    Raises:
+        LimitError: More than `MAX_ORDERS`.
+        DatabaseError: The database is away: nothing was signed, or what was signed is abandoned
+            and revoked by the next `reconcile`.
+    """
+    if len(orders) > MAX_ORDERS:
+        raise errors.LimitError(f"expected at most {MAX_ORDERS} orders, got {len(orders)}")
+    by_place = dict(enumerate(orders))
     with sessions() as session:
-        earlier = find_answer(session, request, certificates.key_sha256(draft.public_key))
-        _check_key_is_free(session, draft)
-        if earlier is None:
-            closures.check_open(session, draft.issuer.name, draft.profile.name)
-    if earlier is not None:
-        return earlier
-    return issue_twin(sessions, drafts.build_twin(draft), draft, request, settings, at)
+        outcomes = _settled(session, by_place)
+    judged = {}
+    for place, order in by_place.items():
+        if place not in outcomes:
+            try:
+                judged[place] = _judge(drafts.build_twin(order.draft), order, settings, at)
+            except errors.ImzaError as error:
+                outcomes[place] = error
+    outcomes |= _issue(sessions, judged, at)
+    return tuple(outcomes[place] for place in by_place)
 
 
 def issue_twin(
@@ -105,47 +175,8 @@ def issue_twin(
     at: datetime.datetime,
 ) -> registry.CertificateRecord:
     """Lint a twin, record it, sign exactly its bytes, store the result. Raises as above."""
-    failpoints.reach("reserve")
-    # A key that is known not to sign now costs no serial number.
-    logged_store.check_ready(draft.issuer.key)
-    lint.check_twin(twin_der, draft.profile, draft.issuer, settings, at)
-    failpoints.reach("lint")
-    row_id = _record_intent(sessions, twin_der, draft, request, at)
-    failpoints.reach("intent")
-    try:
-        certificate_der = authority.sign_like(twin_der, draft.issuer.key)
-    except Exception:
-        # Whether the key signed before it failed is unknown: the serial is never used again.
-        _abandon_now(sessions, row_id, request, at)
-        raise
-    failpoints.reach("sign")
-    return _store(sessions, row_id, certificate_der, request, at)
-
-
-def find_answer(
-    session: orm.Session, request: IssuanceRequest, key_sha256: str
-) -> registry.CertificateRecord | None:
-    """Return what a request was given before; None for a new one.
-
-    Raises:
-        RequestInProgressError: It is being issued now.
-        RequestAnsweredError: It was for another key.
-    """
-    row = session.scalars(
-        sqlalchemy.select(registry.CertificateRow).where(
-            registry.CertificateRow.request_key == request.key
-        )
-    ).first()
-    if row is None:
-        return None
-    if row.key_sha256 != key_sha256:
-        raise RequestAnsweredError(
-            "this application has its certificate of that profile already, for another key:"
-            " a new key needs a new application"
-        )
-    if row.state == registry.CertificateState.INTENDED.value:
-        raise RequestInProgressError("the same certificate is being issued: ask again shortly")
-    return registry.to_record(row)
+    judged = _judge(twin_der, Order(draft, request), settings, at)
+    return _record_of(_issue(sessions, {0: judged}, at)[0])
 
 
 def reconcile(
@@ -180,112 +211,281 @@ def reconcile(
     return tuple(int(row.serial_number, 16) for row in rows)
 
 
-def _check_key_is_free(session: orm.Session, draft: drafts.CertificateDraft) -> None:
-    # One key with two certificates would make a signature point at either of two subjects, and
-    # an authentication could be replayed as a signature.
-    facts_of_key = sqlalchemy.select(registry.CertificateRow).where(
-        registry.CertificateRow.key_sha256 == certificates.key_sha256(draft.public_key)
-    )
-    subject = certificates.name_text(draft.subject)
-    for row in session.scalars(facts_of_key):
-        if row.subject != subject or row.profile != draft.profile.name:
-            raise KeyCertifiedError(
-                "this key has a certificate for another subject or another use: make a new key"
-            )
+def _judge(
+    twin_der: bytes, order: Order, settings: ca_settings.Settings, at: datetime.datetime
+) -> _Judged:
+    failpoints.reach("reserve")
+    # A key that is known not to sign now costs no serial number.
+    logged_store.check_ready(order.draft.issuer.key)
+    facts = lint.check_twin(twin_der, order.draft.profile, order.draft.issuer, settings, at)
+    failpoints.reach("lint")
+    return _Judged(order, twin_der, facts)
 
 
-def _record_intent(
+def _issue(
     sessions: orm.sessionmaker[orm.Session],
-    twin_der: bytes,
-    draft: drafts.CertificateDraft,
-    request: IssuanceRequest,
+    judged: Mapping[int, _Judged],
     at: datetime.datetime,
-) -> int:
-    facts = certificates.read(certificates.parse(twin_der))
-    row = registry.CertificateRow(
+) -> dict[int, Outcome]:
+    """Record the intents, sign exactly what was linted, store what was signed."""
+    if not judged:
+        return {}
+    outcomes = _record_intents(sessions, judged, at)
+    failpoints.reach("intent")
+    left = {place: one for place, one in judged.items() if place not in outcomes}
+    results = _sign(left)
+    failpoints.reach("sign")
+    failures = {place: one for place, one in results.items() if isinstance(one, Exception)}
+    _abandon_now(sessions, [left[place] for place in failures], at)
+    signed = {place: one for place, one in results.items() if isinstance(one, bytes)}
+    outcomes |= _store(sessions, {place: left[place] for place in signed}, signed, at)
+    for place, failure in failures.items():
+        if not isinstance(failure, errors.ImzaError):
+            raise failure  # No error of ours, and not before the others were stored.
+        outcomes[place] = failure
+    return outcomes
+
+
+def _settled(session: orm.Session, orders: Mapping[int, Order]) -> dict[int, Outcome]:
+    """The orders that need no signature: answered before, under way, or not allowed."""
+    by_request, by_key = _rows_about(session, orders)
+    asked: set[str] = set()
+    may_certify: set[tuple[str, str]] = set()
+    settled: dict[int, Outcome] = {}
+    for place, order in orders.items():
+        key_sha256 = certificates.key_sha256(order.draft.public_key)
+        use = certificates.name_text(order.draft.subject), order.draft.profile.name
+        try:
+            if order.request.key in asked:
+                raise RequestInProgressError("the same certificate is asked for twice at once")
+            asked.add(order.request.key)
+            if (row := by_request.get(order.request.key)) is not None:
+                settled[place] = _answer(row, key_sha256)
+                continue
+            # One key with two certificates would make a signature point at either of two
+            # subjects, and an authentication could be replayed as a signature.
+            if by_key.setdefault(key_sha256, {use}) != {use}:
+                raise KeyCertifiedError(
+                    "this key has a certificate for another subject or another use: make a new key"
+                )
+            issuer_and_profile = order.draft.issuer.name, order.draft.profile.name
+            if issuer_and_profile not in may_certify:
+                closures.check_open(session, *issuer_and_profile)
+                may_certify.add(issuer_and_profile)
+        except errors.ImzaError as error:
+            settled[place] = error
+    return settled
+
+
+def _rows_about(
+    session: orm.Session, orders: Mapping[int, Order]
+) -> tuple[dict[str, registry.CertificateRow], dict[str, set[tuple[str, str]]]]:
+    """What is known of the requests, and for whom and what the keys were certified before."""
+    keys = {certificates.key_sha256(one.draft.public_key) for one in orders.values()}
+    requests = {one.request.key for one in orders.values()}
+    rows = session.scalars(
+        sqlalchemy.select(registry.CertificateRow).where(
+            registry.CertificateRow.request_key.in_(requests)
+            | registry.CertificateRow.key_sha256.in_(keys)
+        )
+    )
+    by_request, by_key = {}, dict[str, set[tuple[str, str]]]()
+    for row in rows:
+        if row.request_key in requests:
+            by_request[row.request_key] = row
+        by_key.setdefault(row.key_sha256, set()).add((row.subject, row.profile))
+    return by_request, by_key
+
+
+def find_answer(
+    session: orm.Session, request: IssuanceRequest, key_sha256: str
+) -> registry.CertificateRecord | None:
+    """Return what a request was given before; None for a new one. Raises as `_answer`."""
+    row = session.scalars(
+        sqlalchemy.select(registry.CertificateRow).where(
+            registry.CertificateRow.request_key == request.key
+        )
+    ).first()
+    return None if row is None else _answer(row, key_sha256)
+
+
+def _answer(row: registry.CertificateRow, key_sha256: str) -> registry.CertificateRecord:
+    """What a request was given before.
+
+    Raises:
+        RequestInProgressError: It is being issued now.
+        RequestAnsweredError: It was for another key.
+    """
+    if row.key_sha256 != key_sha256:
+        raise RequestAnsweredError(
+            "this application has its certificate of that profile already, for another key:"
+            " a new key needs a new application"
+        )
+    if row.state == registry.CertificateState.INTENDED.value:
+        raise RequestInProgressError("the same certificate is being issued: ask again shortly")
+    return registry.to_record(row)
+
+
+def _record_intents(
+    sessions: orm.sessionmaker[orm.Session], judged: Mapping[int, _Judged], at: datetime.datetime
+) -> dict[int, Outcome]:
+    """Record what will be signed, all of it in one transaction; return what needs no signature."""
+    with sessions() as session:
+        # Asked again now that the audit log's head is locked: whoever recorded the same request
+        # or the same key at the same moment has committed and is seen.
+        audit.lock(session)
+        settled = _settled(session, {place: one.order for place, one in judged.items()})
+        left = [one for place, one in judged.items() if place not in settled]
+        if not left:
+            return settled
+        try:
+            session.execute(sqlalchemy.insert(_CERTIFICATES), [_intent(one, at) for one in left])
+        except exc.IntegrityError as error:
+            # A serial number that the issuer used before: another one is drawn.
+            raise RequestInProgressError(
+                "the same certificate is being issued: ask again shortly"
+            ) from error
+        event = audit.AuditEvent.CERTIFICATE_INTENDED
+        audit.append_all(session, [_occurrence(event, one, at) for one in left])
+        session.commit()
+    return settled
+
+
+def _intent(judged: _Judged, at: datetime.datetime) -> dict[str, object]:
+    draft, request, facts = judged.order.draft, judged.order.request, judged.facts
+    return {
+        "issuer_name": draft.issuer.name,
+        "serial_number": registry.serial_key(facts.serial_number),
+        "state": registry.CertificateState.INTENDED.value,
+        "profile": draft.profile.name,
+        "request_key": request.key,
+        "key_sha256": certificates.key_sha256(draft.public_key),
+        "key_label": request.key_label,
+        "subject": facts.subject,
+        "person_identifier": facts.identifier,
+        "organisation_identifier": facts.organisation_identifier,
+        "not_before": facts.not_before,
+        "not_after": facts.not_after,
+        "to_be_signed_der": authority.to_be_signed(judged.twin_der),
+        "recorded_at": at,
+    }
+
+
+def _sign(judged: Mapping[int, _Judged]) -> dict[int, bytes | Exception]:
+    """Sign each twin, several at once: the checks of the values take longest, on every core."""
+
+    def sign(one: _Judged) -> bytes | Exception:
+        try:
+            return authority.sign_like(one.twin_der, one.order.draft.issuer.key)
+        except Exception as error:  # noqa: BLE001 - told to the caller once all are stored
+            return error
+
+    if len(judged) <= 1:
+        return {place: sign(one) for place, one in judged.items()}
+    with futures.ThreadPoolExecutor(min(SIGNING_THREADS, len(judged))) as pool:
+        return dict(zip(judged, pool.map(sign, judged.values()), strict=True))
+
+
+def _store(
+    sessions: orm.sessionmaker[orm.Session],
+    judged: Mapping[int, _Judged],
+    signed: Mapping[int, bytes],
+    at: datetime.datetime,
+) -> dict[int, Outcome]:
+    """Store what was signed, all of it in one transaction.
+
+    Raises:
+        SignedBytesError: What was signed is not what was recorded; nothing is stored.
+    """
+    if not judged:
+        return {}
+    outcomes: dict[int, Outcome] = {}
+    stored: list[_Judged] = []
+    values: list[dict[str, object]] = []
+    with sessions() as session:
+        rows = _intents_of(session, judged.values())
+        for place, one in judged.items():
+            row = rows.get(_place_in_registry(one))
+            if row is None or row.state != registry.CertificateState.INTENDED.value:
+                outcomes[place] = IssuanceAbandonedError(
+                    "the certificate was abandoned meanwhile: ask again"
+                )
+                continue
+            if authority.to_be_signed(signed[place]) != row.to_be_signed_der:
+                raise authority.SignedBytesError("the signed bytes are not the recorded ones")
+            stored.append(one)
+            values.append({"row_id": row.id, "der": signed[place], "at": at})
+            outcomes[place] = _issued(row.id, one, signed[place])
+        if stored:
+            session.execute(_STORE, values)
+            failpoints.reach("store")
+            event = audit.AuditEvent.CERTIFICATE_ISSUED
+            audit.append_all(session, [_occurrence(event, one, at) for one in stored])
+            failpoints.reach("audit")
+        session.commit()
+    for one in stored:
+        failpoints.reach("publish")
+        log.info("certificate_issued issuer=%s serial=%s", *_place_in_registry(one))
+    return outcomes
+
+
+def _abandon_now(
+    sessions: orm.sessionmaker[orm.Session], judged: Sequence[_Judged], at: datetime.datetime
+) -> None:
+    # Whether a key signed before it failed is unknown: the serial is never used again.
+    if not judged:
+        return
+    try:
+        with sessions() as session:
+            rows = _intents_of(session, judged)
+            for one in judged:
+                row = rows[_place_in_registry(one)]
+                _abandon(session, row.id, one.order.request.actor, at)
+            session.commit()
+    except database.DatabaseError:
+        # The worker ends them when the database is back.
+        log.warning("intents_left_open count=%d", len(judged))
+
+
+def _intents_of(session: orm.Session, judged: Iterable[_Judged]) -> Mapping[tuple[str, str], Any]:
+    columns = _CERTIFICATES.c
+    found = session.execute(
+        sqlalchemy.select(
+            columns.id,
+            columns.issuer_name,
+            columns.serial_number,
+            columns.state,
+            columns.to_be_signed_der,
+        )
+        .where(columns.serial_number.in_([_place_in_registry(one)[1] for one in judged]))
+        .order_by(columns.id)
+        .with_for_update()
+    )
+    return {(row.issuer_name, row.serial_number): row for row in found}
+
+
+def _place_in_registry(judged: _Judged) -> tuple[str, str]:
+    serial_number = registry.serial_key(judged.facts.serial_number)
+    return judged.order.draft.issuer.name, serial_number
+
+
+def _issued(row_id: int, judged: _Judged, certificate_der: bytes) -> registry.CertificateRecord:
+    draft, facts = judged.order.draft, judged.facts
+    return registry.CertificateRecord(
+        id=row_id,
         issuer_name=draft.issuer.name,
-        serial_number=registry.serial_key(facts.serial_number),
-        state=registry.CertificateState.INTENDED.value,
+        serial_number=facts.serial_number,
+        state=registry.CertificateState.ISSUED,
         profile=draft.profile.name,
-        request_key=request.key,
-        key_sha256=certificates.key_sha256(draft.public_key),
-        key_label=request.key_label,
         subject=facts.subject,
         person_identifier=facts.identifier,
         organisation_identifier=facts.organisation_identifier,
         not_before=facts.not_before,
         not_after=facts.not_after,
-        to_be_signed_der=authority.to_be_signed(twin_der),
-        recorded_at=at,
+        key_label=judged.order.request.key_label,
+        certificate_der=certificate_der,
+        status=status.CertificateStatus(),
     )
-    with sessions() as session:
-        session.add(row)
-        try:
-            session.flush()
-        except exc.IntegrityError as error:
-            raise RequestInProgressError(
-                "the same certificate is being issued: ask again shortly"
-            ) from error
-        audit.append(
-            session,
-            audit.AuditEvent.CERTIFICATE_INTENDED,
-            at,
-            actor=request.actor,
-            details=_details(row, request.key),
-        )
-        # Asked again now that the audit log's head is locked: whoever recorded the same key at
-        # the same moment has committed and is seen.
-        _check_key_is_free(session, draft)
-        closures.check_open(session, draft.issuer.name, draft.profile.name)
-        session.commit()
-    return row.id
-
-
-def _store(
-    sessions: orm.sessionmaker[orm.Session],
-    row_id: int,
-    certificate_der: bytes,
-    request: IssuanceRequest,
-    at: datetime.datetime,
-) -> registry.CertificateRecord:
-    with sessions() as session:
-        row = session.get(registry.CertificateRow, row_id, with_for_update=True)
-        if row is None or row.state != registry.CertificateState.INTENDED.value:
-            raise IssuanceAbandonedError("the certificate was abandoned meanwhile: ask again")
-        if authority.to_be_signed(certificate_der) != row.to_be_signed_der:
-            raise authority.SignedBytesError("the signed bytes are not the recorded ones")
-        row.state = registry.CertificateState.ISSUED.value
-        row.certificate_der = certificate_der
-        row.issued_at = at
-        session.flush()
-        failpoints.reach("store")
-        audit.append(
-            session,
-            audit.AuditEvent.CERTIFICATE_ISSUED,
-            at,
-            actor=request.actor,
-            details=_details(row, request.key),
-        )
-        failpoints.reach("audit")
-        session.commit()
-    failpoints.reach("publish")
-    log.info("certificate_issued issuer=%s serial=%s", row.issuer_name, row.serial_number)
-    return registry.to_record(row)
-
-
-def _abandon_now(
-    sessions: orm.sessionmaker[orm.Session],
-    row_id: int,
-    request: IssuanceRequest,
-    at: datetime.datetime,
-) -> None:
-    try:
-        with sessions() as session:
-            _abandon(session, row_id, request.actor, at)
-            session.commit()
-    except database.DatabaseError:
-        # The worker ends it when the database is back.
-        log.warning("intent_left_open row=%d", row_id)
 
 
 def _abandon(session: orm.Session, row_id: int, actor: str, at: datetime.datetime) -> None:
@@ -303,15 +503,32 @@ def _abandon(session: orm.Session, row_id: int, actor: str, at: datetime.datetim
         audit.AuditEvent.CERTIFICATE_ABANDONED,
         at,
         actor=actor,
-        details=_details(row, request_key),
+        details=_details(row.issuer_name, row.serial_number, row.profile, request_key),
     )
     log.warning("certificate_abandoned issuer=%s serial=%s", row.issuer_name, row.serial_number)
 
 
-def _details(row: registry.CertificateRow, request_key: str) -> dict[str, str | int | None]:
+def _occurrence(
+    event: audit.AuditEvent, judged: _Judged, at: datetime.datetime
+) -> audit.Occurrence:
+    issuer_name, serial_number = _place_in_registry(judged)
+    request = judged.order.request
+    details = _details(issuer_name, serial_number, judged.order.draft.profile.name, request.key)
+    return audit.Occurrence(event, at, request.actor, details)
+
+
+def _details(
+    issuer_name: str, serial_number: str, profile: str, request_key: str
+) -> dict[str, str | int | None]:
     return {
-        "issuer": row.issuer_name,
-        "serial_number": row.serial_number,
-        "profile": row.profile,
+        "issuer": issuer_name,
+        "serial_number": serial_number,
+        "profile": profile,
         "request": request_key,
     }
+
+
+def _record_of(outcome: Outcome) -> registry.CertificateRecord:
+    if isinstance(outcome, errors.ImzaError):
+        raise outcome
+    return outcome

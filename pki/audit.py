@@ -10,7 +10,8 @@ import datetime
 import enum
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import cast
 
 import sqlalchemy
 from sqlalchemy import orm
@@ -83,6 +84,31 @@ class HeadRow(database.Base):
     hash: orm.Mapped[str] = orm.mapped_column(sqlalchemy.String(64))
 
 
+# Every change appends an entry, so the statements go past the object-relational layer.
+_ENTRIES = cast(sqlalchemy.Table, EntryRow.__table__)
+_HEADS = cast(sqlalchemy.Table, HeadRow.__table__)
+_READ_HEAD = sqlalchemy.select(_HEADS.c.number, _HEADS.c.hash).where(_HEADS.c.id == _HEAD_ID)
+_LOCK_HEAD = _READ_HEAD.with_for_update()
+_MOVE_HEAD = (
+    sqlalchemy.update(_HEADS)
+    .where(_HEADS.c.id == _HEAD_ID)
+    .values(
+        number=sqlalchemy.bindparam("new_number"),
+        hash=sqlalchemy.bindparam("new_hash"),
+    )
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Occurrence:
+    """What happened, to be appended: see `append`."""
+
+    event: AuditEvent
+    at: datetime.datetime
+    actor: str
+    details: Mapping[str, str | int | None]
+
+
 @dataclasses.dataclass(frozen=True)
 class AuditHead:
     """How long the log is and the hash that stands for all of it: what a time stamp anchors."""
@@ -121,34 +147,58 @@ def append(
         actor: Which client, officer or part of the system did it.
         details: Serials, digests and codes; never names, identity numbers or secrets.
     """
-    text = json.dumps(details, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-    if len(text) > MAX_DETAILS_BYTES:
-        raise errors.LimitError(f"expected details of at most {MAX_DETAILS_BYTES} bytes")
-    head = _lock_head(session)
-    number = head.number + 1
-    at = clock.require_utc(at)
-    value = _hash(number, at, event.value, actor, text, head.hash)
-    session.add(
-        EntryRow(
-            number=number,
-            at=at,
-            event=event.value,
-            actor=actor,
-            details=text,
-            previous_hash=head.hash,
-            hash=value,
+    return append_all(session, (Occurrence(event, at, actor, details),))
+
+
+def append_all(session: orm.Session, occurrences: Sequence[Occurrence]) -> AuditHead:
+    """Append an entry for each of several changes of one transaction, in their order."""
+    present = lock(session)
+    number, previous = present.number, present.hash
+    rows = []
+    for one in occurrences:
+        text = json.dumps(one.details, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+        if len(text) > MAX_DETAILS_BYTES:
+            raise errors.LimitError(f"expected details of at most {MAX_DETAILS_BYTES} bytes")
+        number += 1
+        at = clock.require_utc(one.at)
+        value = _hash(number, at, one.event.value, one.actor, text, previous)
+        rows.append(
+            {
+                "number": number,
+                "at": at,
+                "event": one.event.value,
+                "actor": one.actor,
+                "details": text,
+                "previous_hash": previous,
+                "hash": value,
+            }
         )
-    )
-    head.number = number
-    head.hash = value
+        previous = value
+    if rows:
+        session.execute(sqlalchemy.insert(_ENTRIES), rows)
+        session.execute(_MOVE_HEAD, {"new_number": number, "new_hash": previous})
+    return AuditHead(number, previous)
+
+
+def lock(session: orm.Session) -> AuditHead:
+    """Keep everybody else from appending until this transaction ends, and return the head.
+
+    Whoever records a change under it has seen every change that was recorded under it before.
+    """
+    # What the caller changed goes first: an entry never stands before its change.
     session.flush()
-    return AuditHead(number, value)
+    found = session.execute(_LOCK_HEAD).first()
+    if found is None:
+        row = {"id": _HEAD_ID, "number": 0, "hash": GENESIS}
+        session.execute(sqlalchemy.insert(_HEADS), row)
+        return AuditHead(0, GENESIS)
+    return AuditHead(found.number, found.hash)
 
 
 def head(session: orm.Session) -> AuditHead:
     """Return the head of the log."""
-    row = session.get(HeadRow, _HEAD_ID)
-    return AuditHead(0, GENESIS) if row is None else AuditHead(row.number, row.hash)
+    found = session.execute(_READ_HEAD).first()
+    return AuditHead(0, GENESIS) if found is None else AuditHead(found.number, found.hash)
 
 
 def entries(session: orm.Session, *, after: int, limit: int) -> tuple[AuditEntry, ...]:
@@ -201,16 +251,6 @@ def verify(session: orm.Session, *, anchored: AuditHead | None = None) -> AuditH
             f"expected at least the {anchored.number} anchored entries, got {number}"
         )
     return present
-
-
-def _lock_head(session: orm.Session) -> HeadRow:
-    query = sqlalchemy.select(HeadRow).where(HeadRow.id == _HEAD_ID).with_for_update()
-    row = session.scalars(query.execution_options(populate_existing=True)).first()
-    if row is None:
-        row = HeadRow(id=_HEAD_ID, number=0, hash=GENESIS)
-        session.add(row)
-        session.flush()
-    return row
 
 
 def _hash(

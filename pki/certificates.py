@@ -128,6 +128,11 @@ def parse(certificate_der: bytes) -> x509.Certificate:
     Raises:
         CertificateError: Not DER, too large, bytes after it, or a part that cannot be decoded.
     """
+    return parse_with_facts(certificate_der)[0]
+
+
+def parse_with_facts(certificate_der: bytes) -> tuple[x509.Certificate, CertificateFacts]:
+    """Read one DER certificate and what it says; raises as `parse` does."""
     if len(certificate_der) > MAX_CERTIFICATE_BYTES:
         raise CertificateError(
             f"expected a certificate of at most {MAX_CERTIFICATE_BYTES} bytes,"
@@ -142,8 +147,7 @@ def parse(certificate_der: bytes) -> x509.Certificate:
         raise CertificateError("expected a positive serial number")
     # The library decodes names, keys and extensions only when asked: asking here means that
     # nothing below can fail later.
-    read(certificate)
-    return certificate
+    return certificate, read(certificate)
 
 
 def read(certificate: x509.Certificate) -> CertificateFacts:

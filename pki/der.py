@@ -5,6 +5,8 @@ level at a time, so its cost is bounded by the input's length.
 """
 
 import dataclasses
+import datetime
+import functools
 import re
 
 from pki import errors
@@ -17,6 +19,7 @@ OBJECT_IDENTIFIER = 0x06
 UTF8_STRING = 0x0C
 PRINTABLE_STRING = 0x13
 IA5_STRING = 0x16
+UTC_TIME = 0x17
 GENERALIZED_TIME = 0x18
 SEQUENCE = 0x30
 SET = 0x31
@@ -91,6 +94,7 @@ def encode(tag: int, *contents: bytes) -> bytes:
     return bytes((tag, 0x80 | len(length))) + length + content
 
 
+@functools.lru_cache(maxsize=512)
 def encode_oid(dotted: str) -> bytes:
     """Return the element of a dotted identifier."""
     if not re.fullmatch(r"[0-2](\.(0|[1-9][0-9]*))+", dotted):
@@ -105,6 +109,21 @@ def encode_oid(dotted: str) -> bytes:
             chunk.append(0x80 | arc & 0x7F)
         octets.extend(reversed(chunk))
     return encode(OBJECT_IDENTIFIER, bytes(octets))
+
+
+def encode_integer(value: int) -> bytes:
+    """Return the element of a whole number that is not negative."""
+    if value < 0:
+        raise DERError(f"expected a number of at least zero, got {value}")
+    return encode(INTEGER, value.to_bytes(value.bit_length() // 8 + 1, "big"))
+
+
+def encode_time(at: datetime.datetime) -> bytes:
+    """Return a time in UTC as RFC 5280 4.1.2.5 has it: UTCTime through 2049, whole seconds."""
+    text = at.strftime("%Y%m%d%H%M%SZ").zfill(15)
+    if 1950 <= at.year < 2050:
+        return encode(UTC_TIME, text[2:].encode("ascii"))
+    return encode(GENERALIZED_TIME, text.encode("ascii"))
 
 
 def decode_oid(element: Element) -> str:

@@ -150,7 +150,8 @@ def test_a_key_that_signs_something_else_is_noticed(world: ca_world.World) -> No
 def test_an_intent_is_neither_good_nor_handed_out(world: ca_world.World) -> None:
     draft = _draft(world)
     request = issuance.IssuanceRequest("application/x/sign", "test")
-    issuance._record_intent(world.sessions, drafts.build_twin(draft), draft, request, world.at)
+    judged = _judged(world, draft, request)
+    assert issuance._record_intents(world.sessions, {0: judged}, world.at) == {}
 
     with world.sessions() as session:
         assert registry.status_of(session, "citizen", draft.serial_number) is None
@@ -167,13 +168,13 @@ def test_an_intent_is_neither_good_nor_handed_out(world: ca_world.World) -> None
 def test_a_process_whose_intent_was_abandoned_stores_nothing(world: ca_world.World) -> None:
     draft = _draft(world)
     request = issuance.IssuanceRequest("application/x/sign", "test")
-    twin_der = drafts.build_twin(draft)
-    row_id = issuance._record_intent(world.sessions, twin_der, draft, request, world.at)
-    certificate_der = authority.sign_like(twin_der, draft.issuer.key)
+    judged = _judged(world, draft, request)
+    issuance._record_intents(world.sessions, {0: judged}, world.at)
+    certificate_der = authority.sign_like(judged.twin_der, draft.issuer.key)
     issuance.reconcile(world.sessions, world.at)
 
-    with pytest.raises(issuance.IssuanceAbandonedError):
-        issuance._store(world.sessions, row_id, certificate_der, request, world.at)
+    stored = issuance._store(world.sessions, {0: judged}, {0: certificate_der}, world.at)
+    assert isinstance(stored[0], issuance.IssuanceAbandonedError)
     with world.sessions() as session:
         assert registry.find_issued(session, certificate_der) is None
 
@@ -269,6 +270,13 @@ def test_a_broken_twin_is_neither_recorded_nor_signed(world: ca_world.World) -> 
         registry.find_row(session, draft.serial_number)
 
 
+def _judged(
+    world: ca_world.World, draft: drafts.CertificateDraft, request: issuance.IssuanceRequest
+) -> issuance._Judged:
+    order = issuance.Order(draft, request)
+    return issuance._judge(drafts.build_twin(draft), order, world.settings, world.at)
+
+
 def _draft(world: ca_world.World, **changes: object) -> drafts.CertificateDraft:
     import dataclasses
 
@@ -355,7 +363,8 @@ def test_an_intent_that_lost_its_process_is_ended_while_the_authority_runs(
 ) -> None:
     draft = _draft(world)
     request = issuance.IssuanceRequest("application/x/sign", "test")
-    issuance._record_intent(world.sessions, drafts.build_twin(draft), draft, request, world.at)
+    judged = _judged(world, draft, request)
+    issuance._record_intents(world.sessions, {0: judged}, world.at)
     limit = issuance.OPEN_LIMIT
     assert issuance.reconcile(world.sessions, world.at, recorded_before=world.at - limit) == ()
     later = world.at + limit + limit
