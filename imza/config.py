@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from ca import settings as ca_settings
 from ca.audit_log import anchors as audit_anchors
+from ca.disclosure import settings as disclosure_settings
 from ca.enrolment import settings as enrolment_settings
 from ca.renewal import settings as renewal_settings
 from mobile_id import settings as mobile_settings
@@ -95,6 +96,7 @@ class Config:
         keystore: The zone's own keys.
         keystore_ocsp: Where `imza ca init` makes the responders' keys, if not in `keystore`.
         keystore_tsa: Likewise for the time-stamping unit's key.
+        disclosure: What the PKI disclosure statements say of the operator.
         audit: Where the CA zone's audit log is anchored, and by which time stamps.
         keystore_root: Where the root's key is, if not in `keystore`: opened for key ceremonies
             alone, and away from the machine otherwise.
@@ -111,6 +113,7 @@ class Config:
     signature_log: signature_logs.Settings | None = None
     ca: ca_settings.Settings | None = None
     audit: audit_anchors.Settings | None = None
+    disclosure: disclosure_settings.Settings | None = None
     enrolment: enrolment_settings.Settings | None = None
     renewal: renewal_settings.Settings = dataclasses.field(
         default_factory=renewal_settings.Settings

@@ -16,6 +16,7 @@ import tomli_w
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
+from imza import sandbox_disclosure
 from imza.wiring import founding
 from imza.wiring.zone import ZONES
 from pki import access, durable_files
@@ -41,18 +42,22 @@ API_SCOPES = ("sign", "validate", "seal", "authenticate")
 
 @dataclasses.dataclass(frozen=True)
 class Addresses:
-    """Where each zone can be reached, as base addresses; in the sandbox all are the same."""
+    """Where each zone can be reached, as base addresses; in the sandbox all are the same.
+
+    `secure` is the CA zone's address over https, for what certificates must name in that way.
+    """
 
     ca: str
     ocsp: str
     tsa: str
     mobile: str
     signing: str
+    secure: str = "https://localhost"
 
     @classmethod
-    def together(cls, base_url: str) -> "Addresses":
+    def together(cls, base_url: str, secure: str = "https://localhost") -> "Addresses":
         """Every zone behind one address."""
-        return cls(base_url, base_url, base_url, base_url, base_url)
+        return cls(base_url, base_url, base_url, base_url, base_url, secure)
 
     def of(self, zone: str) -> str:
         """The base address of a zone."""
@@ -146,6 +151,7 @@ class Installation:
         if zone == "ca":
             self._secret("enrolment", lambda: secrets.token_urlsafe(32))
             return {
+                "disclosure": sandbox_disclosure.section(addresses.secure),
                 "enrolment": {
                     "secret_file": str(self._secrets / "enrolment"),
                     # A sandbox may be started again on the same folder for as long as it is of use.
@@ -168,7 +174,7 @@ class Installation:
                     "organisation_code": ORGANISATION_CODE,
                     "base_url": addresses.ca,
                     "ocsp_url": f"{addresses.ocsp}/ocsp",
-                    "disclosures": [{"url": "https://localhost/pds/en.pdf", "language": "en"}],
+                    "disclosures": sandbox_disclosure.addresses(addresses.secure),
                     "test": True,
                     "trusted_list": {
                         "street_address": "TEST",

@@ -149,7 +149,7 @@ class Sandbox:
         self._enter_folder()
         ports, plain, tls = self._listen()
         self._world.lay_out(
-            installation.Addresses.together(ports.base_url),
+            installation.Addresses.together(ports.base_url, ports.tls_base_url),
             database_url=self._database_url,
             token=self._token,
         )

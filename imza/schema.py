@@ -19,6 +19,7 @@ TABLE_MODULES = (
     "pki.audit",
     "pki.registry",
     "ca.continuity.tables",
+    "ca.disclosure.tables",
     "ca.enrolment.tables",
     "ca.tables",
     "ca.trusted_list.tables",

@@ -37,6 +37,7 @@ class AuditEvent(enum.Enum):
     """What happened: a noun and what was done to it."""
 
     KEY_GENERATED = "key.generated"
+    DISCLOSURE_PUBLISHED = "disclosure.published"
     CEREMONY_OPENED = "ceremony.opened"
     CEREMONY_CLOSED = "ceremony.closed"
     AUTHORITY_CERTIFIED = "authority.certified"

@@ -5,7 +5,9 @@ Each package declares its section as a frozen dataclass beside what it configure
 
 import dataclasses
 import datetime
+import decimal
 import pathlib
+import re
 import tomllib
 import types
 import typing
@@ -15,6 +17,8 @@ from typing import TypeVar
 from pki import errors
 
 Section = TypeVar("Section")
+
+_AMOUNT = re.compile(r"[0-9]{1,15}(\.[0-9]{1,6})?")
 
 
 class SettingsError(errors.InputError):
@@ -41,7 +45,8 @@ def read_section(section: type[Section], table: object, *, name: str = "") -> Se
     """Turn one TOML table into a frozen dataclass.
 
     Fields may be `str`, `int`, `float`, `bool`, `pathlib.Path`, `datetime.timedelta` (in seconds),
-    tuples of these, other frozen dataclasses, mappings of text to these, and any of them or None.
+    `datetime.date` (a TOML date), `decimal.Decimal` (written as text, such as "12.50"), tuples of
+    these, other frozen dataclasses, mappings of text to these, and any of them or None.
 
     Raises:
         SettingsError: An entry is unknown, missing, or of another type.
@@ -85,6 +90,11 @@ def _convert(value: object, hint: object, where: str) -> object:
         return datetime.timedelta(seconds=float(value))  # type: ignore[arg-type]
     if hint is float and _is_number(value):
         return float(value)  # type: ignore[arg-type]
+    if hint is datetime.date and type(value) is datetime.date:
+        return value
+    if hint is decimal.Decimal and isinstance(value, str) and _AMOUNT.fullmatch(value):
+        # Text, because a TOML number with a point would have been a binary fraction on its way.
+        return decimal.Decimal(value)
     if hint in (str, int, bool) and type(value) is hint:
         return value
     raise _wrong(where, getattr(hint, "__name__", str(hint)), value)

@@ -2,6 +2,7 @@
 
 import datetime
 
+import fastapi
 from sqlalchemy import orm
 
 import ca.api
@@ -11,6 +12,8 @@ from ca import hierarchy, issuance, service_keys
 from ca.audit_log import anchors
 from ca.audit_log import api as audit_api
 from ca.continuity import rollover
+from ca.disclosure import api as disclosure_api
+from ca.disclosure import publication as disclosures
 from ca.enrolment import conversation, references, transactions
 from ca.enrolment import signer as cmp_signer
 from ca.operators import gate as gates
@@ -53,6 +56,7 @@ def build(resources: Resources, config: configs.Config, tokens: access.AccessTok
             *enrolling.routers,
             ca.renewal.api.routes(sessions, authorities, config.renewal, gate, resources.present),
             ca.renewal.api.public_routes(sessions, authorities, config.renewal, resources.present),
+            *_disclosure(resources, config, sessions, authorities),
             *(() if tokens else (web.token_routes(own, resources.present),)),
         ),
         (
@@ -130,6 +134,20 @@ def _enrolment(
             Job("renew-cmp-signer", DAILY, signer.renew),
         ),
     )
+
+
+def _disclosure(
+    resources: Resources,
+    config: configs.Config,
+    sessions: orm.sessionmaker[orm.Session],
+    authorities: hierarchy.Hierarchy,
+) -> tuple[fastapi.APIRouter, ...]:
+    """Publish the disclosure statements and serve them: none unless the settings say what."""
+    if config.disclosure is None:
+        return ()
+    installation = authorities.settings
+    disclosures.publish(sessions, config.disclosure, installation, resources.present.now())
+    return (disclosure_api.public_routes(sessions, config.disclosure, installation),)
 
 
 def _anchoring(resources: Resources, config: configs.Config) -> anchors.Anchoring | None:

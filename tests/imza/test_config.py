@@ -5,7 +5,7 @@ import typing
 
 import pytest
 
-from imza import config
+from imza import config, sandbox_disclosure
 from pki import settings
 
 CA = {
@@ -32,6 +32,7 @@ SECTIONS: dict[str, dict[str, object]] = {
     "signature_log": {"file": "signatures.log"},
     "ca": CA,
     "audit": {"folder": "a", "tsa_url": "http://tsa.example/tsa", "every": 600},
+    "disclosure": dict(sandbox_disclosure.section("https://pki.localhost")),
     "enrolment": {"secret_file": "s", "reference_validity": 60, "confirmation_wait": 60},
     "renewal": {"window": 60, "identity_validity": 60, "self_service": True},
     "ocsp": {"validity": 600},

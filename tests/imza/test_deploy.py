@@ -21,6 +21,7 @@ GUIDE = DEPLOY.parent / "docs" / "operator-guide.md"
 NEEDED = {
     "ca": {
         "audit",
+        "disclosure",
         "enrolment",
         "renewal",
         "database",

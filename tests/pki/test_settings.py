@@ -1,5 +1,6 @@
 import dataclasses
 import datetime
+import decimal
 import pathlib
 
 import pytest
@@ -56,3 +57,26 @@ def test_a_file_that_is_no_toml_is_refused(tmp_path: pathlib.Path) -> None:
     path.write_text("= 1")
     with pytest.raises(settings.SettingsError, match="is not TOML"):
         settings.read_file(path)
+
+
+@dataclasses.dataclass(frozen=True)
+class Priced:
+    since: datetime.date
+    price: decimal.Decimal
+
+
+def test_a_date_and_an_amount_are_read_exactly() -> None:
+    read = settings.read_section(Priced, {"since": datetime.date(2026, 1, 1), "price": "0.10"})
+    assert read == Priced(datetime.date(2026, 1, 1), decimal.Decimal("0.10"))
+
+
+@pytest.mark.parametrize("price", [0.1, 1, "1e3", "-1", "1,5", "", "NaN", "1" * 16])
+def test_an_amount_that_is_no_plain_decimal_text_is_refused(price: object) -> None:
+    with pytest.raises(settings.SettingsError, match="expected Decimal"):
+        settings.read_section(Priced, {"since": datetime.date(2026, 1, 1), "price": price})
+
+
+def test_a_date_with_a_time_is_refused() -> None:
+    at = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
+    with pytest.raises(settings.SettingsError, match="expected date"):
+        settings.read_section(Priced, {"since": at, "price": "1"})

@@ -1,0 +1,1 @@
+"""PKI disclosure statements: what an operator promises, in the languages of its people."""
