@@ -2,12 +2,11 @@
 
 import datetime
 import logging
-from collections.abc import Callable, Coroutine
 from typing import Annotated, Any
 
 import fastapi
 import pydantic
-from fastapi import responses, routing
+from fastapi import responses
 from sqlalchemy import orm
 
 from ca import crl, csr, hierarchy, revocation, schemas
@@ -19,27 +18,7 @@ from pki import audit, certificates, clock, errors, failpoints, registry, status
 log = logging.getLogger(__name__)
 
 CSR_TYPE = "application/pkcs10"
-MAX_JSON_BYTES = 64 * 2**10
 MAX_CURSOR = 2**62
-
-
-class _LimitedRoute(routing.APIRoute):
-    """Reads at most `MAX_JSON_BYTES`; the framework alone would read a body of any size."""
-
-    def get_route_handler(
-        self,
-    ) -> Callable[[fastapi.Request], Coroutine[Any, Any, fastapi.Response]]:
-        handle = super().get_route_handler()
-
-        async def handle_limited(request: fastapi.Request) -> fastapi.Response:
-            body = await web.read_body(request, limit=MAX_JSON_BYTES, content_type=None)
-
-            async def replay() -> dict[str, object]:
-                return {"type": "http.request", "body": body, "more_body": False}
-
-            return await handle(fastapi.Request(request.scope, replay))
-
-        return handle_limited
 
 
 def routes(
@@ -49,7 +28,7 @@ def routes(
     present: clock.Clock,
 ) -> fastapi.APIRouter:
     """Return the registration routes; the gate lets in whom each call is for."""
-    router = fastapi.APIRouter(prefix="/ra/v1", tags=["registration"], route_class=_LimitedRoute)
+    router = fastapi.APIRouter(prefix="/ra/v1", tags=["registration"], route_class=web.LimitedRoute)
 
     def asks(permission: roles.Permission) -> Any:
         return fastapi.Depends(gate.requires(permission))
@@ -238,7 +217,9 @@ async def _certificate_request(
         if profile is None:
             raise errors.InputError("profile: expected ?profile=sign or ?profile=authenticate")
         return profile, await web.read_body(request, limit=csr.MAX_CSR_BYTES, content_type=CSR_TYPE)
-    content = await web.read_body(request, limit=MAX_JSON_BYTES, content_type="application/json")
+    content = await web.read_body(
+        request, limit=web.MAX_JSON_BYTES, content_type="application/json"
+    )
     try:
         body = schemas.CertificateBody.model_validate_json(content)
     except pydantic.ValidationError as error:

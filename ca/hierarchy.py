@@ -9,7 +9,7 @@ certifies time-stamping units; it has a CRL and no responder.
 import dataclasses
 import datetime
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import sqlalchemy
 from cryptography import x509
@@ -112,9 +112,13 @@ def responder_label(name: str) -> str:
 
 
 def load(
-    sessions: orm.sessionmaker[orm.Session], keys: store.KeyStore, settings: ca_settings.Settings
+    sessions: orm.sessionmaker[orm.Session],
+    keys: store.KeyStore,
+    settings: ca_settings.Settings,
+    *,
+    roles: Collection[str] | None = None,
 ) -> Hierarchy:
-    """Open the authorities that `initialise` or a key ceremony made.
+    """Open the authorities that `initialise` or a key ceremony made, or those of some roles.
 
     The root's key may be missing: nothing that is served needs it. A later generation is left out
     until it is complete.
@@ -128,7 +132,7 @@ def load(
         known = {one.name for one in registry.issuers(session)}
     if missing := sorted(set(TITLES) - known):
         raise NotInitialisedError(f"the authority {missing[0]!r} is missing: run `imza ca init`")
-    present = load_present(sessions, keys, settings)
+    present = load_present(sessions, keys, settings, roles=roles)
     with sessions() as session:
         complete = {
             name: one
@@ -167,13 +171,19 @@ def is_complete(session: orm.Session, name: str) -> bool:
 
 
 def load_present(
-    sessions: orm.sessionmaker[orm.Session], keys: store.KeyStore, settings: ca_settings.Settings
+    sessions: orm.sessionmaker[orm.Session],
+    keys: store.KeyStore,
+    settings: ca_settings.Settings,
+    *,
+    roles: Collection[str] | None = None,
 ) -> Hierarchy:
-    """Open the authorities that are there, as a key ceremony does; raises as `load` does."""
+    """Open the authorities that are there, or those of some roles; raises as `load` does."""
     with sessions() as session:
         records = {one.name: one for one in registry.issuers(session)}
     authorities = {}
     for name, record in records.items():
+        if roles is not None and generations.role_of(name) not in roles:
+            continue
         root = records[ROOT].certificate
         certificates.check_issued_by(record.certificate, records[record.issuer_name].certificate)
         try:

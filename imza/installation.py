@@ -86,6 +86,7 @@ class Installation:
         self.signature_log = self.folder / "signatures.log"
         self.mobile_folder = self.folder / "mobile"
         self.cards_folder = self.folder / "cards"
+        self.operators_folder = self.folder / "operators"
         self._secrets = self.folder / "secrets"
 
     def config_path(self, zone: str) -> pathlib.Path:
@@ -96,11 +97,6 @@ class Installation:
     def api_client(self) -> ClientSecret:
         """A portal."""
         return self._client("sandbox-portal", API_SCOPES)
-
-    @property
-    def registration_client(self) -> ClientSecret:
-        """A registration office."""
-        return self._client("sandbox-registration", ("register",))
 
     def relying_party_uuid(self, name: str) -> str:
         """The secret that a Mobile-ID relying party shows."""
@@ -247,7 +243,7 @@ class Installation:
         durable_files.replace(self._secrets / "relying-parties.json", json.dumps(parties).encode())
 
     def _clients(self) -> tuple[ClientSecret, ...]:
-        return self.api_client, self.registration_client
+        return (self.api_client,)
 
     def _client(self, client_id: str, scopes: tuple[str, ...]) -> ClientSecret:
         return ClientSecret(

@@ -26,6 +26,7 @@ from imza import (
     http_server,
     installation,
     people,
+    sandbox_operators,
     sandbox_readers,
     schema,
     tls_certificate,
@@ -38,7 +39,6 @@ from mobile_id.simulation import enrolment, personas, phones, station
 from pki import (
     access,
     clock,
-    credentials,
     database,
     durable_files,
     errors,
@@ -154,7 +154,7 @@ class Sandbox:
             token=self._token,
         )
         opened = self._running.enter_context(contextlib.closing(resources.Resources(self._present)))
-        built, tokens = self._build_zones(opened)
+        built, tokens, operators = self._build_zones(opened, ports)
         tls_ca = self._world.folder / "tls-ca.pem"
         probes = {f"{zone.name}-{name}": one for zone in built for name, one in zone.probes.items()}
         notes = {name: one for zone in built for name, one in zone.notes.items()}
@@ -184,12 +184,15 @@ class Sandbox:
         for name, note in notes.items():
             self._tell(f"  {name}: {note}")
         client = self._running.enter_context(contextlib.closing(outbound.Client(timeout_s=30.0)))
-        registrar = registration.RegistrationClient(
-            self._token_source(client, ports), ports.base_url
+        # Each call by the operator it is for: nobody approves what they have handed in.
+        registrar = self._running.enter_context(
+            registration.open_client(
+                None, self._world.operators_folder / sandbox_operators.FILE_NAME
+            )
         )
         self._enrol_phones(client, registrar, ports)
         shared = self._share_secret(registrar)
-        self._describe(ports, tls_ca, self._start_readers(registrar), shared)
+        self._describe(ports, tls_ca, self._start_readers(registrar), shared, operators)
 
     def _enter_folder(self) -> None:
         """Take the folder for this process alone, and remove what says that a world is ready."""
@@ -236,7 +239,9 @@ class Sandbox:
         path.write_text(json.dumps({"port": ports.plain, "tls_port": ports.tls}), encoding="utf-8")
         return ports, plain, tls
 
-    def _build_zones(self, opened: resources.Resources) -> tuple[list[Zone], access.AccessTokens]:
+    def _build_zones(
+        self, opened: resources.Resources, ports: Ports
+    ) -> tuple[list[Zone], access.AccessTokens, tuple[sandbox_operators.Described, ...]]:
         settings = {zone: configs.read(self._world.config_path(zone)) for zone in ZONES}
         for zone, config in settings.items():
             if zone not in ("ca", "ocsp"):
@@ -247,18 +252,13 @@ class Sandbox:
         installation.write_certificates(made, self._world.folder)
         for issuer in made.issuers:
             self._tell(f"CA {issuer.name}: {_common_name(issuer.certificate)}")
+        operators = sandbox_operators.enrol(
+            opened, settings["ca"], self._world.operators_folder, ports.base_url
+        )
         # One /oauth2/token serves all zones here, so they share what knows its tokens.
         tokens = zones.access_tokens(opened, settings["signing"])
         built = [zones.build(opened, zone, config, tokens) for zone, config in settings.items()]
-        return built, tokens
-
-    def _token_source(self, client: outbound.Client, ports: Ports) -> credentials.TokenSource:
-        known = self._world.registration_client
-        return credentials.TokenSource(
-            client,
-            credentials.Credentials(known.client_id, known.client_secret, ports.base_url),
-            scope="register",
-        )
+        return built, tokens, operators
 
     def _enrol_phones(
         self, client: outbound.Client, registrar: registration.RegistrationClient, ports: Ports
@@ -341,6 +341,7 @@ class Sandbox:
         tls_ca: pathlib.Path,
         slots: sandbox_readers.Readers | None,
         shared: registration.EnrolmentReference,
+        operators: tuple[sandbox_operators.Described, ...],
     ) -> None:
         """Write `sandbox.json`, whole or not at all."""
         world = self._world
@@ -352,7 +353,7 @@ class Sandbox:
             "trusted_list": f"{ports.base_url}/tl/{installation.COUNTRY.lower()}.xml",
             "trusted_list_signer_pem": str(world.list_signer),
             "api_client": dataclasses.asdict(world.api_client),
-            "registration_client": dataclasses.asdict(world.registration_client),
+            "registration_client": None,
             "mobile_id": {
                 "api_root": f"{ports.tls_base_url}/mid-api",
                 "relying_party_name": installation.PORTAL_RELYING_PARTY,
@@ -386,7 +387,7 @@ class Sandbox:
                 "reference": shared.reference,
                 "secret": shared.secret,
             },
-            "operators": None,
+            "operators": [dataclasses.asdict(one) for one in operators],
             "pcscd": (
                 None if slots is None else {"socket": str(world.folder / "pcscd" / "pcscd.comm")}
             ),

@@ -21,6 +21,7 @@ TABLE_MODULES = (
     "ca.continuity.tables",
     "ca.disclosure.tables",
     "ca.enrolment.tables",
+    "ca.operators.tables",
     "ca.tables",
     "ca.trusted_list.tables",
     "mobile_id.subscribers",

@@ -57,6 +57,11 @@ class AuditEvent(enum.Enum):
     TRUSTED_LIST_PUBLISHED = "trusted-list.published"
     CLOCK_TRUSTED = "clock.trusted"
     CLOCK_UNTRUSTED = "clock.untrusted"
+    OPERATOR_ADDED = "operator.added"
+    OPERATOR_CONFIRMED = "operator.confirmed"
+    OPERATOR_RENEWED = "operator.renewed"
+    OPERATOR_DISABLED = "operator.disabled"
+    OPERATOR_REFUSED = "operator.refused"
     SESSION_CONFIRMED = "session.confirmed"
     SESSION_COMPLETED = "session.completed"
 

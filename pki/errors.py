@@ -60,6 +60,17 @@ class AccessError(PolicyError):
     code = "access-denied"
 
 
+class UnauthenticatedError(AccessError):
+    """The caller did not show who it is (HTTP 401).
+
+    Attributes:
+        challenge: The scheme by which it should (RFC 9110 11.6.1).
+    """
+
+    code = "unauthenticated"
+    challenge: ClassVar[str] = "Bearer"
+
+
 class LimitError(InputError):
     """The input is larger, deeper or more numerous than allowed (HTTP 413)."""
 

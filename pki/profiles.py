@@ -14,6 +14,7 @@ from pki.certificates import KeyUsage
 SUBSCRIBER_VALIDITY = datetime.timedelta(days=3 * 365)
 RESPONDER_VALIDITY = datetime.timedelta(days=30)
 CMP_SIGNER_VALIDITY = datetime.timedelta(days=365)
+OPERATOR_VALIDITY = datetime.timedelta(days=365)
 TIME_STAMPING_UNIT_VALIDITY = datetime.timedelta(days=5 * 365)
 TIME_STAMPING_KEY_USE = datetime.timedelta(days=2 * 365)
 """A unit's key signs for a part of its certificate's life only, so that its tokens stay
@@ -170,6 +171,18 @@ CMP_SIGNER = CertificateProfile(
     policy=6,
 )
 
+OPERATOR = CertificateProfile(
+    # Who works at the CA: it shows who asks, in requests signed by HTTP message signatures.
+    name="operator",
+    subject=SubjectKind.ORGANISATION,
+    key_kinds=frozenset({algorithms.KeyKind.P256, algorithms.KeyKind.P384}),
+    key_usage=frozenset({KeyUsage.digitalSignature}),
+    validity=OPERATOR_VALIDITY,
+    extended_key_usage=(oids.CLIENT_AUTH,),
+    status=StatusService.CRL,
+    policy=8,
+)
+
 CEREMONY_TRANSCRIPT = CertificateProfile(
     name="ceremony-transcript",
     subject=SubjectKind.ORGANISATION,
@@ -238,6 +251,7 @@ ALL = (
     OCSP_RESPONDER,
     TRUSTED_LIST_SIGNER,
     CMP_SIGNER,
+    OPERATOR,
     CEREMONY_TRANSCRIPT,
     CROSS_AUTHORITY,
     AUTHORITY,

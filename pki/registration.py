@@ -11,7 +11,19 @@ import pathlib
 import urllib.parse
 from collections.abc import Iterator, Mapping
 
-from pki import credentials, errors, outbound, status
+from pki import (
+    clock,
+    errors,
+    operator_credentials,
+    operator_roles,
+    outbound,
+    signed_requests,
+    status,
+)
+
+_APPROVER = operator_roles.Role.APPROVER
+_ADMINISTRATOR = operator_roles.Role.CA_ADMINISTRATOR
+_AUDITOR = operator_roles.Role.AUDITOR
 
 
 class RegistrationAnswerError(outbound.PeerAnswerError):
@@ -127,12 +139,11 @@ class ListPage:
 
 
 class RegistrationClient:
-    """Calls `/ra/v1` with a bearer token of scope `register`."""
+    """Calls `/ra/v1`, each call signed with the key of an operator."""
 
-    def __init__(self, tokens: credentials.TokenSource, base_url: str) -> None:
-        """Keep the CA zone's address and what sends requests with a token for it."""
-        self._tokens = tokens
-        self._base_url = f"{base_url.rstrip('/')}/ra/v1"
+    def __init__(self, sender: signed_requests.SignedSender) -> None:
+        """Keep what signs requests and sends them."""
+        self._sender = sender
 
     def apply(
         self,
@@ -146,11 +157,12 @@ class RegistrationClient:
         """Hand in an application for a person whose identity was checked.
 
         Raises:
-            RegistrationRefusedError: The CA's rules forbid it, or an entry is wrong.
-            ClientRefusedError: The CA does not accept the client's credentials.
+            RegistrationRefusedError: The CA's rules forbid it, an entry is wrong, or the operator
+                is not known or may not do this.
+            OperatorCredentialError: The operator's key does not open.
             PeerError: The CA did not answer, or not as its API says.
         """
-        answer = self._call(
+        answer = self.call(
             "POST",
             "applications",
             {
@@ -167,7 +179,7 @@ class RegistrationClient:
     def approve(self, application_id: str, officer: str) -> Application:
         """Approve an application; approving it again changes nothing. Raises as `apply`."""
         path = f"applications/{_segment(application_id)}/approval"
-        return _application(self._call("POST", path, {"officer": officer}))
+        return _application(self.call("POST", path, {"officer": officer}, role=_APPROVER))
 
     def certify(self, application_id: str, profile: str, csr_der: bytes) -> IssuedCertificate:
         """Ask for a certificate; the same request again gives the same one. Raises as `apply`.
@@ -177,7 +189,7 @@ class RegistrationClient:
             profile: `sign` or `authenticate`.
             csr_der: A PKCS#10 request; only its key and its proof of possession count.
         """
-        answer = self._call(
+        answer = self.call(
             "POST",
             f"applications/{_segment(application_id)}/certificates",
             {"profile": profile, "csr": base64.b64encode(csr_der).decode("ascii")},
@@ -202,7 +214,7 @@ class RegistrationClient:
             profile: `sign` or `authenticate`.
             reusable: For any number of enrolments; test installations alone allow it.
         """
-        answer = self._call(
+        answer = self.call(
             "POST",
             f"applications/{_segment(application_id)}/enrolment-references",
             {"profile": profile, "reusable": reusable},
@@ -224,21 +236,21 @@ class RegistrationClient:
         body: dict[str, object] = {"reason": reason.name}
         if invalidity_date is not None:
             body["invalidity_date"] = invalidity_date.isoformat()
-        self._call("POST", f"certificates/{serial_number:x}/revoke", body)
+        self.call("POST", f"certificates/{serial_number:x}/revoke", body)
 
     def hold(self, serial_number: int) -> None:
         """Suspend a certificate. Raises as `apply`."""
-        self._call("POST", f"certificates/{serial_number:x}/hold", {})
+        self.call("POST", f"certificates/{serial_number:x}/hold", {})
 
     def release(self, serial_number: int) -> None:
         """End a suspension. Raises as `apply`."""
-        self._call("POST", f"certificates/{serial_number:x}/release", {})
+        self.call("POST", f"certificates/{serial_number:x}/release", {})
 
     def list(self, *, person_code: str | None = None, cursor: str | None = None) -> ListPage:
         """Return a page of the certificates that were issued. Raises as `apply`."""
         query = {"person_code": person_code, "cursor": cursor}
         text = urllib.parse.urlencode({k: v for k, v in query.items() if v is not None})
-        answer = self._call("GET", f"certificates?{text}" if text else "certificates", None)
+        answer = self.call("GET", f"certificates?{text}" if text else "certificates", None)
         entries = answer.get("certificates")
         if not isinstance(entries, list):
             raise _unexpected("certificates")
@@ -250,19 +262,20 @@ class RegistrationClient:
 
     def show(self, serial_number: int) -> Mapping[str, object]:
         """Return all that the CA tells of one certificate, as its API writes it."""
-        return self._call("GET", f"certificates/{serial_number:x}", None)
+        return self.call("GET", f"certificates/{serial_number:x}", None)
 
     def publish_crl(self, issuer: str) -> Mapping[str, object]:
         """Make the CA sign a fresh CRL. Raises as `apply`."""
-        return self._call("POST", f"crls/{_segment(issuer)}", {})
+        path = f"crls/{_segment(issuer)}"
+        return self.call("POST", path, {}, role=_ADMINISTRATOR)
 
     def publish_trusted_lists(self) -> Mapping[str, object]:
         """Make the CA sign and publish its trusted list anew. Raises as `apply`."""
-        return _with_lists(self._call("POST", "trusted-lists", {}))
+        return _with_lists(self.call("POST", "trusted-lists", {}, role=_ADMINISTRATOR))
 
     def trusted_lists(self) -> Mapping[str, object]:
         """Return number, dates and address of each published list. Raises as `apply`."""
-        return _with_lists(self._call("GET", "trusted-lists", None))
+        return _with_lists(self.call("GET", "trusted-lists", None, role=_ADMINISTRATOR))
 
     def fetch_trusted_list(self, name: str) -> bytes:
         """Return a published list, byte for byte; who signed it is not judged here.
@@ -270,9 +283,8 @@ class RegistrationClient:
         Raises:
             RegistrationRefusedError: None of this name is published.
         """
-        url = f"{self._base_url.removesuffix('/ra/v1')}/tl/{_segment(name)}.xml"
         try:
-            return self._tokens.send("GET", url, expect=(200,)).body
+            return self._sender.fetch(f"{self._sender.base_url}/tl/{_segment(name)}.xml").body
         except outbound.PeerAnswerError as error:
             if (problem := error.problem()) is not None:
                 raise RegistrationRefusedError(problem.detail, problem_code=problem.code) from error
@@ -280,30 +292,46 @@ class RegistrationClient:
 
     def verify_audit(self) -> Mapping[str, object]:
         """Make the CA recompute its audit log. Raises as `apply`."""
-        return self._call("GET", "audit", None)
+        return self.call("GET", "audit", None, role=_AUDITOR)
 
     def anchor_audit(self) -> Mapping[str, object]:
         """Make the CA have its audit log's head time-stamped now. Raises as `apply`."""
-        return self._call("POST", "audit/anchors", {}, expect=(201,))
+        return self.call("POST", "audit/anchors", {}, role=_AUDITOR, expect=(201,))
 
     def list_audit(self, what: str) -> Iterator[Mapping[str, object]]:
         """Give the audit log's `entries` or `anchors`, the oldest first. Raises as `apply`."""
         after: object = 0
         while after is not None:
-            answer = self._call("GET", f"audit/{what}?after={after}", None)
+            answer = self.call("GET", f"audit/{what}?after={after}", None, role=_AUDITOR)
             page, after = answer.get(what), answer.get("next")
             if not isinstance(page, list) or not isinstance(after, int | None):
                 raise _unexpected(f"{what} and next")
             yield from page
 
-    def _call(
-        self, method: str, path: str, body: object | None, *, expect: tuple[int, ...] = (200,)
+    def call(
+        self,
+        method: str,
+        path: str,
+        body: object | None,
+        *,
+        role: operator_roles.Role = operator_roles.Role.RA_OFFICER,
+        expect: tuple[int, ...] = (200,),
     ) -> Mapping[str, object]:
+        """Make a call of `/ra/v1` that has no method of its own here. Raises as `apply`.
+
+        Args:
+            method: The HTTP method.
+            path: Behind `/ra/v1/`, with its query.
+            body: Sent as JSON; None sends no body.
+            role: Whom the call is for, where the keys of several operators are at hand.
+            expect: The statuses that are an answer.
+        """
         try:
-            reply = self._tokens.send(
+            reply = self._sender.send(
+                role,
                 method,
-                f"{self._base_url}/{path}",
-                body=None if body is None else json.dumps(body).encode(),
+                f"/ra/v1/{path}",
+                body=b"" if body is None else json.dumps(body).encode(),
                 content_type=None if body is None else "application/json",
                 accept="application/json",
                 expect=expect,
@@ -319,20 +347,43 @@ class RegistrationClient:
 
 
 @contextlib.contextmanager
-def open_client(server: str | None, path: pathlib.Path) -> Iterator[RegistrationClient]:
+def open_client(
+    server: str | None,
+    path: pathlib.Path,
+    *,
+    operator: str | None = None,
+    secret_fd: int | None = None,
+) -> Iterator[RegistrationClient]:
     """Open a client with the credentials of a file, and close it afterwards.
 
     Args:
         server: The CA zone's base address; None takes the one in the file.
-        path: A client object (`client_id`, `client_secret`), or a sandbox.json.
+        path: An operator's file (`pki.operator_credentials`), or a sandbox.json.
+        operator: The name or role of one operator of a sandbox.json; None lets each call be made
+            by the first operator whose role it is for.
+        secret_fd: Where the key's passphrase or PIN is read; None asks on the terminal.
 
     Raises:
-        CredentialsError: The file is unreadable or has no such client.
+        OperatorCredentialError: The file is unreadable or has no such operator.
     """
-    known = credentials.read_credentials(path, "registration_client", server=server)
-    with contextlib.closing(outbound.Client(trust_pem=known.tls_ca_pem)) as client:
-        tokens = credentials.TokenSource(client, known, scope="register")
-        yield RegistrationClient(tokens, known.base_url)
+    place = operator_credentials.read_place(path, server=server, operator=operator)
+    ask = operator_credentials.ask_on(secret_fd)
+    known: dict[operator_credentials.CredentialFile, operator_credentials.Credential] = {}
+
+    with contextlib.ExitStack() as opened:
+
+        def credential(role: operator_roles.Role) -> operator_credentials.Credential:
+            file = place.file_of(role)
+            if file not in known:
+                known[file] = operator_credentials.open_credential(file, ask, opened)
+            return known[file]
+
+        client = opened.enter_context(
+            contextlib.closing(outbound.Client(trust_pem=place.tls_ca_pem))
+        )
+        yield RegistrationClient(
+            signed_requests.SignedSender(client, place.server, credential, clock.SystemClock())
+        )
 
 
 def _with_lists(answer: Mapping[str, object]) -> Mapping[str, object]:

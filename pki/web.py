@@ -12,14 +12,14 @@ import contextlib
 import logging
 import secrets
 import urllib.parse
-from collections.abc import AsyncIterator, Callable, Sequence
-from typing import Annotated
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from typing import Annotated, Any
 
 import anyio.to_thread
 import fastapi
 import fastapi_swagger
 from fastapi import exceptions as fastapi_exceptions
-from fastapi import responses
+from fastapi import responses, routing
 from starlette import exceptions as starlette_exceptions
 from starlette import types as starlette_types
 
@@ -28,6 +28,9 @@ from pki import access, clock, database, errors
 log = logging.getLogger(__name__)
 
 PROBLEM_TYPE = "application/problem+json"
+
+MAX_JSON_BYTES = 64 * 2**10
+"""Largest JSON body of a `LimitedRoute`."""
 
 MAX_FORM_BYTES = 16 * 2**10
 """Largest token request."""
@@ -51,6 +54,7 @@ class UnreadableDocumentError(errors.InputError):
 STATUS_BY_FAMILY: tuple[tuple[type[errors.ImzaError], int], ...] = (
     (access.InvalidClientError, 401),
     (access.InvalidTokenError, 401),
+    (errors.UnauthenticatedError, 401),
     (errors.LimitError, 413),
     (UnsupportedMediaTypeError, 415),
     (errors.InputError, 422),
@@ -140,7 +144,7 @@ class _RequestIds:
 
 
 async def read_body(request: fastapi.Request, *, limit: int, content_type: str | None) -> bytes:
-    """Read a request's body under a limit.
+    """Read a request's body under a limit; reading it again gives it again.
 
     Raises:
         UnsupportedMediaTypeError: Another content type than `content_type`.
@@ -150,12 +154,38 @@ async def read_body(request: fastapi.Request, *, limit: int, content_type: str |
         sent = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if sent != content_type:
             raise UnsupportedMediaTypeError(f"expected {content_type}, got {sent or 'none'}")
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > limit:
-            raise errors.LimitError(f"expected a body of at most {limit} bytes, got more")
-    return bytes(body)
+    kept: bytes | None = getattr(request.state, "body", None)
+    if kept is None:
+        body = bytearray()
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > limit:
+                raise errors.LimitError(f"expected a body of at most {limit} bytes, got more")
+        # Whoever checks a signature over the body and whoever takes it apart both need it.
+        kept = request.state.body = bytes(body)
+    if len(kept) > limit:
+        raise errors.LimitError(f"expected a body of at most {limit} bytes, got more")
+    return kept
+
+
+class LimitedRoute(routing.APIRoute):
+    """Reads at most `MAX_JSON_BYTES`; the framework alone would read a body of any size."""
+
+    def get_route_handler(
+        self,
+    ) -> Callable[[fastapi.Request], Coroutine[Any, Any, fastapi.Response]]:
+        """Return what answers a request, once its body is read under the limit."""
+        handle = super().get_route_handler()
+
+        async def handle_limited(request: fastapi.Request) -> fastapi.Response:
+            body = await read_body(request, limit=MAX_JSON_BYTES, content_type=None)
+
+            async def replay() -> dict[str, object]:
+                return {"type": "http.request", "body": body, "more_body": False}
+
+            return await handle(fastapi.Request(request.scope, replay))
+
+        return handle_limited
 
 
 def bearer_token(request: fastapi.Request) -> str | None:
@@ -263,7 +293,8 @@ async def _on_imza_error(request: fastapi.Request, error: Exception) -> fastapi.
         request, status, error.code, error.message, retriable=error.retriable, problems=named
     )
     if status == 401:
-        response.headers["WWW-Authenticate"] = f'Bearer error="{error.code.replace("-", "_")}"'
+        scheme = getattr(error, "challenge", "Bearer")
+        response.headers["WWW-Authenticate"] = f'{scheme} error="{error.code.replace("-", "_")}"'
     return response
 
 

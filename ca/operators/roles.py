@@ -4,6 +4,8 @@ import dataclasses
 import enum
 from collections.abc import Mapping
 
+from pki import operator_roles
+
 
 class Permission(enum.Enum):
     """One kind of call to the registration API."""
@@ -17,24 +19,17 @@ class Permission(enum.Enum):
     SUSPEND = "suspend"
     REVOKE = "revoke"
     PUBLISH = "publish"
+    READ_OPERATORS = "read-operators"
     ADMINISTER_OPERATORS = "administer-operators"
+    RENEW_OWN_CERTIFICATE = "renew-own-certificate"
     ADMINISTER_AUTHORITIES = "administer-authorities"
     READ_STATISTICS = "read-statistics"
     READ_AUDIT = "read-audit"
 
 
-class Role(enum.Enum):
-    """An operator has one role; a person with two has two certificates.
+Role = operator_roles.Role
 
-    `RA_OFFICER` sees people and takes their applications. `APPROVER` decides on what others took.
-    `CA_ADMINISTRATOR` looks after authorities, publication and operators. `AUDITOR` reads.
-    """
-
-    RA_OFFICER = "ra-officer"
-    APPROVER = "approver"
-    CA_ADMINISTRATOR = "ca-administrator"
-    AUDITOR = "auditor"
-
+_EVERYBODY = frozenset({Permission.RENEW_OWN_CERTIFICATE})
 
 PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
     Role.RA_OFFICER: frozenset(
@@ -47,7 +42,8 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
             Permission.SUSPEND,
             Permission.REVOKE,
         }
-    ),
+    )
+    | _EVERYBODY,
     Role.APPROVER: frozenset(
         {
             Permission.READ_APPLICATIONS,
@@ -56,24 +52,29 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
             Permission.SUSPEND,
             Permission.REVOKE,
         }
-    ),
+    )
+    | _EVERYBODY,
     Role.CA_ADMINISTRATOR: frozenset(
         {
             Permission.READ_CERTIFICATES,
             Permission.PUBLISH,
+            Permission.READ_OPERATORS,
             Permission.ADMINISTER_OPERATORS,
             Permission.ADMINISTER_AUTHORITIES,
             Permission.READ_STATISTICS,
         }
-    ),
+    )
+    | _EVERYBODY,
     Role.AUDITOR: frozenset(
         {
             Permission.READ_APPLICATIONS,
             Permission.READ_CERTIFICATES,
+            Permission.READ_OPERATORS,
             Permission.READ_STATISTICS,
             Permission.READ_AUDIT,
         }
-    ),
+    )
+    | _EVERYBODY,
 }
 """Nobody who takes applications approves them, and nobody who does either reads the audit log
 as its auditor."""

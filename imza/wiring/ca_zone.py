@@ -16,6 +16,7 @@ from ca.disclosure import api as disclosure_api
 from ca.disclosure import publication as disclosures
 from ca.enrolment import conversation, references, transactions
 from ca.enrolment import signer as cmp_signer
+from ca.operators import api as operators_api
 from ca.operators import gate as gates
 from ca.trusted_list import api as trusted_list_api
 from ca.trusted_list import publication
@@ -23,19 +24,23 @@ from imza import audit_tokens, health
 from imza import config as configs
 from imza.wiring.resources import Resources
 from imza.wiring.zone import DAILY, REGULAR, Job, Zone
-from pki import access, web
+from pki import access
 from pki.keystore import store
 
 
-def build(resources: Resources, config: configs.Config, tokens: access.AccessTokens | None) -> Zone:
-    """Build the certification authority's zone; see `imza.wiring.zones.build`."""
+def build(
+    resources: Resources, config: configs.Config, _tokens: access.AccessTokens | None
+) -> Zone:
+    """Build the certification authority's zone, whose callers sign their requests.
+
+    See `imza.wiring.zones.build`.
+    """
     sessions = resources.sessions(config)
     keys = resources.authority_keys(config)
     authorities = rollover.live(
         hierarchy.start(sessions, keys, configs.require(config.ca, "ca"), resources.present.now())
     )
-    own = tokens or access.AccessTokens(config.access, sessions)
-    gate = gates.TokenGate(own, resources.present)
+    gate = gates.SignedRequestGate(sessions, resources.present)
 
     publisher = publication.Publisher(sessions, keys, authorities)
 
@@ -57,7 +62,7 @@ def build(resources: Resources, config: configs.Config, tokens: access.AccessTok
             ca.renewal.api.routes(sessions, authorities, config.renewal, gate, resources.present),
             ca.renewal.api.public_routes(sessions, authorities, config.renewal, resources.present),
             *_disclosure(resources, config, sessions, authorities),
-            *(() if tokens else (web.token_routes(own, resources.present),)),
+            operators_api.routes(sessions, authorities, gate, resources.present),
         ),
         (
             *enrolling.jobs,

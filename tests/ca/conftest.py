@@ -1,5 +1,4 @@
 import datetime
-import json
 import pathlib
 from collections.abc import Iterator
 
@@ -9,8 +8,8 @@ from sqlalchemy import orm
 
 from ca import api
 from ca.operators import gate
-from pki import access, clock, database, web
-from tests.support import ca_world, servers
+from pki import clock, database, web
+from tests.support import ca_world, operators, servers
 
 
 @pytest.fixture
@@ -25,21 +24,13 @@ def world(sessions: orm.sessionmaker[orm.Session], at: datetime.datetime) -> ca_
 
 @pytest.fixture
 def registration_office(world: ca_world.World, tmp_path: pathlib.Path) -> Iterator[pathlib.Path]:
-    """A running CA zone; the file holds its address and a registration client's credentials."""
-    secret = access.new_secret()
-    settings = access.Settings(
-        clients=(access.ApiClient("station", access.hash_secret(secret), ("register",)),)
-    )
-    tokens = access.AccessTokens(settings, world.sessions)
+    """A running CA zone; the file names its address and an operator of each role."""
     present = clock.FixedClock(world.at)
+    # Clients sign by the machine's clock.
+    gates = gate.SignedRequestGate(world.sessions, clock.SystemClock())
     routers = [
-        web.token_routes(tokens, present),
-        api.routes(world.sessions, world.hierarchy, gate.TokenGate(tokens, present), present),
+        api.routes(world.sessions, world.hierarchy, gates, present),
         api.public_routes(world.sessions, present),
     ]
     with servers.serve(web.application("test", routers)) as base_url:
-        file = tmp_path / "credentials.json"
-        file.write_text(
-            json.dumps({"base_url": base_url, "client_id": "station", "client_secret": secret})
-        )
-        yield file
+        yield operators.office(world, tmp_path, base_url)

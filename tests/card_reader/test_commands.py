@@ -10,7 +10,7 @@ import time
 import pytest
 
 from card_reader.virtual_card import reader_station
-from tests.support import card_station, servers
+from tests.support import card_station, operators, servers
 
 pytestmark = pytest.mark.card
 
@@ -125,12 +125,10 @@ def test_a_blank_card_is_personalised_by_the_command(
     name = station.reader_names[1]
     reader_station.make_blank_card(tmp_path / "blank.json")
     station.insert(name, tmp_path / "blank.json")
-    world = tmp_path / "sandbox.json"
     letter = tmp_path / "letter.json"
     person = card_station.PERSON
     with servers.serve(small_ca.application()) as base_url:
-        client = {"client_id": "TEST", "client_secret": "TEST-secret", "scopes": ["register"]}
-        world.write_text(json.dumps({"base_url": base_url, "registration_client": client}))
+        world = operators.stranger().write(tmp_path, base_url)
         arguments = (
             *("personalise", "--json", "--reader", name, "--credentials", str(world)),
             *("--person-code", person.person_code, "--surname", person.surname),

@@ -10,11 +10,11 @@ import sqlalchemy
 from click.testing import CliRunner
 
 from ca.audit_log import anchors, api
-from ca.operators import gate
+from ca.operators import gate, roles
 from imza import audit_command
-from pki import access, algorithms, audit, clock, database, web
+from pki import algorithms, audit, clock, database, web
 from tests.support import hierarchy as hierarchy_support
-from tests.support import servers
+from tests.support import operators, servers
 from tsa import messages, signed_token
 
 
@@ -44,22 +44,17 @@ def office(
                 details={"serial_number": f"{number:x}"},
             )
         session.commit()
-    secret = access.new_secret()
-    client = access.ApiClient("auditor", access.hash_secret(secret), ("register",))
-    tokens = access.AccessTokens(access.Settings(clients=(client,)), sessions)
+    auditor = operators.certified_by(hierarchy.infrastructure, roles.Role.AUDITOR, at)
+    operators.record(sessions, auditor, hierarchy.infrastructure, at)
     present = clock.FixedClock(at)
+    gates = gate.SignedRequestGate(sessions, clock.SystemClock())
     anchoring = anchors.Anchoring(tmp_path / "anchors", stamp)
     routers = [
-        web.token_routes(tokens, present),
-        api.routes(sessions, anchoring, gate.TokenGate(tokens, present), present),
+        api.routes(sessions, anchoring, gates, present),
     ]
     (tmp_path / "root.pem").write_bytes(hierarchy.root.pem)
     with servers.serve(web.application("test", routers)) as base_url:
-        file = tmp_path / "credentials.json"
-        file.write_text(
-            json.dumps({"base_url": base_url, "client_id": "auditor", "client_secret": secret})
-        )
-        yield file
+        yield auditor.write(tmp_path, base_url)
 
 
 def test_an_export_is_stamped_to_its_end_and_proven(office: pathlib.Path) -> None:

@@ -77,11 +77,11 @@ def test_settings_name_secrets_and_hold_none(tmp_path: pathlib.Path) -> None:
 def test_only_the_hash_of_a_clients_secret_is_in_the_settings(tmp_path: pathlib.Path) -> None:
     world = _lay_out(tmp_path)
     clients = config.read(world.config_path("signing")).access.clients
-    for told in (world.api_client, world.registration_client):
-        (known,) = [one for one in clients if one.client_id == told.client_id]
-        assert known.secret_sha256 == access.hash_secret(told.client_secret)
-        assert known.scopes == told.scopes
-        assert told.client_secret not in repr(told)
+    told = world.api_client
+    (known,) = [one for one in clients if one.client_id == told.client_id]
+    assert known.secret_sha256 == access.hash_secret(told.client_secret)
+    assert known.scopes == told.scopes
+    assert told.client_secret not in repr(told)
 
 
 def test_the_responder_reads_the_database_that_the_authority_writes(

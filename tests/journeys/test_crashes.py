@@ -18,10 +18,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("apart")]
 
 
 @pytest.fixture
-def registrar(zones: worlds.Zones) -> worlds.Api:
-    return worlds.Api(
-        zones.addresses.ca, dataclasses.asdict(zones.installation.registration_client)
-    )
+def registrar(zones: worlds.Zones) -> worlds.Office:
+    return zones.office()
 
 
 @pytest.fixture

@@ -31,7 +31,7 @@ def signed(
     world: worlds.World, contract: pathlib.Path, tmp_path_factory: pytest.TempPathFactory
 ) -> pathlib.Path:
     path = tmp_path_factory.mktemp("signed") / "signed.pdf"
-    signer = worlds.certify(world.base_url, world.description["registration_client"], "7EX77EX")
+    signer = worlds.certify(world.office(), "7EX77EX")
     api = world.api()
     opened = api.open_session(contract.read_bytes(), signer.parameters("B-T"))
     address = f"/api/v1/signing-sessions/{opened['id']}"

@@ -13,7 +13,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("world")]
 
 @pytest.fixture(scope="module")
 def signer(world: worlds.World) -> worlds.Signer:
-    return worlds.certify(world.base_url, world.description["registration_client"], "2HS22HS")
+    return worlds.certify(world.office(), "2HS22HS")
 
 
 def encrypted(content: bytes) -> bytes:
@@ -123,7 +123,7 @@ def test_value_in_der_or_by_another_key_is_refused_and_the_session_goes_on(
         "POST", path, {**good, "signature_value": base64.b64encode(der).decode()}, expect=(422,)
     )
     assert "got DER" in problem["detail"]
-    stranger = worlds.certify(world.base_url, world.description["registration_client"], "2HS33HS")
+    stranger = worlds.certify(world.office(), "2HS33HS")
     problem = api.call("POST", path, stranger.value(opened), expect=(422,))
     assert problem["code"] == "signature-value-invalid"
     assert api.call("POST", path, good)["state"] in ("augmenting", "completed")
@@ -132,9 +132,7 @@ def test_value_in_der_or_by_another_key_is_refused_and_the_session_goes_on(
 def test_authentication_certificate_does_not_sign(
     world: worlds.World, contract: pathlib.Path
 ) -> None:
-    signer = worlds.certify(
-        world.base_url, world.description["registration_client"], "2HS44HS", "authenticate"
-    )
+    signer = worlds.certify(world.office(), "2HS44HS", "authenticate")
     problem = world.api().open_session(
         contract.read_bytes(), signer.parameters("B-T"), expect=(403,)
     )

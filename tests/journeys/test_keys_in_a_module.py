@@ -38,7 +38,7 @@ def module_world() -> Iterator[worlds.World]:
 
 
 def sign(world: worlds.World, contract: pathlib.Path, person_code: str = "4PK11HS") -> bytes:
-    signer = worlds.certify(world.base_url, world.description["registration_client"], person_code)
+    signer = worlds.certify(world.office(), person_code)
     api = world.api()
     opened = api.open_session(contract.read_bytes(), signer.parameters("B-LTA"))
     path = f"/api/v1/signing-sessions/{opened['id']}"

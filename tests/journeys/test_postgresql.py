@@ -40,7 +40,7 @@ def test_document_is_signed_to_the_highest_level(
 ) -> None:
     world = database_world
     assert not list(world.folder.glob("*.sqlite"))
-    signer = worlds.certify(world.base_url, world.description["registration_client"], "5PG55PG")
+    signer = worlds.certify(world.office(), "5PG55PG")
     api = world.api()
     opened = api.open_session(contract.read_bytes(), signer.parameters("B-LTA"))
     path = f"/api/v1/signing-sessions/{opened['id']}"
@@ -54,7 +54,7 @@ def test_database_that_stops_is_a_clean_failure_and_comes_back(
     database_world: worlds.World, server: postgresql.Server, contract: pathlib.Path
 ) -> None:
     world = database_world
-    signer = worlds.certify(world.base_url, world.description["registration_client"], "5PG66PG")
+    signer = worlds.certify(world.office(), "5PG66PG")
     api = world.api()
     opened = api.open_session(contract.read_bytes(), signer.parameters("B-T"))
     path = f"/api/v1/signing-sessions/{opened['id']}"
@@ -91,6 +91,6 @@ def test_restart_continues_the_world(
 
 
 def listed(world: worlds.World) -> list[dict[str, str]]:
-    api = worlds.Api(world.base_url, world.description["registration_client"])
+    api = world.office()
     found: list[dict[str, str]] = api.call("GET", "/ra/v1/certificates")["certificates"]
     return found

@@ -14,7 +14,7 @@ from tests.support import world as worlds
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("restart")]
 
-SAME = ("base_url", "tls_base_url", "api_client", "registration_client", "people", "cards")
+SAME = ("base_url", "tls_base_url", "api_client", "operators", "people", "cards")
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,7 @@ def sandbox(*arguments: str) -> "subprocess.CompletedProcess[str]":
 
 
 def sign(world: worlds.World, contract: pathlib.Path, person_code: str) -> bytes:
-    signer = worlds.certify(world.base_url, world.description["registration_client"], person_code)
+    signer = worlds.certify(world.office(), person_code)
     api = world.api()
     opened = api.open_session(contract.read_bytes(), signer.parameters("B-LT"))
     path = f"/api/v1/signing-sessions/{opened['id']}"
@@ -75,7 +75,7 @@ def test_world_goes_on_after_a_stop_and_after_a_kill(
     old = tmp_path / "old.pdf"
     old.write_bytes(sign(world, contract, "6RS11RS"))
     before = world.description
-    waiting = worlds.certify(world.base_url, before["registration_client"], "6RS22RS")
+    waiting = worlds.certify(world.office(), "6RS22RS")
     opened = world.api().open_session(contract.read_bytes(), waiting.parameters("B-T"))
 
     for kill in (False, True):

@@ -23,7 +23,7 @@ def sign(world: worlds.World, signer: worlds.Signer, contract: pathlib.Path, lev
 def test_proof_of_time_decides_what_survives_a_revocation(
     world: worlds.World, contract: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:
-    signer = worlds.certify(world.base_url, world.description["registration_client"], "1RV22RV")
+    signer = worlds.certify(world.office(), "1RV22RV")
     for level in ("B-B", "B-T", "B-LT", "B-LTA"):
         (tmp_path / f"{level}.pdf").write_bytes(sign(world, signer, contract, level))
         assert world.verify(tmp_path / f"{level}.pdf")["overall"] == "TOTAL-PASSED"
@@ -44,7 +44,7 @@ def test_proof_of_time_decides_what_survives_a_revocation(
 def test_certificate_revoked_between_opening_and_signing_reaches_no_long_term_level(
     world: worlds.World, contract: pathlib.Path
 ) -> None:
-    signer = worlds.certify(world.base_url, world.description["registration_client"], "1RV33RV")
+    signer = worlds.certify(world.office(), "1RV33RV")
     api = world.api()
     opened = api.open_session(contract.read_bytes(), signer.parameters("B-LT"))
     world.imza(

@@ -158,7 +158,6 @@ def test_secrets_stand_nowhere_but_where_they_belong(
         "SIM PUK": sim["puk"],
         "SIM device secret": sim["device_secret"],
         "portal's secret": world.description["api_client"]["client_secret"],
-        "registration secret": world.description["registration_client"]["client_secret"],
         "wrong secret": no_secret,
         "access token": token,
         **{one.name: one.read_text() for one in (*keystores, *parties)},

@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import json
 import os
 import pathlib
 import subprocess
@@ -22,9 +21,7 @@ def api(zones: worlds.Zones) -> worlds.Api:
 
 @pytest.fixture
 def signer(zones: worlds.Zones) -> worlds.Signer:
-    return worlds.certify(
-        zones.addresses.ca, dataclasses.asdict(zones.installation.registration_client)
-    )
+    return worlds.certify(zones.office())
 
 
 def test_zones_work_together_over_their_protocols_alone(
@@ -119,12 +116,7 @@ class Subscriber:
 @pytest.fixture
 def subscriber(zones: worlds.Zones) -> Subscriber:
     folder = zones.installation.folder
-    credentials = folder / "registration.json"
-    credentials.write_text(
-        json.dumps(
-            {"registration_client": dataclasses.asdict(zones.installation.registration_client)}
-        )
-    )
+    credentials = zones.operators
     station.write_settings(
         folder / "mobile",
         station.StationSettings(

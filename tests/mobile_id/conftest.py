@@ -19,10 +19,10 @@ from sqlalchemy import orm
 
 from mobile_id import addressee, api, client, device_api, gateway, settings, waiting
 from mobile_id.simulation import enrolment, personas, phones
-from pki import clock, credentials, database, outbound, registration, signature, web
+from pki import clock, database, outbound, registration, signature, signed_requests, web
 from pki.algorithms import HashAlgorithm
 from tests.support import hierarchy as hierarchy_support
-from tests.support import servers
+from tests.support import operators, servers
 
 PARTY_UUID = "de305d54-75b4-431b-adb2-eb6b9e546014"
 PARTY_NAME = "TEST portal"
@@ -43,10 +43,6 @@ class RegistrationAuthority:
         self.app.post("/ra/v1/applications", status_code=201)(self.apply)
         self.app.post("/ra/v1/applications/{number}/approval")(self.approve)
         self.app.post("/ra/v1/applications/{number}/certificates", status_code=201)(self.certify)
-        self.app.post("/oauth2/token")(self.token)
-
-    def token(self) -> dict[str, object]:
-        return {"access_token": "token", "token_type": "Bearer", "expires_in": 60}
 
     def apply(self, application: dict[str, Any]) -> dict[str, str]:
         number = str(len(self.applications) + 1)
@@ -210,8 +206,10 @@ def make_world(
     )
     built = gateway.Gateway(sessions, (party, other), settings.Settings(**limits), notices.announce)
     http = outbound.Client()
-    known = credentials.Credentials("ra", "TEST secret", ra_url)
-    registrar = registration.RegistrationClient(credentials.TokenSource(http, known), ra_url)
+    officer = operators.stranger().credential
+    registrar = registration.RegistrationClient(
+        signed_requests.SignedSender(http, ra_url, lambda _: officer, clock.SystemClock())
+    )
     return World(
         folder, sessions, registrar, authority, built, notices, present, chain.at, http=http
     )

@@ -10,6 +10,7 @@ from mobile_id import commands, results
 from mobile_id.simulation import personas, station
 from pki import errors
 from tests.mobile_id.conftest import WHO, World, representation
+from tests.support import operators
 
 PHONE = "+994501112255"
 
@@ -17,10 +18,7 @@ PHONE = "+994501112255"
 @pytest.fixture
 def counter(live: World, authority: tuple[Any, str], tmp_path: pathlib.Path) -> World:
     """A station's settings beside the live world's SIMs, as the sandbox writes them."""
-    credentials = tmp_path / "sandbox.json"
-    credentials.write_text(
-        json.dumps({"registration_client": {"client_id": "ra", "client_secret": "TEST secret"}})
-    )
+    credentials = operators.stranger().write(tmp_path, authority[1])
     station.write_settings(
         live.folder,
         station.StationSettings(

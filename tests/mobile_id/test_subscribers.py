@@ -2,8 +2,9 @@ import pytest
 
 from mobile_id import addressee, subscribers
 from mobile_id.simulation import enrolment, personas
-from pki import certificates, credentials, errors, person_codes, registration
+from pki import certificates, errors, person_codes
 from tests.mobile_id.conftest import WHO, World
+from tests.support import operators
 
 
 def test_an_enrolled_person_has_two_certificates_for_the_two_keys_of_the_sim(
@@ -75,11 +76,10 @@ def test_only_the_sims_own_secret_opens_the_device_api(world: World) -> None:
 
 
 def test_a_ca_that_refuses_leaves_no_subscriber(world: World) -> None:
-    nowhere = credentials.Credentials("ra", "TEST secret", "http://127.0.0.1:1")
-    world.registrar = registration.RegistrationClient(
-        credentials.TokenSource(world.http, nowhere), nowhere.base_url
-    )
-    with pytest.raises(errors.PeerError):
+    with (
+        operators.registrar("http://127.0.0.1:1") as world.registrar,
+        pytest.raises(errors.PeerError),
+    ):
         world.enrol()
     with world.sessions() as session:
         assert subscribers.by_phone_number(session, WHO.phone_number) is None

@@ -14,22 +14,19 @@ import sqlalchemy
 from fastapi import responses
 
 from ca import api
-from ca.operators import gate
+from ca.operators import gate, roles
 from pki import (
-    access,
     certificates,
     clock,
-    credentials,
     database,
     errors,
     outbound,
     registration,
+    signed_requests,
     status,
     web,
 )
-from tests.support import ca_world, servers
-
-SECRET = "a secret of a test"
+from tests.support import ca_world, operators, servers
 
 
 @dataclasses.dataclass
@@ -37,11 +34,7 @@ class Office:
     client: registration.RegistrationClient
     base_url: str
     world: ca_world.World
-    file: pathlib.Path
-
-    def token(self, http: outbound.Client) -> str:
-        known = credentials.Credentials("station", SECRET, self.base_url)
-        return credentials.TokenSource(http, known).token()
+    sender: signed_requests.SignedSender
 
 
 @pytest.fixture
@@ -50,34 +43,23 @@ def office(
 ) -> Iterator[Office]:
     sessions = database.session_factory(engine)
     world = ca_world.make_world(sessions, at)
-    settings = access.Settings(
-        clients=(
-            access.ApiClient("station", access.hash_secret(SECRET), ("register",)),
-            access.ApiClient("portal", access.hash_secret(SECRET), ("sign",)),
-        )
-    )
-    tokens = access.AccessTokens(settings, sessions)
     present = clock.FixedClock(at)
+    gates = gate.SignedRequestGate(sessions, clock.SystemClock())
     app = web.application(
         "test",
         [
-            web.token_routes(tokens, present),
-            api.routes(sessions, world.hierarchy, gate.TokenGate(tokens, present), present),
+            api.routes(sessions, world.hierarchy, gates, present),
             api.public_routes(sessions, present),
         ],
     )
     with servers.serve(app) as base_url:
-        file = tmp_path / "sandbox.json"
-        file.write_text(
-            json.dumps(
-                {
-                    "base_url": base_url,
-                    "registration_client": {"client_id": "station", "client_secret": SECRET},
-                }
-            )
-        )
-        with registration.open_client(None, file) as client:
-            yield Office(client, base_url, world, file)
+        file = operators.office(world, tmp_path, base_url)
+        officer = operators.enrol(world, roles.Role.RA_OFFICER, "TEST-officer-2")
+        with (
+            registration.open_client(None, file) as client,
+            operators.calling(base_url, officer) as sender,
+        ):
+            yield Office(client, base_url, world, sender)
 
 
 def test_a_person_is_applied_for_certified_listed_and_revoked(office: Office) -> None:
@@ -179,9 +161,9 @@ def test_a_refusal_is_told_by_its_code(office: Office, change: dict[str, Any], c
         ("GET", "audit"),
     ],
 )
-def test_every_call_needs_a_token_for_registration(office: Office, method: str, path: str) -> None:
+def test_every_call_needs_an_operators_signature(office: Office, method: str, path: str) -> None:
     http = outbound.Client()
-    # Well-formed bodies, so that nothing but the missing token can be refused.
+    # Well-formed bodies, so that nothing but the caller can be refused.
     bodies = {
         "applications": {
             "category": "citizen",
@@ -197,42 +179,34 @@ def test_every_call_needs_a_token_for_registration(office: Office, method: str, 
     }
     body = json.dumps(bodies.get(path, {})).encode()
     url = f"{office.base_url}/ra/v1/{path}"
-    form = f"grant_type=client_credentials&client_id=portal&client_secret={SECRET}"
-    answer = http.send(
-        "POST",
-        f"{office.base_url}/oauth2/token",
-        body=form.replace(" ", "+").encode(),
-        content_type="application/x-www-form-urlencoded",
-    ).json()
-    assert isinstance(answer, dict)
-    for headers, expected in (
-        ({}, 401),
-        ({"Authorization": "Bearer wrong"}, 401),
-        ({"Authorization": f"Bearer {answer['access_token']}"}, 403),
-    ):
-        http.send(
-            method,
-            url,
-            body=None if method == "GET" else body,
-            content_type="application/json",
-            headers=headers,
-            expect=(expected,),
+    sent = b"" if method == "GET" else body
+    for headers in ({}, {"Authorization": "Bearer token"}):
+        reply = http.send(
+            method, url, body=sent, content_type="application/json", headers=headers, expect=(401,)
         )
+        assert reply.headers["www-authenticate"].startswith("Signature ")
     http.close()
+    with operators.calling(office.base_url, operators.stranger()) as stranger:
+        stranger.send(
+            roles.Role.RA_OFFICER,
+            method,
+            f"/ra/v1/{path}",
+            body=sent,
+            content_type="application/json",
+            expect=(401,),
+        )
 
 
 def test_a_raw_request_is_taken_with_its_profile_in_the_address(office: Office) -> None:
     made = office.client.apply(registration.Category.CITIZEN, ca_world.CITIZEN, ca_world.VETTING)
     csr_der = ca_world.make_csr()
-    http = outbound.Client()
-    url = f"{office.base_url}/ra/v1/applications/{made.id}/certificates"
-    headers = {"Authorization": f"Bearer {office.token(http)}"}
-    answer = http.send(
+    path = f"/ra/v1/applications/{made.id}/certificates"
+    answer = office.sender.send(
+        roles.Role.RA_OFFICER,
         "POST",
-        f"{url}?profile=sign",
+        f"{path}?profile=sign",
         body=csr_der,
         content_type="application/pkcs10",
-        headers=headers,
         expect=(201,),
     ).json()
     assert isinstance(answer, dict)
@@ -247,15 +221,14 @@ def test_a_raw_request_is_taken_with_its_profile_in_the_address(office: Office) 
         (b"[" * 5000, "application/json", 422),
         (b"x" * 70_000, "application/json", 413),
     ):
-        http.send(
+        office.sender.send(
+            roles.Role.RA_OFFICER,
             "POST",
-            url,
+            path,
             body=body,
             content_type=content_type,
-            headers=headers,
             expect=(expected,),
         )
-    http.close()
 
 
 def test_a_huge_body_is_refused_before_it_is_parsed(office: Office) -> None:
@@ -273,26 +246,19 @@ def test_a_huge_body_is_refused_before_it_is_parsed(office: Office) -> None:
 
 @pytest.mark.parametrize("serial", ["0", "zz", "1" * 41, "-1", "0x10", "%00"])
 def test_a_serial_that_is_none_is_refused(office: Office, serial: str) -> None:
-    http = outbound.Client()
-    headers = {"Authorization": f"Bearer {office.token(http)}"}
-    http.send(
-        "GET",
-        f"{office.base_url}/ra/v1/certificates/{serial}",
-        headers=headers,
-        expect=(404, 422),
+    office.sender.send(
+        roles.Role.RA_OFFICER, "GET", f"/ra/v1/certificates/{serial}", expect=(404, 422)
     )
-    http.close()
 
 
-def test_wrong_credentials_are_refused(office: Office, tmp_path: pathlib.Path) -> None:
-    file = tmp_path / "wrong.json"
-    file.write_text(json.dumps({"client_id": "station", "client_secret": "wrong"}))
+def test_a_strangers_credentials_are_refused(office: Office, tmp_path: pathlib.Path) -> None:
+    file = operators.stranger().write(tmp_path / "stranger", office.base_url)
     with (
-        registration.open_client(office.base_url, file) as client,
-        pytest.raises(credentials.ClientRefusedError) as refused,
+        registration.open_client(None, file) as client,
+        pytest.raises(registration.RegistrationRefusedError) as refused,
     ):
         client.list()
-    assert "wrong" not in refused.value.message
+    assert refused.value.problem_code == "operator-unknown"
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"client_id": "x"}', "\xff"])
@@ -319,19 +285,13 @@ def test_a_credentials_file_that_is_none_is_refused(tmp_path: pathlib.Path, cont
 def test_an_answer_that_is_not_the_apis_is_a_failed_peer(answer: object) -> None:
     app = fastapi.FastAPI()
 
-    @app.post("/oauth2/token")
-    def token() -> dict[str, object]:
-        return {"access_token": "t", "token_type": "Bearer", "expires_in": 60}
-
     @app.post("/ra/v1/applications/x/certificates")
     def certify() -> fastapi.Response:
         return responses.JSONResponse(answer, 201)
 
-    http = outbound.Client()
-    with servers.serve(app) as base_url:
-        known = credentials.Credentials("x", "TEST secret", base_url)
-        tokens = credentials.TokenSource(http, known)
-        client = registration.RegistrationClient(tokens, base_url)
-        with pytest.raises(errors.PeerError):
-            client.certify("x", "sign", b"")
-    http.close()
+    with (
+        servers.serve(app) as base_url,
+        operators.registrar(base_url) as client,
+        pytest.raises(errors.PeerError),
+    ):
+        client.certify("x", "sign", b"")

@@ -22,13 +22,12 @@ from cryptography.x509.oid import NameOID
 from card_reader import personalise, piv_session, readers
 from card_reader import pin as card_pin
 from card_reader.virtual_card import applet, card_file, reader_station
-from pki import algorithms, credentials, errors, outbound, registration
+from pki import algorithms, errors, registration
 from tests.support import hierarchy as hierarchy_support
-from tests.support import servers
+from tests.support import operators, servers
 
 PERSON = registration.Person("AZ", "5AB12CD", "Əliyeva TEST", "Günay TEST")
 VETTING = registration.Vetting("TEST officer", "TEST passport")
-CLIENT_ID, CLIENT_SECRET = "TEST", "TEST-secret"
 
 
 def require(reason: str) -> None:
@@ -60,15 +59,6 @@ class SmallCA:
 
     def application(self) -> fastapi.FastAPI:
         app = fastapi.FastAPI()
-
-        @app.post("/oauth2/token")
-        def token(request: fastapi.Request) -> fastapi.responses.JSONResponse:
-            expected = base64.b64encode(f"{CLIENT_ID}:{CLIENT_SECRET}".encode()).decode()
-            if request.headers.get("authorization") != f"Basic {expected}":
-                return fastapi.responses.JSONResponse({"error": "invalid_client"}, 401)
-            return fastapi.responses.JSONResponse(
-                {"access_token": "TEST-token", "token_type": "Bearer", "expires_in": 3600}
-            )
 
         @app.post("/ra/v1/applications", status_code=201)
         def apply(body: dict[str, Any]) -> dict[str, str]:
@@ -157,13 +147,8 @@ class SmallCA:
 @contextlib.contextmanager
 def registration_client(ca: SmallCA) -> Iterator[registration.RegistrationClient]:
     """A client of a small CA that really listens on loopback."""
-    with servers.serve(ca.application()) as base_url:
-        client = outbound.Client()
-        try:
-            known = credentials.Credentials(CLIENT_ID, CLIENT_SECRET, base_url)
-            yield registration.RegistrationClient(credentials.TokenSource(client, known), base_url)
-        finally:
-            client.close()
+    with servers.serve(ca.application()) as base_url, operators.registrar(base_url) as client:
+        yield client
 
 
 @dataclasses.dataclass(frozen=True)

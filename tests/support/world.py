@@ -21,12 +21,30 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from imza import installation
+from ca.operators import roles
+from imza import config as configs
+from imza import installation, sandbox_operators
+from imza.wiring import resources
 from imza.wiring.zone import ZONES
-from pki import algorithms, failpoints, outbound, signature
+from pki import (
+    algorithms,
+    clock,
+    failpoints,
+    operator_credentials,
+    outbound,
+    signature,
+    signed_requests,
+)
 from tests.support import hierarchy, servers
 
 IMZA = (sys.executable, "-m", "imza")
+CALLS_OF_OTHERS = {
+    "/approval": roles.Role.APPROVER,
+    "/crls/": roles.Role.CA_ADMINISTRATOR,
+    "/operators": roles.Role.CA_ADMINISTRATOR,
+    "/trusted-lists": roles.Role.CA_ADMINISTRATOR,
+    "/audit": roles.Role.AUDITOR,
+}
 READY_LIMIT_S = 90.0
 STEP_LIMIT_S = 120.0
 
@@ -97,6 +115,9 @@ class World:
 
     def api(self) -> "Api":
         return Api(self.base_url, self.description["api_client"])
+
+    def office(self) -> "Office":
+        return Office(self.folder / "sandbox.json")
 
     @property
     def log(self) -> str:
@@ -214,6 +235,38 @@ class Api:
             time.sleep(0.1)
 
 
+class Office:
+    """A registration office with operators of every role, each of whom makes their own calls.
+
+    As contract and RFC 9421 have it; a file such as `sandbox.json` names the operators.
+    """
+
+    def __init__(self, file: pathlib.Path) -> None:
+        self._file = file
+
+    def call(
+        self, method: str, path: str, value: object = None, *, expect: Sequence[int] = (200, 201)
+    ) -> Any:
+        """A JSON call, signed by whoever it is for; the answer's status is among `expect`."""
+        role = next(
+            (one for part, one in CALLS_OF_OTHERS.items() if part in path), roles.Role.RA_OFFICER
+        )
+        place = operator_credentials.read_place(self._file)
+        with contextlib.ExitStack() as opened:
+            ask = operator_credentials.ask_on(None)
+            operator = operator_credentials.open_credential(place.file_of(role), ask, opened)
+            client = opened.enter_context(contextlib.closing(outbound.Client(timeout_s=90)))
+            sender = signed_requests.SignedSender(
+                client, place.server, lambda _: operator, clock.SystemClock()
+            )
+            body = b"" if value is None else json.dumps(value).encode()
+            reply = sender.send(
+                role, method, path, body=body, expect=expect,
+                content_type=None if value is None else "application/json",
+            )  # fmt: skip
+        return reply.json() if "json" in reply.content_type else reply.body
+
+
 @contextlib.contextmanager
 def sandbox(folder: pathlib.Path, *options: str) -> Iterator[World]:
     """Run `imza sandbox` in a folder on free ports, until the end of the block."""
@@ -267,6 +320,13 @@ class Zones:
     installation: installation.Installation
     addresses: installation.Addresses
     processes: dict[str, "subprocess.Popen[bytes]"]
+
+    @property
+    def operators(self) -> pathlib.Path:
+        return self.installation.operators_folder / sandbox_operators.FILE_NAME
+
+    def office(self) -> Office:
+        return Office(self.operators)
 
     def start(self, zone: str, *, failpoint: str | None = None) -> None:
         self.launch(zone, failpoint=failpoint)
@@ -334,6 +394,9 @@ def zones_apart(folder: pathlib.Path) -> Iterator[Zones]:
         [*IMZA, "ca", "init", "--config", str(world.config_path("ca")), "--out", str(folder)],
         check=True, capture_output=True,
     )  # fmt: skip
+    with contextlib.closing(resources.Resources(clock.SystemClock())) as opened:
+        config = configs.read(world.config_path("ca"))
+        sandbox_operators.enrol(opened, config, world.operators_folder, addresses.ca)
     zones = Zones(world, addresses, {})
     try:
         for zone in ZONES:
@@ -385,7 +448,7 @@ class Applicant:
     application_id: str
     key: ec.EllipticCurvePrivateKey
 
-    def request(self, api: Api, profile: str = "sign") -> Signer:
+    def request(self, office: Office, profile: str = "sign") -> Signer:
         """Ask for the certificate; the same key each time, so the same request."""
         csr = (
             x509.CertificateSigningRequestBuilder()
@@ -393,7 +456,7 @@ class Applicant:
             .sign(self.key, hashes.SHA256())
             .public_bytes(serialization.Encoding.DER)
         )
-        issued = api.call(
+        issued = office.call(
             "POST",
             f"/ra/v1/applications/{self.application_id}/certificates",
             {"profile": profile, "csr": base64.b64encode(csr).decode()},
@@ -405,9 +468,9 @@ class Applicant:
         )
 
 
-def apply(api: Api, person_code: str) -> Applicant:
+def apply(office: Office, person_code: str) -> Applicant:
     """Apply for a TEST citizen, and have it approved."""
-    application = api.call(
+    application = office.call(
         "POST",
         "/ra/v1/applications",
         {
@@ -423,18 +486,12 @@ def apply(api: Api, person_code: str) -> Applicant:
             "vetting": {"method": "in_person", "officer": "TEST officer", "document": "TEST"},
         },
     )
-    api.call(
+    office.call(
         "POST", f"/ra/v1/applications/{application['id']}/approval", {"officer": "TEST approver"}
     )
     return Applicant(application["id"], ec.generate_private_key(ec.SECP256R1()))
 
 
-def certify(
-    ca_url: str,
-    client: Mapping[str, Any],
-    person_code: str = "9ZZ99ZZ",
-    profile: str = "sign",
-) -> Signer:
+def certify(office: Office, person_code: str = "9ZZ99ZZ", profile: str = "sign") -> Signer:
     """Make a key, have it certified for a TEST citizen, and return both."""
-    api = Api(ca_url, client)
-    return apply(api, person_code).request(api, profile)
+    return apply(office, person_code).request(office, profile)

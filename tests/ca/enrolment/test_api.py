@@ -6,9 +6,9 @@ from collections.abc import Iterator
 import pytest
 
 from ca.enrolment import api, messages, settings
-from ca.operators import gate
-from pki import access, clock, errors, outbound, web
-from tests.support import ca_world, cmp_office, servers
+from ca.operators import gate, roles
+from pki import clock, errors, outbound, web
+from tests.support import ca_world, cmp_office, operators, servers
 
 
 @dataclasses.dataclass
@@ -16,50 +16,35 @@ class Zone:
     office: cmp_office.Office
     client: outbound.Client
     url: str
-    secret: str
+    officer: operators.Operator
 
-    def token(self) -> str:
-        form = f"grant_type=client_credentials&client_id=station&client_secret={self.secret}"
-        reply = self.client.send(
-            "POST",
-            f"{self.url}/oauth2/token",
-            body=form.encode(),
-            content_type="application/x-www-form-urlencoded",
-        )
-        answer = reply.json()
-        assert isinstance(answer, dict)
-        return str(answer["access_token"])
-
-    def ask(self, application: str, body: object, *, token: str | None = None) -> outbound.Reply:
-        return self.client.send(
-            "POST",
-            f"{self.url}/ra/v1/applications/{application}/enrolment-references",
-            body=json.dumps(body).encode(),
-            content_type="application/json",
-            headers={"Authorization": f"Bearer {token or self.token()}"},
-            expect=range(200, 500),
-        )
+    def ask(
+        self, application: str, body: object, *, operator: operators.Operator | None = None
+    ) -> outbound.Reply:
+        with operators.calling(self.url, operator or self.officer) as sender:
+            return sender.send(
+                roles.Role.RA_OFFICER,
+                "POST",
+                f"/ra/v1/applications/{application}/enrolment-references",
+                body=json.dumps(body).encode(),
+                content_type="application/json",
+                expect=range(200, 500),
+            )
 
 
 @pytest.fixture
 def zone(office: cmp_office.Office, tmp_path: pathlib.Path) -> Iterator[Zone]:
-    secret = access.new_secret()
-    tokens = access.AccessTokens(
-        access.Settings(
-            clients=(access.ApiClient("station", access.hash_secret(secret), ("register",)),)
-        ),
-        office.world.sessions,
-    )
+    gates = gate.SignedRequestGate(office.world.sessions, clock.SystemClock())
+    officer = operators.enrol(office.world, roles.Role.RA_OFFICER)
     present = clock.FixedClock(office.world.at)
     enrolment = settings.Settings(tmp_path / "unused", cmp_office.VALIDITY)
     routers = [
         api.routes(office.office, present),
-        api.registration_routes(office.office, enrolment, gate.TokenGate(tokens, present), present),
-        web.token_routes(tokens, present),
+        api.registration_routes(office.office, enrolment, gates, present),
     ]
     with servers.serve(web.application("test", routers)) as url:
         client = outbound.Client()
-        yield Zone(office, client, url, secret)
+        yield Zone(office, client, url, officer)
         client.close()
 
 
@@ -115,9 +100,11 @@ def test_a_reference_for_something_else_is_refused(
     assert answer["code"] == code
 
 
-def test_no_reference_without_an_application_or_a_token(zone: Zone) -> None:
+def test_no_reference_without_an_application_or_an_operator(zone: Zone) -> None:
     assert zone.ask("0" * 32, {}).status == 404
-    assert zone.ask(zone.office.world.application(), {}, token="wrong").status == 401
+    assert (
+        zone.ask(zone.office.world.application(), {}, operator=operators.stranger()).status == 401
+    )
 
 
 def test_no_reference_before_the_application_is_approved(zone: Zone) -> None:

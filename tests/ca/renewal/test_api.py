@@ -6,10 +6,10 @@ import httpx
 import pytest
 from sqlalchemy import orm
 
-from ca.operators import gate
+from ca.operators import gate, roles
 from ca.renewal import api
-from pki import access, certificates, clock, registry, web
-from tests.support import ca_world, renewal, servers
+from pki import certificates, clock, registry, web
+from tests.support import ca_world, operators, renewal, servers
 
 CMS = {"Content-Type": "application/pkcs7-mime"}
 
@@ -23,32 +23,22 @@ def owner(world: ca_world.World) -> renewal.Owner:
 def office(
     world: ca_world.World, owner: renewal.Owner, sessions: orm.sessionmaker[orm.Session]
 ) -> Iterator[httpx.Client]:
-    """A CA zone in the last days of the owner's certificate, and a client without a token."""
-    secret = access.new_secret()
-    clients = (access.ApiClient("station", access.hash_secret(secret), ("register",)),)
-    tokens = access.AccessTokens(access.Settings(clients=clients), sessions)
+    """A CA zone in the last days of the owner's certificate, and a client who is nobody."""
     present = clock.FixedClock(owner.before_end(10))
     app = web.application(
         "test",
         [
-            web.token_routes(tokens, present),
             api.public_routes(sessions, world.hierarchy, renewal.SETTINGS, present),
             api.routes(
                 sessions,
                 world.hierarchy,
                 renewal.SETTINGS,
-                gate.TokenGate(tokens, present),
+                gate.SignedRequestGate(sessions, clock.SystemClock()),
                 present,
             ),
         ],
     )
     with servers.serve(app) as url, httpx.Client(base_url=url, trust_env=False) as client:
-        answer = client.post(
-            "/oauth2/token",
-            data={"grant_type": "client_credentials"},
-            auth=("station", secret),
-        )
-        client.headers["X-Token"] = answer.json()["access_token"]
         yield client
 
 
@@ -84,11 +74,20 @@ def test_an_office_needs_its_operator_and_the_owners_signature(
     path = f"/ra/v1/certificates/{owner.serial:x}/renewal"
     request = owner.request(renewal.csr_for())
     assert office.post(path, content=request, headers=CMS).status_code == 401
-    operator = {**CMS, "Authorization": f"Bearer {office.headers['X-Token']}"}
-    other = f"/ra/v1/certificates/{owner.serial + 1:x}/renewal"
-    assert office.post(other, content=request, headers=operator).status_code == 422
-    answer = office.post(path, content=request, headers=operator, params={"supersede": "true"})
-    assert answer.status_code == 201
+    officer = operators.enrol(owner.world, roles.Role.RA_OFFICER)
+    with operators.calling(str(office.base_url), officer) as sender:
+        for address, expected in (
+            (f"/ra/v1/certificates/{owner.serial + 1:x}/renewal", 422),
+            (f"{path}?supersede=true", 201),
+        ):
+            sender.send(
+                officer.role,
+                "POST",
+                address,
+                body=request,
+                content_type=CMS["Content-Type"],
+                expect=(expected,),
+            )
     with owner.world.sessions() as session:
         found = registry.find(session, owner.serial).status
     assert found.reason is not None

@@ -1,5 +1,4 @@
 import datetime
-import json
 import pathlib
 from collections.abc import Iterator
 
@@ -8,8 +7,8 @@ from sqlalchemy import orm
 
 from ca.operators import gate
 from ca.trusted_list import api
-from pki import access, clock, web
-from tests.support import servers, trusted_lists
+from pki import clock, web
+from tests.support import operators, servers, trusted_lists
 
 
 @pytest.fixture
@@ -21,24 +20,12 @@ def lists(
 
 @pytest.fixture
 def office(lists: trusted_lists.ListWorld, tmp_path: pathlib.Path) -> Iterator[pathlib.Path]:
-    """A running CA zone; the file holds its address and a registration client's credentials."""
-    secret = access.new_secret()
-    settings = access.Settings(
-        clients=(
-            access.ApiClient("station", access.hash_secret(secret), ("register",)),
-            access.ApiClient("portal", access.hash_secret(secret), ("sign",)),
-        )
-    )
-    tokens = access.AccessTokens(settings, lists.ca.sessions)
+    """A running CA zone; the file names its address and an operator of each role."""
     present = clock.FixedClock(lists.ca.at)
+    gates = gate.SignedRequestGate(lists.ca.sessions, clock.SystemClock())
     routers = [
-        web.token_routes(tokens, present),
-        api.routes(lists.publisher, gate.TokenGate(tokens, present), present),
+        api.routes(lists.publisher, gates, present),
         api.public_routes(lists.ca.sessions, present),
     ]
     with servers.serve(web.application("test", routers)) as base_url:
-        file = tmp_path / "credentials.json"
-        file.write_text(
-            json.dumps({"base_url": base_url, "client_id": "station", "client_secret": secret})
-        )
-        yield file
+        yield operators.office(lists.ca, tmp_path, base_url)

@@ -64,15 +64,14 @@ def test_the_list_is_public_and_publishing_is_not(
     client.close()
 
 
-def test_a_client_without_the_scope_publishes_nothing(
+def test_an_operator_of_another_role_publishes_nothing(
     office: pathlib.Path, lists: trusted_lists.ListWorld
 ) -> None:
-    known = json.loads(office.read_text())
-    office.write_text(json.dumps({**known, "client_id": "portal"}))
     with (
-        registration.open_client(None, office) as client,
-        pytest.raises(Exception, match="scope"),
+        registration.open_client(None, office, operator="auditor") as client,
+        pytest.raises(registration.RegistrationRefusedError, match="auditor") as refused,
     ):
         client.publish_trusted_lists()
+    assert refused.value.problem_code == "permission-missing"
     with lists.ca.sessions() as session:
         assert publication.find_newest(session, "az") is None
