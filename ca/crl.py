@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives import serialization
 from sqlalchemy import exc, orm
 
 from ca import authority, peer_lint, tables, throwaway
-from pki import audit, clock, der, errors, oids, registry, status
+from pki import audit, clock, der, errors, oids, registry, registry_lock, status
 
 log = logging.getLogger(__name__)
 
@@ -72,9 +72,11 @@ def publish(
     Raises:
         CRLRefusedError: The clock is so far back that the list would end before it begins.
         CRLInProgressError: Another process is publishing.
+        RegistryLockedError: The registry was restored and is not reconciled yet.
         DeviceError: The key store failed; the number stays unused.
     """
     with sessions() as session:
+        registry_lock.check_open(session)
         last = session.scalars(_rows(issuing.name).limit(1)).first()
         number = 1 if last is None else last.number + 1
         this_update = clock.whole_seconds(at)

@@ -6,12 +6,14 @@ import pathlib
 import click
 
 from ca import commands
-from imza import audit_command, ceremony_command, continuity_commands
+from imza import audit_command, backup_commands, ceremony_command, continuity_commands
 
 group = commands.group
 group.add_command(ceremony_command.command)
 group.add_command(continuity_commands.compromise)
 group.add_command(continuity_commands.rollover)
+group.add_command(backup_commands.backup)
+group.add_command(backup_commands.restore)
 commands.audit.add_command(audit_command.export)
 commands.audit.add_command(audit_command.verify)
 

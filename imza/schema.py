@@ -18,6 +18,7 @@ TABLE_MODULES = (
     "pki.access",
     "pki.audit",
     "pki.registry",
+    "pki.registry_lock",
     "ca.continuity.tables",
     "ca.disclosure.tables",
     "ca.enrolment.tables",

@@ -22,7 +22,10 @@ and its audit entry, are in a transaction that is not committed. `publish`: that
 OCSP says good. `reply`: nothing is left but to answer.
 """
 
-NAMES = frozenset({*ISSUANCE, "document-embedded", "revocation-batch"})
+BAD_DAYS = ("revocation-batch", "reconciliation-batch", "reconciled")
+"""Of a compromise and of a reconciliation: a batch is committed; all but the end is."""
+
+NAMES = frozenset({*ISSUANCE, *BAD_DAYS, "document-embedded"})
 
 MAX_COUNT = 1_000_000
 

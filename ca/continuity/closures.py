@@ -7,7 +7,7 @@ import sqlalchemy
 from sqlalchemy import orm
 
 from ca.continuity import tables
-from pki import audit, clock, errors, profiles, status
+from pki import audit, clock, errors, profiles, registry_lock, status
 
 
 class AuthorityClosedError(errors.StateError):
@@ -95,7 +95,9 @@ def check_open(session: orm.Session, issuer_name: str, profile_name: str) -> Non
 
     Raises:
         AuthorityClosedError: It may not.
+        RegistryLockedError: No authority may, until the registry was reconciled.
     """
+    registry_lock.check_open(session)
     if profile_name == profiles.OCSP_RESPONDER.name:
         return
     reason = session.scalar(

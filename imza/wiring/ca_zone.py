@@ -1,6 +1,7 @@
 """The certification authority: registration, publication, enrolment, trusted list, audit log."""
 
 import datetime
+import logging
 
 import fastapi
 from sqlalchemy import orm
@@ -11,7 +12,7 @@ import ca.renewal.api
 from ca import hierarchy, issuance, service_keys
 from ca.audit_log import anchors
 from ca.audit_log import api as audit_api
-from ca.continuity import rollover
+from ca.continuity import known_signatures, rollover
 from ca.disclosure import api as disclosure_api
 from ca.disclosure import publication as disclosures
 from ca.enrolment import conversation, references, transactions
@@ -24,8 +25,10 @@ from imza import audit_tokens, health
 from imza import config as configs
 from imza.wiring.resources import Resources
 from imza.wiring.zone import DAILY, REGULAR, Job, Zone
-from pki import access
+from pki import access, registry_lock
 from pki.keystore import store
+
+log = logging.getLogger(__name__)
 
 
 def build(
@@ -36,10 +39,12 @@ def build(
     See `imza.wiring.zones.build`.
     """
     sessions = resources.sessions(config)
-    keys = resources.authority_keys(config)
+    keys = resources.authority_keys(config, sessions)
     authorities = rollover.live(
         hierarchy.start(sessions, keys, configs.require(config.ca, "ca"), resources.present.now())
     )
+    guard = resources.signing_guard(config, sessions)
+    _compare_with_log(guard)
     gate = gates.SignedRequestGate(sessions, resources.present)
 
     publisher = publication.Publisher(sessions, keys, authorities)
@@ -72,6 +77,7 @@ def build(
                 REGULAR,
                 lambda at: hierarchy.publish_due_crls(sessions, authorities, at),
             ),
+            Job("note-signature-log", DAILY, lambda _: guard.note()),
             Job("renew-responders", DAILY, renew),
             Job(
                 "follow-authorities",
@@ -101,6 +107,17 @@ def build(
             "signing": keys.check_ready,
         },
     )
+
+
+def _compare_with_log(guard: known_signatures.SigningGuard) -> None:
+    """Find out at the start, and not at the first signature, that the database is an older one.
+
+    The zone is served nevertheless: what is published stays so, and an auditor may look.
+    """
+    try:
+        guard.note()
+    except registry_lock.RegistryLockedError as error:
+        log.error("registry_locked code=%s", error.code)
 
 
 def _enrolment(

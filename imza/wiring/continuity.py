@@ -35,7 +35,7 @@ class Desk:
         self.present = resources.present
         self.settings: ca_settings.Settings = configs.require(config.ca, "ca")
         self.sessions: orm.sessionmaker[orm.Session] = resources.sessions(config)
-        self.keys: store.KeyStore = resources.authority_keys(config)
+        self.keys: store.KeyStore = resources.authority_keys(config, self.sessions)
 
     @property
     def authorities(self) -> hierarchy.Hierarchy:

@@ -40,7 +40,7 @@ def initialise(resources: Resources, config: configs.Config) -> Initialised:
     """
     sessions = resources.upgraded_sessions(config)
     at = resources.present.now()
-    keys = resources.authority_keys(config)
+    keys = resources.authority_keys(config, sessions)
     if config.keystore_root is not None:
         # A ceremony alone opens the root's key store: refused here, before a key is made.
         hierarchy.load(sessions, keys, configs.require(config.ca, "ca"))
@@ -76,7 +76,7 @@ def play_ceremony(
     sessions = resources.upgraded_sessions(config)
     stage = performance.Stage(
         sessions,
-        resources.authority_keys(config, root=True),
+        resources.authority_keys(config, sessions, root=True),
         configs.require(config.ca, "ca"),
         resources.present,
         confirm,

@@ -2,6 +2,7 @@
 
 import datetime
 import logging
+import threading
 from collections.abc import Sequence
 
 from sqlalchemy import orm
@@ -12,10 +13,16 @@ from imza import health
 from imza.wiring.resources import Resources
 from imza.wiring.zone import REGULAR, Job, Zone
 from ocsp import responder, responder_key
-from pki import access, certificates, profiles, registry, status
+from pki import access, certificates, errors, profiles, registry, registry_lock, status
 from pki.keystore import store
 
 log = logging.getLogger(__name__)
+
+
+class RegistryNotReconciledError(errors.PeerError):
+    """The registry was restored from a backup and is not reconciled yet."""
+
+    code = "registry-locked"
 
 
 def build(resources: Resources, config: configs.Config, _: access.AccessTokens | None) -> Zone:
@@ -24,14 +31,29 @@ def build(resources: Resources, config: configs.Config, _: access.AccessTokens |
     keys = resources.keys(config.keystore, "keystore")
     settings = configs.require(config.ocsp, "ocsp")
 
+    locked = threading.Event()
+
     def look_up(issuer: str, serial_number: int) -> status.CertificateStatus | None:
+        if locked.is_set():
+            # A database that was restored from a backup has lost the newest revocations.
+            raise RegistryNotReconciledError("the registry is locked: no status is told")
         with sessions() as session:
             return registry.status_of(session, issuer, serial_number)
 
     # The list is replaced in place when responders were renewed; a request sees either.
     issuers = list(_status_issuers(sessions, keys, resources.present.now()))
 
+    def follow_lock() -> None:
+        with sessions() as session:
+            is_locked = registry_lock.state(session).locked_at is not None
+        if is_locked and not locked.is_set():
+            log.error("registry_locked: requests are answered tryLater")
+        (locked.set if is_locked else locked.clear)()
+
+    follow_lock()
+
     def reload(at: datetime.datetime) -> None:
+        follow_lock()
         # A new generation of an authority is answered for within the minute; keys are opened
         # again only where the registry names another certificate.
         known = [(one.name, certificates.to_der(one.keys[0].certificate)) for one in issuers]

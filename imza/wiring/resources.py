@@ -8,6 +8,7 @@ from typing import Protocol, TypeVar
 from sqlalchemy import orm
 
 from ca import hierarchy
+from ca.continuity import known_signatures
 from imza import config as configs
 from imza import schema
 from imza.wiring import key_stores
@@ -37,6 +38,7 @@ class Resources:
         self.present = present
         self._held = contextlib.ExitStack()
         self._logs: dict[pathlib.Path, signature_log.SignatureLog] = {}
+        self._guards: dict[pathlib.Path, known_signatures.SigningGuard] = {}
 
     def close(self) -> None:
         """Close everything."""
@@ -67,12 +69,17 @@ class Resources:
         return opened
 
     def authority_keys(
-        self, config: configs.Config, *, root: bool = False
+        self,
+        config: configs.Config,
+        sessions: orm.sessionmaker[orm.Session],
+        *,
+        root: bool = False,
     ) -> logged_store.LoggedKeyStore:
         """Open what the certification authority keeps keys in; the root's in ceremonies alone.
 
         What the authorities' own keys sign is written to the signature log first, and they sign
-        only while there is room for the audit log's anchors.
+        only while there is room for the audit log's anchors, and while the database knows all that
+        the log names.
         """
         own = self.keys(config.keystore, "keystore")
         elsewhere = {
@@ -85,10 +92,26 @@ class Resources:
             if section is not None
         }
         every = key_stores.StoresByLabel(own, elsewhere) if elsewhere else own
-        needs = [] if config.audit is None else [_room_for_anchors(config.audit.folder)]
+        guard = self.signing_guard(config, sessions)
+        needs: list[logged_store.Check] = [guard.check_log]
+        if config.audit is not None:
+            needs.append(_room_for_anchors(config.audit.folder))
         return logged_store.LoggedKeyStore(
-            every, self.signature_log(config), hierarchy.is_authority_key, needs=needs
+            every,
+            self.signature_log(config),
+            hierarchy.is_authority_key,
+            needs=needs,
+            permit=guard.check_recorded,
         )
+
+    def signing_guard(
+        self, config: configs.Config, sessions: orm.sessionmaker[orm.Session]
+    ) -> known_signatures.SigningGuard:
+        """What compares the signature log with the registry; one for each log."""
+        path = signature_log_path(config)
+        if path not in self._guards:
+            self._guards[path] = known_signatures.SigningGuard(sessions, path, self.present)
+        return self._guards[path]
 
     def signature_log(self, config: configs.Config) -> signature_log.SignatureLog:
         """Open the log of what the authorities sign; one for each file.

@@ -9,6 +9,9 @@ from pki.keystore import signature_log, store, time_limit
 Check = Callable[[], object]
 """Raises where something is not there without which nothing may be signed."""
 
+Permit = Callable[[str, signature.DataToBeSignedRepresentation], object]
+"""Hears a key's label and what it is to sign; raises where it must not."""
+
 
 class LoggedKey:
     """A key that signs only what the log has on its disk, and only in time."""
@@ -19,11 +22,13 @@ class LoggedKey:
         log: signature_log.SignatureLog,
         watch: time_limit.AnswerWatch,
         needs: Sequence[Check] = (),
+        permit: Permit | None = None,
     ) -> None:
         """Stand between a key and whoever uses it."""
         self._handle = time_limit.TimeLimitedKey(handle, watch)
         self._log = log
         self._needs = (watch.check, *needs)
+        self._permit = permit
 
     def __repr__(self) -> str:
         """Name the key."""
@@ -59,12 +64,14 @@ class LoggedKey:
 
         Raises:
             StorageError: The log cannot be written, or what is needed besides; the key did not
-                sign.
+                sign. What else a need or the permit raises means the same.
             KeyHungError: The key did not answer and may have signed, or another one does not.
             DeviceError: As the key's own `sign`.
         """
         for need in self._needs:
             need()
+        if self._permit is not None:
+            self._permit(self.label, representation)
         number = self._log.intend(self.label, representation)
         try:
             value = self._handle.sign(representation)
@@ -93,6 +100,7 @@ class LoggedKeyStore:
         is_logged: Callable[[str], bool],
         *,
         needs: Sequence[Check] = (),
+        permit: Permit | None = None,
         answer_limit_s: float = time_limit.ANSWER_LIMIT_S,
     ) -> None:
         """Take a store and its log.
@@ -102,12 +110,14 @@ class LoggedKeyStore:
             log: What its keys sign is written there.
             is_logged: Which labels are logged, and have to answer in time.
             needs: What must be there besides for these keys to sign.
+            permit: Asked with each thing that they are to sign.
             answer_limit_s: How long they may take.
         """
         self._keys = keys
         self._log = log
         self._is_logged = is_logged
         self._needs = needs
+        self._permit = permit
         self._watch = time_limit.AnswerWatch(answer_limit_s)
 
     def check_ready(self) -> None:
@@ -140,7 +150,7 @@ class LoggedKeyStore:
     def _logged(self, handle: store.KeyHandle) -> store.KeyHandle:
         if not self._is_logged(handle.label):
             return handle
-        return LoggedKey(handle, self._log, self._watch, self._needs)
+        return LoggedKey(handle, self._log, self._watch, self._needs, self._permit)
 
 
 def check_ready(handle: store.KeyHandle) -> None:

@@ -340,6 +340,15 @@ class _FileLock:
         fcntl.flock(self._file, fcntl.LOCK_UN)
 
 
+@dataclasses.dataclass(frozen=True)
+class Position:
+    """A line of a log: its number and hash, and the byte at which it starts."""
+
+    number: int
+    hash: str
+    start: int
+
+
 def read_lines(path: pathlib.Path) -> Iterator[Line]:
     """Read a log from its beginning and check it line by line.
 
@@ -349,11 +358,34 @@ def read_lines(path: pathlib.Path) -> Iterator[Line]:
         SignatureLogTamperedError: A line was edited, removed, added or reordered.
         SignatureLogError: The file cannot be read.
     """
+    for line, _ in read_after(path, None):
+        yield line
+
+
+def read_after(path: pathlib.Path, position: Position | None) -> Iterator[tuple[Line, Position]]:
+    """Read the lines that follow a position which was noted before, each with its own.
+
+    Raises:
+        SignatureLogTamperedError: As `read_lines`; or the line at the position is another one, or
+            is not there: the log was cut or replaced.
+        SignatureLogError: The file cannot be read.
+    """
     number, previous = 0, GENESIS
     torn = b""
     try:
         with path.open("rb") as file:
+            if position is not None:
+                file.seek(position.start)
+                noted = _parse(file.readline(MAX_LINE_BYTES))
+                if noted is None or (noted.number, noted.hash) != (position.number, position.hash):
+                    raise SignatureLogTamperedError(
+                        f"expected line {position.number} of the signature log {path} where it was"
+                        " noted: the log was cut or replaced"
+                    )
+                number, previous = noted.number, noted.hash
+            start = file.tell()
             while text := file.readline(MAX_LINE_BYTES):
+                begun, start = start, start + len(text)
                 line = _parse(text)
                 if line is None:
                     torn += text
@@ -368,7 +400,7 @@ def read_lines(path: pathlib.Path) -> Iterator[Line]:
                 _check_torn(line, torn, path)
                 torn = b""
                 number, previous = line.number, line.hash
-                yield line
+                yield line, Position(line.number, line.hash, begun)
             if torn.endswith(b"}\n"):
                 # Half a line has no such end.
                 raise SignatureLogTamperedError(f"the last line of {path} was edited")
