@@ -35,7 +35,7 @@ def add(
     at = resources.present.now()
     authorities = hierarchy.load(
         sessions,
-        resources.authority_keys(config),
+        resources.authority_keys(config, sessions),
         configs.require(config.ca, "ca"),
         roles=(generations.INFRASTRUCTURE,),
     )
