@@ -8,7 +8,7 @@ import sys
 
 from benchmarks import row
 
-MODULES = ("benchmarks.start", "benchmarks.pades", "benchmarks.hsm")
+MODULES = ("benchmarks.start", "benchmarks.pades", "benchmarks.hsm", "benchmarks.issuance")
 RESULTS = pathlib.Path(__file__).parent / "results.md"
 
 

@@ -9,6 +9,7 @@ refused, as it would be alone.
 
 import dataclasses
 import datetime
+import functools
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent import futures
@@ -98,6 +99,16 @@ class Order:
 
     draft: drafts.CertificateDraft
     request: IssuanceRequest
+
+    @functools.cached_property
+    def key_sha256(self) -> str:
+        """The key that is certified."""
+        return certificates.key_sha256(self.draft.public_key)
+
+    @functools.cached_property
+    def use(self) -> tuple[str, str]:
+        """What a key is certified for: a subject and a profile."""
+        return certificates.name_text(self.draft.subject), self.draft.profile.name
 
 
 Outcome = registry.CertificateRecord | errors.ImzaError
@@ -253,18 +264,16 @@ def _settled(session: orm.Session, orders: Mapping[int, Order]) -> dict[int, Out
     may_certify: set[tuple[str, str]] = set()
     settled: dict[int, Outcome] = {}
     for place, order in orders.items():
-        key_sha256 = certificates.key_sha256(order.draft.public_key)
-        use = certificates.name_text(order.draft.subject), order.draft.profile.name
         try:
             if order.request.key in asked:
                 raise RequestInProgressError("the same certificate is asked for twice at once")
             asked.add(order.request.key)
             if (row := by_request.get(order.request.key)) is not None:
-                settled[place] = _answer(row, key_sha256)
+                settled[place] = _answer(row, order.key_sha256)
                 continue
             # One key with two certificates would make a signature point at either of two
             # subjects, and an authentication could be replayed as a signature.
-            if by_key.setdefault(key_sha256, {use}) != {use}:
+            if by_key.setdefault(order.key_sha256, {order.use}) != {order.use}:
                 raise KeyCertifiedError(
                     "this key has a certificate for another subject or another use: make a new key"
                 )
@@ -281,7 +290,7 @@ def _rows_about(
     session: orm.Session, orders: Mapping[int, Order]
 ) -> tuple[dict[str, registry.CertificateRow], dict[str, set[tuple[str, str]]]]:
     """What is known of the requests, and for whom and what the keys were certified before."""
-    keys = {certificates.key_sha256(one.draft.public_key) for one in orders.values()}
+    keys = {one.key_sha256 for one in orders.values()}
     requests = {one.request.key for one in orders.values()}
     rows = session.scalars(
         sqlalchemy.select(registry.CertificateRow).where(
@@ -359,7 +368,7 @@ def _intent(judged: _Judged, at: datetime.datetime) -> dict[str, object]:
         "state": registry.CertificateState.INTENDED.value,
         "profile": draft.profile.name,
         "request_key": request.key,
-        "key_sha256": certificates.key_sha256(draft.public_key),
+        "key_sha256": judged.order.key_sha256,
         "key_label": request.key_label,
         "subject": facts.subject,
         "person_identifier": facts.identifier,
@@ -380,10 +389,16 @@ def _sign(judged: Mapping[int, _Judged]) -> dict[int, bytes | Exception]:
         except Exception as error:  # noqa: BLE001 - told to the caller once all are stored
             return error
 
-    if len(judged) <= 1:
-        return {place: sign(one) for place, one in judged.items()}
-    with futures.ThreadPoolExecutor(min(SIGNING_THREADS, len(judged))) as pool:
-        return dict(zip(judged, pool.map(sign, judged.values()), strict=True))
+    def sign_all(places: Sequence[int]) -> dict[int, bytes | Exception]:
+        return {place: sign(judged[place]) for place in places}
+
+    places = list(judged)
+    if len(places) <= 1:
+        return sign_all(places)
+    shares = [places[start::SIGNING_THREADS] for start in range(SIGNING_THREADS)]
+    with futures.ThreadPoolExecutor(SIGNING_THREADS) as pool:
+        results = pool.map(sign_all, filter(None, shares))
+        return {place: result for share in results for place, result in share.items()}
 
 
 def _store(

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from ca import authority, drafts, peer_lint, serials, subjects
+from ca import authority, csr, drafts, forms, peer_lint, serials, subjects
 from ca import settings as ca_settings
 from pki import certificates, errors, oids, person_codes, profiles, qc_statements
 
@@ -23,6 +23,8 @@ MIN_SERIAL_BITS = 64
 
 CRITICAL = frozenset({oids.KEY_USAGE, oids.BASIC_CONSTRAINTS})
 """The extensions that are critical wherever they stand; others only where a profile says so."""
+
+_KNOWN_FORMS = forms.KnownForms()
 
 _PEER_INTERNAL_NAME = "etsi.internal_domain_name"
 
@@ -92,16 +94,44 @@ def check_twin(
         for rule in RULES
         for message in rule(twin)
     ]
-    findings += [
-        Finding("pkilint", code)
-        for code in peer_lint.certificate_findings(twin_der, profile.peer_lint)
-        if not _is_tolerated(code, settings)
-    ]
-    if profile.peer_lint == profiles.SIGN.peer_lint:
-        findings += _eidas_findings(twin_der, settings)
+    findings += _peer_findings(twin_der, twin)
     if findings:
         raise LintError(tuple(findings))
     return facts
+
+
+def _peer_findings(twin_der: bytes, twin: Twin) -> list[Finding]:
+    """Judge by pkilint; where the settings say so, a form that it found good is not judged again.
+
+    What differs within one form is what the rules here look at in every certificate.
+    """
+    profile, settings = twin.profile, twin.settings
+    if not settings.lint_by_form:
+        return list(_judge_by_peer(twin_der, profile, settings))
+    # All of the settings that the judgement depends on.
+    judged_as = (
+        profile.name,
+        profile.peer_lint,
+        settings.base_url if settings.test else "",
+        *settings.legislation,
+    )
+    form = forms.form_of(twin_der, twin.facts, judged_as)
+    if _KNOWN_FORMS.knows(form):
+        return []
+    findings = list(_judge_by_peer(twin_der, profile, settings))
+    if not findings:
+        _KNOWN_FORMS.learn(form)
+    return findings
+
+
+def _judge_by_peer(
+    twin_der: bytes, profile: profiles.CertificateProfile, settings: ca_settings.Settings
+) -> Iterator[Finding]:
+    for code in peer_lint.certificate_findings(twin_der, profile.peer_lint):
+        if not _is_tolerated(code, settings):
+            yield Finding("pkilint", code)
+    if profile.peer_lint == profiles.SIGN.peer_lint:
+        yield from _eidas_findings(twin_der, settings)
 
 
 def _eidas_findings(twin_der: bytes, settings: ca_settings.Settings) -> Iterator[Finding]:
@@ -170,6 +200,10 @@ def key(twin: Twin) -> Iterator[str]:
     """TS 119 312: a kind of key that the profile certifies."""
     if twin.facts.key_kind not in twin.profile.key_kinds:
         yield "expected a key of another kind or size"
+    try:
+        csr.check_exponent(twin.certificate.public_key())
+    except errors.InputError as error:
+        yield error.message
 
 
 def key_usage(twin: Twin) -> Iterator[str]:
@@ -346,6 +380,17 @@ def subject_attributes(twin: Twin) -> Iterator[str]:
         yield "expected an organisation's name and number together"
 
 
+def subject_text(twin: Twin) -> Iterator[str]:
+    """RFC 5280 A.1: each value within its bound, in NFC, of characters that show."""
+    if twin.profile.subject is profiles.SubjectKind.FOREIGN_AUTHORITY:
+        return
+    for one in twin.certificate.subject:
+        try:
+            subjects.check_text(one.rfc4514_attribute_name, str(one.value))
+        except errors.InputError as error:
+            yield error.message
+
+
 def subject_identifier(twin: Twin) -> Iterator[str]:
     """EN 319 412-1 5.1.3 and 5.1.4: numbers by their country's rules, and of its country."""
     facts = twin.facts
@@ -396,6 +441,7 @@ RULES: tuple[Callable[[Twin], Iterator[str]], ...] = (
     qualified_others,
     subject_country,
     subject_attributes,
+    subject_text,
     subject_identifier,
     test_mark,
 )

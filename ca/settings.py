@@ -52,6 +52,8 @@ class Settings:
         crl_refresh: How old a CRL grows before a new one is signed (EN 319 411-1 6.2.4: it is
             published within 60 minutes, and at least every 24 hours).
         responder_renewal: How long before its end a responder's certificate is renewed.
+        lint_by_form: Whether pkilint judges each certificate in full (no, the default), or only the
+            first of each form in a process; our own rules judge every one. See ADR 0015.
         trusted_list: The scheme whose trusted list is published; None publishes none.
     """
 
@@ -68,6 +70,7 @@ class Settings:
     root_crl_validity: datetime.timedelta = datetime.timedelta(days=180)
     crl_refresh: datetime.timedelta = datetime.timedelta(minutes=30)
     responder_renewal: datetime.timedelta = datetime.timedelta(days=10)
+    lint_by_form: bool = False
     trusted_list: trusted_list_settings.Settings | None = None
 
     def __post_init__(self) -> None:

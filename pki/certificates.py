@@ -7,6 +7,7 @@ malformed one always ends as `CertificateError`.
 import dataclasses
 import datetime
 import enum
+import functools
 import hashlib
 from collections.abc import Iterator
 from typing import TypeVar
@@ -296,10 +297,11 @@ def _read(certificate: x509.Certificate) -> CertificateFacts:
     access = _find(extensions, x509.AuthorityInformationAccess) or ()
     own_key = _find(extensions, x509.SubjectKeyIdentifier)
     authority_key = _find(extensions, x509.AuthorityKeyIdentifier)
-    surname, given_name = _attribute(subject, oids.SURNAME), _attribute(subject, oids.GIVEN_NAME)
-    common_name = _attribute(subject, oids.COMMON_NAME)
-    organisation = _attribute(subject, oids.ORGANIZATION_NAME)
-    identifier = _attribute(subject, oids.SERIAL_NUMBER)
+    attributes = _attributes(subject)
+    surname, given_name = attributes.get(oids.SURNAME), attributes.get(oids.GIVEN_NAME)
+    common_name = attributes.get(oids.COMMON_NAME)
+    organisation = attributes.get(oids.ORGANIZATION_NAME)
+    identifier = attributes.get(oids.SERIAL_NUMBER)
     person = person_codes.parse_identifier(identifier) if identifier else None
     if person is not None and person.kind != "PNO":
         person = None
@@ -314,13 +316,13 @@ def _read(certificate: x509.Certificate) -> CertificateFacts:
         common_name=common_name,
         surname=surname,
         given_name=given_name,
-        country=_attribute(subject, oids.COUNTRY_NAME),
+        country=attributes.get(oids.COUNTRY_NAME),
         identifier=identifier,
         person_code=person.code if person else None,
         person_country=person.country if person else None,
         organisation=organisation,
-        organisation_identifier=_attribute(subject, oids.ORGANIZATION_IDENTIFIER),
-        title=_attribute(subject, oids.TITLE),
+        organisation_identifier=attributes.get(oids.ORGANIZATION_IDENTIFIER),
+        title=attributes.get(oids.TITLE),
         key_kind=_key_kind(certificate),
         key_usage=_key_usage(usage),
         extended_key_usage=tuple(one.dotted_string for one in extended or ()),
@@ -342,14 +344,16 @@ def _find(extensions: x509.Extensions, kind: type[ExtensionValue]) -> ExtensionV
         return None
 
 
-def _attribute(name: x509.Name, dotted: str) -> str | None:
-    found = name.get_attributes_for_oid(x509.ObjectIdentifier(dotted))
-    if not found:
-        return None
-    # A name with two numbers would be whichever person a reader picks.
-    if len(found) > 1 and dotted == oids.SERIAL_NUMBER:
-        raise ValueError("expected one serialNumber in a name")
-    return str(found[0].value)
+def _attributes(name: x509.Name) -> dict[str, str]:
+    """The attributes of a name by their identifiers; of several of one kind the first."""
+    found: dict[str, str] = {}
+    for one in name:
+        dotted = one.oid.dotted_string
+        # A name with two numbers would be whichever person a reader picks.
+        if dotted in found and dotted == oids.SERIAL_NUMBER:
+            raise ValueError("expected one serialNumber in a name")
+        found.setdefault(dotted, str(one.value))
+    return found
 
 
 def _display_name(surname: str | None, given_name: str | None) -> str:
@@ -377,10 +381,16 @@ def _qualified(extensions: x509.Extensions) -> qc_statements.QcStatements:
     if not isinstance(value, x509.UnrecognizedExtension):
         raise TypeError("expected the raw value of the QCStatements extension")
     try:
-        return qc_statements.parse(value.value)
+        return _statements(value.value)
     except der.DERError:
         # Others' certificates have malformed statements; such a one states nothing that counts.
         return qc_statements.QcStatements(readable=False)
+
+
+@functools.lru_cache(maxsize=64)
+def _statements(value: bytes) -> qc_statements.QcStatements:
+    """What an authority's certificates state is the same in most of them."""
+    return qc_statements.parse(value)
 
 
 def _access_urls(access: x509.AuthorityInformationAccess | tuple[()], method: str) -> Iterator[str]:

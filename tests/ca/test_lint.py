@@ -339,6 +339,25 @@ def test_a_defect_is_refused_and_nothing_is_signed(
     assert "5AB12CD" not in refused.value.message
 
 
+@pytest.mark.parametrize("name", DEFECTS)
+def test_a_defect_is_refused_where_the_form_of_a_good_certificate_is_known(
+    name: str, draft: drafts.CertificateDraft
+) -> None:
+    settings = dataclasses.replace(SETTINGS, lint_by_form=True)
+    at, issuer = draft.not_before, draft.issuer
+    lint.check_twin(drafts.build_twin(draft), profiles.SIGN, issuer, settings, at)
+    if name == "no TEST mark":
+        bare = [
+            x509.NameAttribute(one.oid, str(one.value).replace("TEST ", ""))
+            for one in draft.subject
+        ]
+        draft = dataclasses.replace(draft, subject=x509.Name(bare))
+    rule, mutate = DEFECTS[name]
+    with pytest.raises(lint.LintError) as refused:
+        lint.check_twin(mutate(draft), profiles.SIGN, issuer, settings, at)
+    assert rule in {one.rule for one in refused.value.findings}
+
+
 @pytest.mark.parametrize(
     "mutate",
     [

@@ -18,8 +18,8 @@ class PostgresqlMissingError(RuntimeError):
 class Server:
     """A server whose database lies in a folder; it can be stopped and started again."""
 
-    def __init__(self, folder: pathlib.Path) -> None:
-        """Make an empty database in `folder`.
+    def __init__(self, folder: pathlib.Path, *, durable: bool = False) -> None:
+        """Make an empty database in `folder`; a durable one waits for the disk, as a real one.
 
         The server refuses to run as root, so root starts it as the package's own user.
         """
@@ -42,7 +42,7 @@ class Server:
              "--no-sync", "-E", "UTF8", "--locale=C.UTF-8"],
             folder,
         )  # fmt: skip
-        self._options = f"-k {socket} -c listen_addresses='' -c fsync=off"
+        self._options = f"-k {socket} -c listen_addresses='' -c fsync={'on' if durable else 'off'}"
         self._control = [*prefix, str(programs / "pg_ctl"), "-D", str(data), "-w"]
         self.url = f"postgresql://imza@/postgres?host={socket}"
 
@@ -57,9 +57,9 @@ class Server:
 
 
 @contextlib.contextmanager
-def running(folder: pathlib.Path) -> Iterator[Server]:
+def running(folder: pathlib.Path, *, durable: bool = False) -> Iterator[Server]:
     """Run a server with an empty database in `folder`."""
-    server = Server(folder)
+    server = Server(folder, durable=durable)
     server.start()
     try:
         yield server
