@@ -1,0 +1,60 @@
+"""The registration API alone, in a process that is made to be killed and started again.
+
+Importing this module loads what a certification authority needs, linters included, so that a
+server that is forked from a process which has it is ready in a fraction of a second. Everything
+that a restart must open anew (database, module, signature log) the child opens itself.
+"""
+
+import contextlib
+import os
+import pathlib
+from collections.abc import Callable, Mapping
+from multiprocessing import connection
+
+import fastapi
+
+import ca.api
+from ca import hierarchy, peer_lint
+from ca.operators import roles
+from imza import config as configs
+from imza import http_server
+from imza.wiring import resources
+from pki import clock, failpoints, web
+
+peer_lint.load()
+
+
+class OpenGate:
+    """Lets in everybody: who may do what is tried elsewhere."""
+
+    def requires(self, permission: roles.Permission) -> Callable[[fastapi.Request], roles.Operator]:
+        def check(request: fastapi.Request) -> roles.Operator:
+            return roles.Operator("kill-harness", roles.Role.RA_OFFICER)
+
+        return check
+
+
+def serve(
+    path: pathlib.Path, environment: Mapping[str, str], answers: connection.Connection
+) -> None:
+    """Start as `imza serve ca` does, say so, and serve until the process dies or is told to end."""
+    os.environ.update(environment)
+    config = configs.read(path)
+    failpoints.arm_from_environment(allowed=config.testing.failpoints)
+    present = clock.SystemClock()
+    with contextlib.ExitStack() as running:
+        listener = http_server.listen(config.server.host, config.server.port)
+        opened = running.enter_context(contextlib.closing(resources.Resources(present)))
+        sessions = opened.sessions(config)
+        keys = opened.authority_keys(config)
+        authorities = hierarchy.start(
+            sessions, keys, configs.require(config.ca, "ca"), present.now()
+        )
+        app = web.application(
+            "kill server", [ca.api.routes(sessions, authorities, OpenGate(), present)]
+        )
+        server = http_server.HttpServer(app, listener)
+        running.callback(server.stop)
+        server.start()
+        answers.send("ready")
+        answers.recv()
