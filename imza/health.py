@@ -1,6 +1,7 @@
 """`/healthz` and `/readyz`: whether the process lives, and whether it can do its work."""
 
 import logging
+import pathlib
 from collections.abc import Callable, Mapping
 
 import fastapi
@@ -8,7 +9,7 @@ import sqlalchemy
 from fastapi import responses
 from sqlalchemy import orm
 
-from pki import errors
+from pki import durable_files, errors
 
 log = logging.getLogger(__name__)
 
@@ -19,6 +20,23 @@ def database_probe(sessions: orm.sessionmaker[orm.Session]) -> Callable[[], obje
     def ask() -> object:
         with sessions() as session:
             return session.scalar(sqlalchemy.text("SELECT 1"))
+
+    return ask
+
+
+def writable_database_probe(sessions: orm.sessionmaker[orm.Session]) -> Callable[[], object]:
+    """Return a probe that fails too where the database answers and cannot be written."""
+
+    def ask() -> None:
+        with sessions() as session:
+            if session.get_bind().dialect.name == "postgresql":
+                if session.scalar(sqlalchemy.text("SHOW transaction_read_only")) != "off":
+                    raise errors.StorageError("the database is read-only: is it a standby?")
+                return
+            name = session.scalar(
+                sqlalchemy.text("SELECT file FROM pragma_database_list WHERE name = 'main'")
+            )
+        durable_files.check_room(pathlib.Path(str(name)).parent)
 
     return ask
 

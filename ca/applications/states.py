@@ -132,6 +132,12 @@ def approved_applicant(session: orm.Session, application_id: str) -> subjects.Ap
         raise NotApprovedError("the application awaits the approval of an officer")
     if row.approved_hash != subjects.request_hash(applicant, _vetting(row)):
         raise ApplicationAlteredError("the application is not the one that was approved")
+    # Asked again where the signature follows, whatever wrote the row.
+    if applicant.category in NEEDS_SECOND_OFFICER and row.approved_by in (
+        None,
+        row.vetting_officer,
+    ):
+        raise ApplicationAlteredError("the application has no approval of a second officer")
     return applicant
 
 

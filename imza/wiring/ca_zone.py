@@ -103,7 +103,7 @@ def build(
             ),
         ),
         {
-            "database": health.database_probe(sessions),
+            "database": health.writable_database_probe(sessions),
             "signing": keys.check_ready,
         },
     )

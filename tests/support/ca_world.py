@@ -2,6 +2,7 @@
 
 import dataclasses
 import datetime
+from collections.abc import Callable
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -134,11 +135,14 @@ def make_world(
     sessions: orm.sessionmaker[orm.Session],
     at: datetime.datetime,
     settings: ca_settings.Settings = SETTINGS,
+    *,
+    keys: CountingKeyStore | None = None,
+    guard: Callable[[store.KeyStore], store.KeyStore] = lambda keys: keys,
 ) -> World:
-    """Initialise a CA in an empty database."""
-    keys = CountingKeyStore()
-    made = foundation.initialise(sessions, keys, settings, at)
-    return World(sessions, keys, made, settings, at)
+    """Initialise a CA in an empty database; `guard` stands between it and its keys."""
+    counted = keys or CountingKeyStore()
+    made = foundation.initialise(sessions, guard(counted), settings, at)
+    return World(sessions, counted, made, settings, at)
 
 
 def make_csr(
