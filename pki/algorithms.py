@@ -56,13 +56,19 @@ class HashAlgorithm(enum.Enum):
 
     def digest(self, data: bytes) -> bytes:
         """Return the hash of `data`."""
-        return hashlib.new(self.short_name, data).digest()
+        return _DIGESTS[self](data).digest()
 
 
 _HASHERS: dict[HashAlgorithm, hashes.SHA256 | hashes.SHA384 | hashes.SHA512] = {
     HashAlgorithm.SHA256: hashes.SHA256(),
     HashAlgorithm.SHA384: hashes.SHA384(),
     HashAlgorithm.SHA512: hashes.SHA512(),
+}
+
+_DIGESTS = {
+    HashAlgorithm.SHA256: hashlib.sha256,
+    HashAlgorithm.SHA384: hashlib.sha384,
+    HashAlgorithm.SHA512: hashlib.sha512,
 }
 
 

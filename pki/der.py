@@ -88,8 +88,13 @@ def _read_at(data: bytes, offset: int) -> tuple[Element, int]:
 def encode(tag: int, *contents: bytes) -> bytes:
     """Return one element holding the contents, one after another."""
     content = b"".join(contents)
-    if len(content) < 0x80:
-        return bytes((tag, len(content))) + content
+    size = len(content)
+    if size < 0x80:
+        return bytes((tag, size)) + content
+    if size < 0x100:
+        return bytes((tag, 0x81, size)) + content
+    if size < 0x10000:
+        return bytes((tag, 0x82, size >> 8, size & 0xFF)) + content
     length = len(content).to_bytes((len(content).bit_length() + 7) // 8, "big")
     return bytes((tag, 0x80 | len(length))) + length + content
 

@@ -156,13 +156,24 @@ def encode_signature_algorithm(value: signature.SignatureValue) -> bytes:
     Raises:
         UnsupportedAlgorithmError: RSASSA-PSS, which no key handle makes.
     """
-    oid = _SIGNATURE_OIDS.get((value.algorithm, value.hash_algorithm))
+    return _encode_signature_algorithm(value.algorithm, value.hash_algorithm)
+
+
+def encode_key_algorithm(kind: algorithms.KeyKind) -> bytes:
+    """Return the AlgorithmIdentifier of the signatures that a key of a kind makes."""
+    return _encode_signature_algorithm(kind.signature_algorithm, kind.hash_algorithm)
+
+
+def _encode_signature_algorithm(
+    scheme: algorithms.SignatureAlgorithm, hash_algorithm: algorithms.HashAlgorithm
+) -> bytes:
+    oid = _SIGNATURE_OIDS.get((scheme, hash_algorithm))
     if oid is None:
         raise algorithms.UnsupportedAlgorithmError(
-            f"expected ECDSA or RSASSA-PKCS1-v1_5, got {value.algorithm.value}"
+            f"expected ECDSA or RSASSA-PKCS1-v1_5, got {scheme.value}"
         )
     # RSA has NULL, ECDSA nothing (RFC 5754 3.2 and 3.3).
-    parameters = _NULL if value.algorithm is algorithms.SignatureAlgorithm.RSA_PKCS1 else b""
+    parameters = _NULL if scheme is algorithms.SignatureAlgorithm.RSA_PKCS1 else b""
     return der.encode(der.SEQUENCE, der.encode_oid(oid), parameters)
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import datetime
+import functools
 import logging
 import secrets
 import threading
@@ -72,22 +73,37 @@ class TimeStampingUnit:
                 raise UnitKeyError("the unit's chain must end below the root")
             below = issuer
 
-    def check_valid_at(self, at: datetime.datetime) -> None:
-        """Check the periods of the certificate and of the private key (RFC 3280 4.2.1.4).
+    @functools.cached_property
+    def with_certificates(self) -> signed_token.TokenTemplate:
+        """What tokens are made from that carry the unit's certificate and its chain."""
+        along = (self.certificate, *self.issuers)
+        return signed_token.TokenTemplate(self.certificate, self.handle, along)
 
-        Raises:
-            UnitNotValidError: `at` lies outside.
-        """
+    @functools.cached_property
+    def without_certificates(self) -> signed_token.TokenTemplate:
+        """What tokens are made from that carry no certificate."""
+        return signed_token.TokenTemplate(self.certificate, self.handle, ())
+
+    @functools.cached_property
+    def period(self) -> tuple[datetime.datetime, datetime.datetime]:
+        """When the unit may sign: the certificate's and the private key's periods together."""
         begin, end = self.certificate.not_valid_before_utc, self.certificate.not_valid_after_utc
         try:
             period = self.certificate.extensions.get_extension_for_class(
                 x509.PrivateKeyUsagePeriod
             ).value
         except x509.ExtensionNotFound:
-            period = None
-        if period is not None:
-            begin = max(begin, _utc(period.not_before) or begin)
-            end = min(end, _utc(period.not_after) or end)
+            return begin, end
+        begin = max(begin, _utc(period.not_before) or begin)
+        return begin, min(end, _utc(period.not_after) or end)
+
+    def check_valid_at(self, at: datetime.datetime) -> None:
+        """Check the periods of the certificate and of the private key (RFC 3280 4.2.1.4).
+
+        Raises:
+            UnitNotValidError: `at` lies outside.
+        """
+        begin, end = self.period
         if not begin <= at <= end:
             raise UnitNotValidError(
                 f"the time-stamping unit may sign from {begin:%Y-%m-%d} to {end:%Y-%m-%d}"
@@ -186,8 +202,8 @@ def issue_time_stamp(
         qualified=authority.qualified,
     )
     # RFC 3161 2.4.1: certificates only where they were asked for.
-    along = (unit.certificate, *unit.issuers) if request.cert_req else ()
-    token_der = signed_token.build_token(info, unit.certificate, unit.handle, along)
+    template = unit.with_certificates if request.cert_req else unit.without_certificates
+    token_der = template.sign(info.to_der())
     log.info("time_stamp_issued serial=%x", info.serial_number)
     return token_der
 

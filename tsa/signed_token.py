@@ -20,6 +20,9 @@ _ID_SIGNING_CERTIFICATE_V2 = "1.2.840.113549.1.9.16.2.47"
 
 _CONTEXT_0, _CONTEXT_1 = 0xA0, 0xA1
 
+_ENCODED_SIGNED_DATA = der.encode_oid(_ID_SIGNED_DATA)
+_ENCODED_CT_TST_INFO = der.encode_oid(_ID_CT_TST_INFO)
+
 
 class TokenSignatureError(errors.InputError):
     """A token's signature, or what it binds, is not right."""
@@ -67,65 +70,107 @@ class TokenSigner:
     value: bytes
 
 
+class TokenTemplate:
+    """Everything of a token but what it says and its signature, encoded once.
+
+    Nothing of a unit's certificate changes from token to token, and encoding it takes several
+    times as long as a signature.
+    """
+
+    def __init__(
+        self,
+        certificate: x509.Certificate,
+        handle: store.KeyHandle,
+        sent_along: Sequence[x509.Certificate],
+    ) -> None:
+        """Encode what stays.
+
+        Args:
+            certificate: The unit's.
+            handle: The unit's key.
+            sent_along: Certificates in the token; empty unless the request asks for them.
+        """
+        kind = algorithms.key_kind(handle.public_key)
+        self._sign = store.encoded_signer(handle, kind.hash_algorithm)
+        self._hash_algorithm = kind.hash_algorithm
+        digest_algorithm = der_types.encode_hash_algorithm(self._hash_algorithm)
+        size = self._hash_algorithm.size
+        content_type = _attribute(_ID_CONTENT_TYPE, der.encode_oid(_ID_CT_TST_INFO))
+        digest = _attribute(_ID_MESSAGE_DIGEST, der.encode(der.OCTET_STRING, bytes(size)))
+        binding = _attribute(
+            _ID_SIGNING_CERTIFICATE_V2, _signing_certificate(certificate, self._hash_algorithm)
+        )
+        # X.690 11.6: the members of a SET OF stand in the order of their encodings. These differ
+        # in their lengths, so that the digest's value changes nothing about it.
+        attributes = sorted((content_type, digest, binding))
+        place = attributes.index(digest)
+        self._before_digest = b"".join(attributes[:place]) + digest[:-size]
+        self._after_digest = b"".join(attributes[place + 1 :])
+        length = len(b"".join(attributes))
+        self._as_set = _header(der.SET, length)
+        self._signer = b"".join(
+            (der_types.encode_integer(1), _issuer_and_serial(certificate), digest_algorithm)
+        )
+        self._signature_algorithm = der_types.encode_key_algorithm(kind)
+        self._version = b"".join(
+            (
+                der_types.encode_integer(3),  # RFC 5652 5.1: the content is not id-data.
+                der.encode(der.SET, digest_algorithm),
+            )
+        )
+        along = sorted(certificates.to_der(one) for one in sent_along)
+        self._along = der.encode(_CONTEXT_0, *along) if along else b""
+        self._frames: dict[tuple[int, int], tuple[bytes, bytes, bytes]] = {}
+
+    def sign(self, info_der: bytes) -> bytes:
+        """Sign a TSTInfo and return the token.
+
+        Raises:
+            DeviceError: The key did not sign.
+        """
+        attributes = b"".join(
+            (self._before_digest, self._hash_algorithm.digest(info_der), self._after_digest)
+        )
+        value = self._sign(self._as_set + attributes)
+        sizes = len(info_der), len(value)
+        frame = self._frames.get(sizes)
+        if frame is None:
+            # A few sizes of nonces and of ECDSA values, and no more: it stays small.
+            frame = self._frames[sizes] = self._encode_frame(*sizes)
+        return b"".join((frame[0], info_der, frame[1], attributes, frame[2], value))
+
+    def _encode_frame(self, info_size: int, value_size: int) -> tuple[bytes, bytes, bytes]:
+        """What stands before the TSTInfo, before the attributes and before the signature."""
+        attributes_size = (
+            len(self._before_digest) + self._hash_algorithm.size + len(self._after_digest)
+        )
+        before_value = self._signature_algorithm + _header(der.OCTET_STRING, value_size)
+        signer = self._signer + _header(_CONTEXT_0, attributes_size)
+        signer_size = len(signer) + attributes_size + len(before_value) + value_size
+        signer = _header(der.SEQUENCE, signer_size) + signer
+        signer_size += len(_header(der.SEQUENCE, signer_size))
+        before_attributes = self._along + _header(der.SET, signer_size) + signer
+        after_info = signer_size + len(self._along) + len(_header(der.SET, signer_size))
+        octets = _header(der.OCTET_STRING, info_size)
+        content = _header(_CONTEXT_0, len(octets) + info_size) + octets
+        content = _ENCODED_CT_TST_INFO + content
+        content = _header(der.SEQUENCE, len(content) + info_size) + content
+        data = self._version + content
+        data = _header(der.SEQUENCE, len(data) + info_size + after_info) + data
+        data = _header(_CONTEXT_0, len(data) + info_size + after_info) + data
+        data = _ENCODED_SIGNED_DATA + data
+        data = _header(der.SEQUENCE, len(data) + info_size + after_info) + data
+        return data, before_attributes, before_value
+
+
 def build_token(
     info: messages.TSTInfo,
     certificate: x509.Certificate,
     handle: store.KeyHandle,
     sent_along: Sequence[x509.Certificate],
 ) -> bytes:
-    """Sign a TSTInfo and return the token.
-
-    Args:
-        info: What the token says.
-        certificate: The unit's.
-        handle: The unit's key.
-        sent_along: Certificates in the token; empty unless the request asked for them.
-
-    Raises:
-        DeviceError: The key did not sign.
-    """
-    info_der = info.to_der()
-    hash_algorithm = algorithms.key_kind(handle.public_key).hash_algorithm
-    digest_algorithm = der_types.encode_hash_algorithm(hash_algorithm)
-    attributes = sorted(
-        (
-            _attribute(_ID_CONTENT_TYPE, der.encode_oid(_ID_CT_TST_INFO)),
-            _attribute(
-                _ID_MESSAGE_DIGEST,
-                der.encode(der.OCTET_STRING, hash_algorithm.digest(info_der)),
-            ),
-            _attribute(
-                _ID_SIGNING_CERTIFICATE_V2, _signing_certificate(certificate, hash_algorithm)
-            ),
-        )
-    )  # X.690 11.6: the members of a SET OF stand in the order of their encodings.
-    value = handle.sign(signature.represent(der.encode(der.SET, *attributes), hash_algorithm))
-    signer = der.encode(
-        der.SEQUENCE,
-        der_types.encode_integer(1),
-        _issuer_and_serial(certificate),
-        digest_algorithm,
-        der.encode(_CONTEXT_0, *attributes),
-        der_types.encode_signature_algorithm(value),
-        der.encode(der.OCTET_STRING, value.encoded_for_cms()),
-    )
-    content = der.encode(
-        der.SEQUENCE,
-        der.encode_oid(_ID_CT_TST_INFO),
-        der.encode(_CONTEXT_0, der.encode(der.OCTET_STRING, info_der)),
-    )
-    along = sorted(certificates.to_der(one) for one in sent_along)
-    signed_data = der.encode(
-        der.SEQUENCE,
-        der_types.encode_integer(3),  # RFC 5652 5.1: the content is not id-data.
-        der.encode(der.SET, digest_algorithm),
-        content,
-        der.encode(_CONTEXT_0, *along) if along else b"",
-        der.encode(der.SET, signer),
-    )
-    return der.encode(
-        der.SEQUENCE, der.encode_oid(_ID_SIGNED_DATA), der.encode(_CONTEXT_0, signed_data)
-    )
+    """Sign one TSTInfo; see `TokenTemplate`, which is for many."""
+    return TokenTemplate(certificate, handle, sent_along).sign(info.to_der())
 
 
 def parse_token(token_der: bytes) -> TimeStampToken:
@@ -184,6 +229,11 @@ def find_signer_certificate(token: TimeStampToken) -> x509.Certificate:
         if _identifies(token.signer.identifier, certificate):
             return certificate
     raise TokenSignatureError("the token does not hold its signer's certificate")
+
+
+def _header(tag: int, length: int) -> bytes:
+    """Tag and length of an element whose content comes later."""
+    return der.encode(tag, bytes(length))[:-length]
 
 
 def _attribute(oid: str, value: bytes) -> bytes:

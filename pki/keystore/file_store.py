@@ -38,6 +38,9 @@ class KeyFileError(errors.DeviceError):
     code = "key-file-unusable"
 
 
+_ECDSA = {one: ec.ECDSA(one.hasher) for one in algorithms.HashAlgorithm}
+
+
 class FileKeyHandle:
     """A key that was read from its file; it signs until its store is closed."""
 
@@ -86,6 +89,19 @@ class FileKeyHandle:
             representation.hash_algorithm,
             key.sign(representation.hash, padding.PKCS1v15(), prehashed),
         )
+
+    def sign_encoded(self, data: bytes, hash_algorithm: algorithms.HashAlgorithm) -> bytes:
+        """Hash and sign data; return the value as CMS carries it (DER for ECDSA).
+
+        Raises:
+            StoreClosedError: The store was closed.
+        """
+        key = self._key
+        if key is None:
+            raise store.StoreClosedError(f"the store of the key {self._label!r} is closed")
+        if isinstance(key, ec.EllipticCurvePrivateKey):
+            return key.sign(data, _ECDSA[hash_algorithm])
+        return key.sign(data, padding.PKCS1v15(), hash_algorithm.hasher)
 
     def forget(self) -> None:
         """Let go of the private key."""
