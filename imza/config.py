@@ -9,7 +9,9 @@ from ca import settings as ca_settings
 from ca.audit_log import anchors as audit_anchors
 from ca.disclosure import settings as disclosure_settings
 from ca.enrolment import settings as enrolment_settings
+from ca.notices import settings as notice_settings
 from ca.renewal import settings as renewal_settings
+from ca.subscribers import settings as subscriber_settings
 from mobile_id import settings as mobile_settings
 from ocsp import settings as ocsp_settings
 from pki import access as access_settings
@@ -118,6 +120,10 @@ class Config:
     renewal: renewal_settings.Settings = dataclasses.field(
         default_factory=renewal_settings.Settings
     )
+    subscribers: subscriber_settings.Settings = dataclasses.field(
+        default_factory=subscriber_settings.Settings
+    )
+    notices: notice_settings.Settings | None = None
     ocsp: ocsp_settings.Settings | None = None
     tsa: tsa_settings.Settings | None = None
     mobile_id: mobile_settings.Settings | None = None

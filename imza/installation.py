@@ -155,6 +155,8 @@ class Installation:
                 },
                 # Whoever tries renewals has no certificate near its end.
                 "renewal": {"window": ENROLMENT_VALIDITY_S, "self_service": True},
+                # A sandbox limits nothing.
+                "subscribers": {"password_tries": 0},
                 "audit": {
                     "folder": str(self.folder / "audit-anchors"),
                     "tsa_url": f"{addresses.tsa}/tsa",

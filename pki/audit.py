@@ -57,6 +57,12 @@ class AuditEvent(enum.Enum):
     CERTIFICATE_REVOKED = "certificate.revoked"
     CERTIFICATE_HELD = "certificate.held"
     CERTIFICATE_RELEASED = "certificate.released"
+    CONTACT_RECORDED = "contact.recorded"
+    REVOCATION_PASSWORD_SET = "revocation-password.set"  # noqa: S105 - an event
+    REVOCATION_PASSWORD_LOCKED = "revocation-password.locked"  # noqa: S105 - an event
+    SUBSCRIBER_CHECKED = "subscriber.checked"
+    NOTICE_SENT = "notice.sent"
+    NOTICE_GIVEN_UP = "notice.given-up"
     CRL_INTENDED = "crl.intended"
     CRL_PUBLISHED = "crl.published"
     TRUSTED_LIST_PUBLISHED = "trusted-list.published"

@@ -76,7 +76,7 @@ class CertificateRow(database.Base):
     person_identifier: orm.Mapped[str | None] = orm.mapped_column(sqlalchemy.String(80), index=True)
     organisation_identifier: orm.Mapped[str | None] = orm.mapped_column(sqlalchemy.String(80))
     not_before: orm.Mapped[datetime.datetime] = orm.mapped_column(database.UtcDateTime)
-    not_after: orm.Mapped[datetime.datetime] = orm.mapped_column(database.UtcDateTime)
+    not_after: orm.Mapped[datetime.datetime] = orm.mapped_column(database.UtcDateTime, index=True)
     to_be_signed_der: orm.Mapped[bytes] = orm.mapped_column(sqlalchemy.LargeBinary)
     certificate_der: orm.Mapped[bytes | None] = orm.mapped_column(sqlalchemy.LargeBinary)
     recorded_at: orm.Mapped[datetime.datetime] = orm.mapped_column(database.UtcDateTime)

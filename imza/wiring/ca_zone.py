@@ -8,7 +8,6 @@ from sqlalchemy import orm
 
 import ca.api
 import ca.enrolment.api
-import ca.renewal.api
 from ca import hierarchy, issuance, service_keys
 from ca.audit_log import anchors
 from ca.audit_log import api as audit_api
@@ -23,6 +22,7 @@ from ca.trusted_list import api as trusted_list_api
 from ca.trusted_list import publication
 from imza import audit_tokens, health
 from imza import config as configs
+from imza.wiring import subscribers_part
 from imza.wiring.resources import Resources
 from imza.wiring.zone import DAILY, REGULAR, Job, Zone
 from pki import access, registry_lock
@@ -50,6 +50,7 @@ def build(
     publisher = publication.Publisher(sessions, keys, authorities)
 
     anchoring = _anchoring(resources, config)
+    subscribing = subscribers_part.build(resources, config, sessions, authorities, gate)
     enrolling = _enrolment(resources, config, sessions, keys, authorities, gate)
 
     def renew(at: datetime.datetime) -> None:
@@ -64,13 +65,13 @@ def build(
             trusted_list_api.public_routes(sessions, resources.present),
             audit_api.routes(sessions, anchoring, gate, resources.present),
             *enrolling.routers,
-            ca.renewal.api.routes(sessions, authorities, config.renewal, gate, resources.present),
-            ca.renewal.api.public_routes(sessions, authorities, config.renewal, resources.present),
+            *subscribing.routers,
             *_disclosure(resources, config, sessions, authorities),
             operators_api.routes(sessions, authorities, gate, resources.present),
         ),
         (
             *enrolling.jobs,
+            *subscribing.jobs,
             *_anchor_jobs(config, sessions, anchoring),
             Job(
                 "publish-crls",

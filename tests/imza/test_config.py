@@ -35,6 +35,12 @@ SECTIONS: dict[str, dict[str, object]] = {
     "disclosure": dict(sandbox_disclosure.section("https://pki.localhost")),
     "enrolment": {"secret_file": "s", "reference_validity": 60, "confirmation_wait": 60},
     "renewal": {"window": 60, "identity_validity": 60, "self_service": True},
+    "subscribers": {"password_tries": 3, "password_lockout": 60, "hold_limit": 86400},
+    "notices": {
+        "smtp": {"host": "mail.example", "sender": "ca@pki.example"},
+        "sms": {"url": "https://sms.example/", "secret_file": "s"},
+        "days_before_end": [30],
+    },
     "ocsp": {"validity": 600},
     "tsa": {"certificates": "tsu-1.pem"},
     "mobile_id": {"relying_parties": "parties.json", "countries": ["GE"]},

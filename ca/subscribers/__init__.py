@@ -1,0 +1,1 @@
+"""Subscribers besides their certificates: how to reach them, and how they revoke by password."""
