@@ -6,9 +6,14 @@ import pathlib
 import click
 
 from ca import commands
+from ca.renewal import commands as renewal_commands
+from ca.subscribers import commands as subscriber_commands
 from imza import audit_command, backup_commands, ceremony_command, continuity_commands
 
 group = commands.group
+group.add_command(renewal_commands.renew)
+group.add_command(subscriber_commands.contact)
+group.add_command(subscriber_commands.revocation_password)
 group.add_command(ceremony_command.command)
 group.add_command(continuity_commands.compromise)
 group.add_command(continuity_commands.rollover)

@@ -26,6 +26,10 @@ _ADMINISTRATOR = operator_roles.Role.CA_ADMINISTRATOR
 _AUDITOR = operator_roles.Role.AUDITOR
 
 
+CMS_TYPE = "application/pkcs7-mime"
+"""Of a renewal request (RFC 8551 3.2)."""
+
+
 class RegistrationAnswerError(outbound.PeerAnswerError):
     """The CA answered with something that is not what its API says."""
 
@@ -178,7 +182,7 @@ class RegistrationClient:
 
     def approve(self, application_id: str, officer: str) -> Application:
         """Approve an application; approving it again changes nothing. Raises as `apply`."""
-        path = f"applications/{_segment(application_id)}/approval"
+        path = f"applications/{segment(application_id)}/approval"
         return _application(self.call("POST", path, {"officer": officer}, role=_APPROVER))
 
     def certify(self, application_id: str, profile: str, csr_der: bytes) -> IssuedCertificate:
@@ -191,18 +195,11 @@ class RegistrationClient:
         """
         answer = self.call(
             "POST",
-            f"applications/{_segment(application_id)}/certificates",
+            f"applications/{segment(application_id)}/certificates",
             {"profile": profile, "csr": base64.b64encode(csr_der).decode("ascii")},
             expect=(200, 201),
         )
-        chain = answer.get("chain")
-        if not isinstance(chain, list):
-            raise _unexpected("chain")
-        return IssuedCertificate(
-            _serial(answer),
-            _binary(answer.get("certificate")),
-            tuple(_binary(one) for one in chain),
-        )
+        return _issued(answer)
 
     def share_secret(
         self, application_id: str, profile: str, *, reusable: bool = False
@@ -216,7 +213,7 @@ class RegistrationClient:
         """
         answer = self.call(
             "POST",
-            f"applications/{_segment(application_id)}/enrolment-references",
+            f"applications/{segment(application_id)}/enrolment-references",
             {"profile": profile, "reusable": reusable},
             expect=(201,),
         )
@@ -237,6 +234,36 @@ class RegistrationClient:
         if invalidity_date is not None:
             body["invalidity_date"] = invalidity_date.isoformat()
         self.call("POST", f"certificates/{serial_number:x}/revoke", body)
+
+    def renew(
+        self,
+        serial_number: int,
+        request_der: bytes,
+        *,
+        early: bool = False,
+        supersede: bool = False,
+    ) -> IssuedCertificate:
+        """Renew a certificate at its owner's signed request. Raises as `apply`.
+
+        Args:
+            serial_number: Of the certificate that is renewed.
+            request_der: PKCS#10 for the new key, in CMS signed by the old one.
+            early: Before the certificate's last days, too.
+            supersede: Revoke the old one once the new one exists.
+        """
+        query = "&".join(
+            f"{name}=true" for name, asked in (("early", early), ("supersede", supersede)) if asked
+        )
+        path = f"certificates/{serial_number:x}/renewal"
+        return _issued(
+            self.call(
+                "POST",
+                f"{path}?{query}" if query else path,
+                request_der,
+                expect=(201,),
+                content_type=CMS_TYPE,
+            )
+        )
 
     def hold(self, serial_number: int) -> None:
         """Suspend a certificate. Raises as `apply`."""
@@ -266,7 +293,7 @@ class RegistrationClient:
 
     def publish_crl(self, issuer: str) -> Mapping[str, object]:
         """Make the CA sign a fresh CRL. Raises as `apply`."""
-        path = f"crls/{_segment(issuer)}"
+        path = f"crls/{segment(issuer)}"
         return self.call("POST", path, {}, role=_ADMINISTRATOR)
 
     def publish_trusted_lists(self) -> Mapping[str, object]:
@@ -284,7 +311,7 @@ class RegistrationClient:
             RegistrationRefusedError: None of this name is published.
         """
         try:
-            return self._sender.fetch(f"{self._sender.base_url}/tl/{_segment(name)}.xml").body
+            return self._sender.fetch(f"{self._sender.base_url}/tl/{segment(name)}.xml").body
         except outbound.PeerAnswerError as error:
             if (problem := error.problem()) is not None:
                 raise RegistrationRefusedError(problem.detail, problem_code=problem.code) from error
@@ -316,23 +343,26 @@ class RegistrationClient:
         *,
         role: operator_roles.Role = operator_roles.Role.RA_OFFICER,
         expect: tuple[int, ...] = (200,),
+        content_type: str = "application/json",
     ) -> Mapping[str, object]:
         """Make a call of `/ra/v1` that has no method of its own here. Raises as `apply`.
 
         Args:
             method: The HTTP method.
             path: Behind `/ra/v1/`, with its query.
-            body: Sent as JSON; None sends no body.
+            body: Sent as JSON, bytes as they are; None sends no body.
             role: Whom the call is for, where the keys of several operators are at hand.
             expect: The statuses that are an answer.
+            content_type: The type of the body.
         """
+        content = body if isinstance(body, bytes) else json.dumps(body).encode()
         try:
             reply = self._sender.send(
                 role,
                 method,
                 f"/ra/v1/{path}",
-                body=b"" if body is None else json.dumps(body).encode(),
-                content_type=None if body is None else "application/json",
+                body=b"" if body is None else content,
+                content_type=None if body is None else content_type,
                 accept="application/json",
                 expect=expect,
             )
@@ -386,6 +416,48 @@ def open_client(
         )
 
 
+def renew(server: str, request_der: bytes) -> IssuedCertificate:
+    """Renew a certificate by its owner's own call, which needs no operator.
+
+    Args:
+        server: The CA zone's base address.
+        request_der: PKCS#10 for the new key, in CMS signed by the old one.
+
+    Raises:
+        RegistrationRefusedError: The CA's rules forbid it.
+        PeerError: The CA did not answer, or not as its API says.
+    """
+    with contextlib.closing(outbound.Client()) as client:
+        try:
+            reply = client.send(
+                "POST",
+                f"{server.rstrip('/')}/renewal/v1/requests",
+                body=request_der,
+                content_type=CMS_TYPE,
+                accept="application/json",
+                expect=(201,),
+            )
+        except outbound.PeerAnswerError as error:
+            if (problem := error.problem()) is not None:
+                raise RegistrationRefusedError(problem.detail, problem_code=problem.code) from error
+            raise
+    answer = reply.json()
+    if not isinstance(answer, dict):
+        raise RegistrationAnswerError("expected a JSON object from the CA", reply=reply)
+    return _issued(answer)
+
+
+def _issued(answer: Mapping[str, object]) -> IssuedCertificate:
+    chain = answer.get("chain")
+    if not isinstance(chain, list):
+        raise _unexpected("chain")
+    return IssuedCertificate(
+        _serial(answer),
+        _binary(answer.get("certificate")),
+        tuple(_binary(one) for one in chain),
+    )
+
+
 def _with_lists(answer: Mapping[str, object]) -> Mapping[str, object]:
     lists = answer.get("trusted_lists")
     wanted = {"name", "url", "sequence_number", "issued_at", "next_update", "sha256"}
@@ -437,7 +509,8 @@ def _binary(value: object) -> bytes:
         raise _unexpected("base64") from error
 
 
-def _segment(text: str) -> str:
+def segment(text: str) -> str:
+    """A text as one segment of a path."""
     return urllib.parse.quote(text, safe="")
 
 

@@ -125,8 +125,8 @@ def _build(letter: Letter, sender: str) -> message.EmailMessage:
     built["Message-ID"] = f"<{letter.message_id}@{sender.rpartition('@')[2].rstrip('>')}>"
     # RFC 3834 5: no machine answers a machine.
     built["Auto-Submitted"] = "auto-generated"
-    built["Content-Language"] = letter.language
     built.set_content(letter.body, charset="utf-8", cte="base64")
+    built["Content-Language"] = letter.language
     return built
 
 

@@ -1,3 +1,5 @@
+import datetime
+import json
 import pathlib
 from collections.abc import Iterator
 
@@ -21,10 +23,17 @@ def gateway() -> Iterator[Gateway]:
 
     @app.post("/sms")
     async def take(request: fastapi.Request) -> fastapi.Response:
-        # The scheme's own library: raises for a wrong signature or an old time.
-        body = webhooks.Webhook(SECRET).verify(await request.body(), dict(request.headers))
+        body = await request.body()
+        message_id = request.headers["webhook-id"]
+        # The scheme's own library. Its check of the time is left out: clocks are moved here.
+        at = datetime.datetime.fromtimestamp(
+            int(request.headers["webhook-timestamp"]), datetime.UTC
+        )
+        expected = webhooks.Webhook(SECRET).sign(message_id, at, body.decode())
+        if request.headers["webhook-signature"] != expected:
+            return fastapi.Response(status_code=401)
         if gateway.status < 300:
-            gateway.taken.append((request.headers["webhook-id"], body))
+            gateway.taken.append((message_id, json.loads(body)))
         return fastapi.Response(status_code=gateway.status)
 
     with servers.serve(app) as url:

@@ -1,0 +1,76 @@
+"""`imza ca contact` and `imza ca revocation-password`: what an officer sets for a subscriber."""
+
+import json
+import pathlib
+
+import click
+
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+_SERVER = click.option("--server", help="The CA zone's address; default: the one in the file.")
+_CREDENTIALS = click.option(
+    "--credentials",
+    required=True,
+    type=click.Path(path_type=pathlib.Path, dir_okay=False),
+    help="An operator's file, or a sandbox.json.",
+)
+
+
+@click.command(
+    epilog="Example: imza ca contact ID --email gunay@example.az --language az"
+    " --credentials w/sandbox.json"
+)
+@click.argument("application_id")
+@click.option("--email", help="Where notices are sent by e-mail.")
+@click.option("--phone", help="Where notices are sent by SMS, such as +994501234567.")
+@click.option("--language", required=True, type=click.Choice(["az", "ka", "en"]))
+@_CREDENTIALS
+@_SERVER
+@_JSON
+def contact(
+    application_id: str,
+    email: str | None,
+    phone: str | None,
+    language: str,
+    credentials: pathlib.Path,
+    server: str | None,
+    as_json: bool,
+) -> None:
+    """Record how the subscriber of an application is told of ends and changes.
+
+    With neither address nor number, what was recorded is removed and nothing is sent.
+    """
+    from pki import registration
+
+    body = {"email": email, "phone_number": phone, "language": language}
+    with registration.open_client(server, credentials) as client:
+        client.call("PUT", f"applications/{registration.segment(application_id)}/contact", body)
+    if as_json:
+        click.echo(json.dumps({"application": application_id, "language": language}))
+    else:
+        click.echo("recorded" if email or phone else "removed: no notices are sent")
+
+
+@click.command(
+    "revocation-password",
+    epilog="Example: imza ca revocation-password ID --credentials w/sandbox.json",
+)
+@click.argument("application_id")
+@_CREDENTIALS
+@_SERVER
+@_JSON
+def revocation_password(
+    application_id: str, credentials: pathlib.Path, server: str | None, as_json: bool
+) -> None:
+    """Give the person of an application a new revocation password; it is printed this once.
+
+    With it the person suspends or revokes all of their certificates. Any before it ends.
+    """
+    from pki import registration
+
+    with registration.open_client(server, credentials) as client:
+        path = f"applications/{registration.segment(application_id)}/revocation-password"
+        answer = client.call("POST", path, {}, expect=(201,))
+    if as_json:
+        click.echo(json.dumps({"application": application_id, "password": answer["password"]}))
+    else:
+        click.echo(answer["password"])
