@@ -107,7 +107,7 @@ def _peer_findings(twin_der: bytes, twin: Twin) -> list[Finding]:
     """
     profile, settings = twin.profile, twin.settings
     if not settings.lint_by_form:
-        return list(_judge_by_peer(twin_der, profile, settings))
+        return list(judge_by_peer(twin_der, profile, settings))
     # All of the settings that the judgement depends on.
     judged_as = (
         profile.name,
@@ -118,15 +118,16 @@ def _peer_findings(twin_der: bytes, twin: Twin) -> list[Finding]:
     form = forms.form_of(twin_der, twin.facts, judged_as)
     if _KNOWN_FORMS.knows(form):
         return []
-    findings = list(_judge_by_peer(twin_der, profile, settings))
+    findings = list(judge_by_peer(twin_der, profile, settings))
     if not findings:
         _KNOWN_FORMS.learn(form)
     return findings
 
 
-def _judge_by_peer(
+def judge_by_peer(
     twin_der: bytes, profile: profiles.CertificateProfile, settings: ca_settings.Settings
 ) -> Iterator[Finding]:
+    """Judge a certificate by pkilint, whatever form it found good before."""
     for code in peer_lint.certificate_findings(twin_der, profile.peer_lint):
         if not _is_tolerated(code, settings):
             yield Finding("pkilint", code)

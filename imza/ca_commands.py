@@ -8,7 +8,13 @@ import click
 from ca import commands
 from ca.renewal import commands as renewal_commands
 from ca.subscribers import commands as subscriber_commands
-from imza import audit_command, backup_commands, ceremony_command, continuity_commands
+from imza import (
+    audit_command,
+    backup_commands,
+    ceremony_command,
+    check_command,
+    continuity_commands,
+)
 
 group = commands.group
 group.add_command(renewal_commands.renew)
@@ -18,6 +24,7 @@ group.add_command(ceremony_command.command)
 group.add_command(continuity_commands.compromise)
 group.add_command(continuity_commands.rollover)
 group.add_command(backup_commands.backup)
+group.add_command(check_command.command)
 group.add_command(backup_commands.restore)
 commands.audit.add_command(audit_command.export)
 commands.audit.add_command(audit_command.verify)

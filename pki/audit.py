@@ -46,6 +46,7 @@ class AuditEvent(enum.Enum):
     REGISTRY_LOCKED = "registry.locked"
     REGISTRY_RECONCILED = "registry.reconciled"
     REGISTRY_RELEASED = "registry.released"
+    REGISTRY_EXAMINED = "registry.examined"
     DATABASE_SAVED = "database.saved"
     DATABASE_RESTORED = "database.restored"
     APPLICATION_RECORDED = "application.recorded"

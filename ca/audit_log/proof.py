@@ -13,7 +13,7 @@ import dataclasses
 import datetime
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from ca.audit_log import anchors
 from pki import errors
@@ -162,8 +162,7 @@ class _Reading:
         if not all(isinstance(one, str) for one in fields[1:]):
             raise ProofError(f"entry {number} has other fields than an entry")
         previous = self.hashes[-1] if self.hashes else GENESIS
-        text = json.dumps([*fields[:5], previous], ensure_ascii=True)
-        computed = hashlib.sha256(text.encode("ascii")).hexdigest()
+        computed = entry_hash({**value, "previous_hash": previous})
         if value["previous_hash"] != previous or value["hash"] != computed:
             raise ProofError(f"entry {number} is not what was written")
         try:
@@ -180,6 +179,12 @@ class _Reading:
             self.anchors.append(anchors.from_json(value))
         except anchors.AnchorError as error:
             raise ProofError(error.message) from error
+
+
+def entry_hash(entry: Mapping[str, object]) -> str:
+    """The hash that an entry must have, of its fields and the hash before it."""
+    fields = [entry[name] for name in _ENTRY[:6]]
+    return hashlib.sha256(json.dumps(fields, ensure_ascii=True).encode("ascii")).hexdigest()
 
 
 def _parse(line: bytes) -> tuple[str, dict[str, object]]:

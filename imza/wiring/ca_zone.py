@@ -16,6 +16,7 @@ from ca.disclosure import api as disclosure_api
 from ca.disclosure import publication as disclosures
 from ca.enrolment import conversation, references, transactions
 from ca.enrolment import signer as cmp_signer
+from ca.examination import run as examination
 from ca.operators import api as operators_api
 from ca.operators import gate as gates
 from ca.trusted_list import api as trusted_list_api
@@ -23,7 +24,7 @@ from ca.trusted_list import publication
 from imza import audit_tokens, health
 from imza import config as configs
 from imza.wiring import subscribers_part
-from imza.wiring.resources import Resources
+from imza.wiring.resources import Resources, signature_log_path
 from imza.wiring.zone import DAILY, REGULAR, Job, Zone
 from pki import access, registry_lock
 from pki.keystore import store
@@ -47,6 +48,7 @@ def build(
     _compare_with_log(guard)
     gate = gates.SignedRequestGate(sessions, resources.present)
 
+    examiner = examination.Examiner(sessions, authorities.settings, signature_log_path(config))
     publisher = publication.Publisher(sessions, keys, authorities)
 
     anchoring = _anchoring(resources, config)
@@ -78,12 +80,22 @@ def build(
                 REGULAR,
                 lambda at: hierarchy.publish_due_crls(sessions, authorities, at),
             ),
+            Job(
+                "examine-registry",
+                DAILY,
+                lambda at: examiner.examine_and_record(at, actor="worker"),
+            ),
             Job("note-signature-log", DAILY, lambda _: guard.note()),
             Job("renew-responders", DAILY, renew),
-            Job(
-                "follow-authorities",
-                REGULAR,
-                lambda at: rollover.follow(sessions, keys, authorities),
+            # In the processes that answer, and in the one that does the other duties.
+            *(
+                Job(
+                    name,
+                    REGULAR,
+                    lambda at: rollover.follow(sessions, keys, authorities),
+                    in_each_process=each,
+                )
+                for name, each in (("follow-authorities", True), ("follow-for-duties", False))
             ),
             Job(
                 "end-authorities",
@@ -107,6 +119,7 @@ def build(
             "database": health.writable_database_probe(sessions),
             "signing": keys.check_ready,
         },
+        examination.LastExamination(sessions),
     )
 
 

@@ -1,0 +1,1 @@
+"""The nightly examination of everything that is stored: `imza ca check`."""
