@@ -1,7 +1,6 @@
 """`/healthz` and `/readyz`: whether the process lives, and whether it can do its work."""
 
 import logging
-import pathlib
 from collections.abc import Callable, Mapping
 
 import fastapi
@@ -9,7 +8,7 @@ import sqlalchemy
 from fastapi import responses
 from sqlalchemy import orm
 
-from pki import durable_files, errors
+from pki import database, durable_files, errors
 
 log = logging.getLogger(__name__)
 
@@ -29,14 +28,14 @@ def writable_database_probe(sessions: orm.sessionmaker[orm.Session]) -> Callable
 
     def ask() -> None:
         with sessions() as session:
-            if session.get_bind().dialect.name == "postgresql":
+            engine = session.get_bind().engine
+            if engine.dialect.name == "postgresql":
                 if session.scalar(sqlalchemy.text("SHOW transaction_read_only")) != "off":
                     raise errors.StorageError("the database is read-only: is it a standby?")
                 return
-            name = session.scalar(
-                sqlalchemy.text("SELECT file FROM pragma_database_list WHERE name = 'main'")
-            )
-        durable_files.check_room(pathlib.Path(str(name)).parent)
+            session.scalar(sqlalchemy.text("SELECT 1"))
+        if (file := database.file_of(str(engine.url))) is not None:
+            durable_files.check_room(file.absolute().parent)
 
     return ask
 

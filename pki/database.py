@@ -5,6 +5,7 @@ tables in its own module, on the one `Base`, so that one migration history serve
 """
 
 import datetime
+import pathlib
 
 import sqlalchemy
 from sqlalchemy import engine as engine_types
@@ -94,6 +95,14 @@ def connect(url: str) -> sqlalchemy.Engine:
     raise errors.InputError(
         f"expected a database address of sqlite or postgresql, got {address.get_backend_name()}"
     )
+
+
+def file_of(url: str) -> pathlib.Path | None:
+    """Where the file of an embedded database is; None for any other."""
+    address = sqlalchemy.make_url(url)
+    if address.get_backend_name() != "sqlite" or address.database in (None, "", ":memory:"):
+        return None
+    return pathlib.Path(str(address.database))
 
 
 def session_factory(engine: sqlalchemy.Engine) -> orm.sessionmaker[orm.Session]:

@@ -1,8 +1,8 @@
 """What zones hold open while they are served: databases, key stores, connections."""
 
 import contextlib
+import functools
 import pathlib
-from collections.abc import Callable
 from typing import Protocol, TypeVar
 
 from sqlalchemy import orm
@@ -93,14 +93,11 @@ class Resources:
         }
         every = key_stores.StoresByLabel(own, elsewhere) if elsewhere else own
         guard = self.signing_guard(config, sessions)
-        needs: list[logged_store.Check] = [guard.check_log]
-        if config.audit is not None:
-            needs.append(_room_for_anchors(config.audit.folder))
         return logged_store.LoggedKeyStore(
             every,
             self.signature_log(config),
             hierarchy.is_authority_key,
-            needs=needs,
+            needs=(guard.check_log, *rooms(config)),
             permit=guard.check_recorded,
         )
 
@@ -132,15 +129,25 @@ class Resources:
         return database.session_factory(engine)
 
 
-def _room_for_anchors(folder: pathlib.Path) -> Callable[[], None]:
-    """Return a check that anchors of the audit log can be written."""
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise errors.StorageError(
-            f"the folder {folder} of the audit log's anchors cannot be made ({error.strerror})"
-        ) from error
-    return lambda: durable_files.check_room(folder)
+def rooms(config: configs.Config) -> tuple[logged_store.Check, ...]:
+    """Return checks that there is room for what must be written when an authority signs.
+
+    That is the folder of the audit log's anchors, and that of a database in a file: what was
+    intended could be recorded in the last of its room, and then not that it was done.
+    """
+    folders = []
+    if config.audit is not None:
+        folder = config.audit.folder
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise errors.StorageError(
+                f"the folder {folder} of the audit log's anchors cannot be made ({error.strerror})"
+            ) from error
+        folders.append(folder)
+    if config.database is not None and (file := database.file_of(config.database.url)) is not None:
+        folders.append(file.absolute().parent)
+    return tuple(functools.partial(durable_files.check_room, one) for one in folders)
 
 
 def signature_log_path(config: configs.Config) -> pathlib.Path:

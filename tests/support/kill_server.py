@@ -8,30 +8,18 @@ that a restart must open anew (database, module, signature log) the child opens 
 import contextlib
 import os
 import pathlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from multiprocessing import connection
-
-import fastapi
 
 import ca.api
 from ca import hierarchy, peer_lint
-from ca.operators import roles
 from imza import config as configs
 from imza import http_server
 from imza.wiring import resources
 from pki import clock, failpoints, web
+from tests.support.open_gate import OpenGate
 
 peer_lint.load()
-
-
-class OpenGate:
-    """Lets in everybody: who may do what is tried elsewhere."""
-
-    def requires(self, permission: roles.Permission) -> Callable[[fastapi.Request], roles.Operator]:
-        def check(request: fastapi.Request) -> roles.Operator:
-            return roles.Operator("kill-harness", roles.Role.RA_OFFICER)
-
-        return check
 
 
 def serve(
