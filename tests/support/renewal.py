@@ -56,9 +56,11 @@ class Owner:
         )
 
 
-def make_owner(world: ca_world.World, profile: str = "authenticate") -> Owner:
+def make_owner(
+    world: ca_world.World, profile: str = "authenticate", *, at: datetime.datetime | None = None
+) -> Owner:
     key = make_key(algorithms.KeyKind.P256)
-    issued = world.certify(world.application(), profile, ca_world.make_csr(key=key))
+    issued = world.certify(world.application(), profile, ca_world.make_csr(key=key), at=at)
     return Owner(world, key, issued)
 
 
@@ -81,3 +83,7 @@ def sample_request() -> bytes:
         .sign(key, hashes.SHA256())
     )
     return signed_request.build(csr_for(), certificate, MemoryKey("old", key).sign)
+
+
+def new_key() -> algorithms.PrivateKey:
+    return make_key(algorithms.KeyKind.P256)
