@@ -165,6 +165,7 @@ class Sandbox:
                 web.token_routes(tokens, self._present),
                 health.routes(probes, notes),
             ],
+            {path: one for zone in built for path, one in zone.endpoints.items()},
         )
         server = http_server.HttpServer(
             app,

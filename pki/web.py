@@ -12,7 +12,7 @@ import contextlib
 import logging
 import secrets
 import urllib.parse
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from typing import Annotated, Any
 
 import anyio.to_thread
@@ -68,8 +68,18 @@ STATUS_BY_FAMILY: tuple[tuple[type[errors.ImzaError], int], ...] = (
 )
 
 
-def application(title: str, routers: Sequence[fastapi.APIRouter]) -> fastapi.FastAPI:
-    """Return the ASGI application of one or more zones."""
+def application(
+    title: str,
+    routers: Sequence[fastapi.APIRouter],
+    endpoints: Mapping[str, starlette_types.ASGIApp] | None = None,
+) -> fastapi.FastAPI:
+    """Return the ASGI application of one or more zones.
+
+    Args:
+        title: Stands in the API's description.
+        routers: What the framework answers.
+        endpoints: What is answered ahead of it, by the first part of the path, such as `/tsa`.
+    """
     app = fastapi.FastAPI(
         title=title,
         openapi_url="/openapi.json",
@@ -83,6 +93,8 @@ def application(title: str, routers: Sequence[fastapi.APIRouter]) -> fastapi.Fas
     for router in routers:
         app.include_router(router)
     app.add_middleware(_RequestIds)
+    if endpoints is not None:
+        app.add_middleware(_Endpoints, endpoints=endpoints)
     app.add_exception_handler(errors.ImzaError, _on_imza_error)
     app.add_exception_handler(fastapi_exceptions.RequestValidationError, _on_validation_error)
     app.add_exception_handler(starlette_exceptions.HTTPException, _on_http_error)
@@ -93,6 +105,27 @@ def application(title: str, routers: Sequence[fastapi.APIRouter]) -> fastapi.Fas
 async def _with_threads(_app: fastapi.FastAPI) -> AsyncIterator[None]:
     anyio.to_thread.current_default_thread_limiter().total_tokens = THREADS
     yield
+
+
+class _Endpoints:
+    """Hands the requests of some paths to applications of their own, before anything else."""
+
+    def __init__(
+        self, app: starlette_types.ASGIApp, endpoints: Mapping[str, starlette_types.ASGIApp]
+    ) -> None:
+        self._app = app
+        self._endpoints = endpoints
+
+    async def __call__(
+        self,
+        scope: starlette_types.Scope,
+        receive: starlette_types.Receive,
+        send: starlette_types.Send,
+    ) -> None:
+        found = None
+        if scope["type"] == "http":
+            found = self._endpoints.get("/" + scope["path"].split("/", 2)[1])
+        await (found or self._app)(scope, receive, send)
 
 
 class _RequestIds:

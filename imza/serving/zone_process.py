@@ -140,7 +140,7 @@ def preload(zone: str) -> None:
 
 def _application(built: Zone) -> object:
     state = health.routes(built.probes, built.notes)
-    return web.application(f"imza {built.name}", [*built.routers, state])
+    return web.application(f"imza {built.name}", [*built.routers, state], built.endpoints)
 
 
 def _duties(jobs: Sequence[Job], *, serves: bool, works: bool) -> Sequence[Job]:

@@ -34,12 +34,13 @@ def build(resources: Resources, config: configs.Config, _: access.AccessTokens |
     watched.start()
     return Zone(
         "tsa",
-        (tsa.api.routes(issuing, watched, watched.error_bound),),
+        (),
         probes={
             "unit": lambda: unit.check_valid_at(resources.present.now()),
             "clock": watched.now,
             "database": health.database_probe(sessions),
         },
+        endpoints=tsa.api.endpoints(issuing, watched, watched.error_bound),
         notes={"clock": _how_watched(settings.clock)},
     )
 

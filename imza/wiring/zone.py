@@ -5,6 +5,7 @@ import datetime
 from collections.abc import Callable, Mapping
 
 import fastapi
+from starlette import types as starlette_types
 
 ZONES = ("ca", "ocsp", "tsa", "mobile", "signing")
 
@@ -38,6 +39,7 @@ class Zone:
     Attributes:
         name: One of `ZONES`.
         routers: What it answers.
+        endpoints: What it answers ahead of the web framework, by the first part of the path.
         jobs: What its worker does.
         probes: What must work for the zone to be ready, by name; each raises when it does not.
         notes: What an operator should know of how the zone runs, by name.
@@ -48,3 +50,4 @@ class Zone:
     jobs: tuple[Job, ...] = ()
     probes: Mapping[str, Callable[[], object]] = dataclasses.field(default_factory=dict)
     notes: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    endpoints: Mapping[str, starlette_types.ASGIApp] = dataclasses.field(default_factory=dict)

@@ -30,7 +30,8 @@ def base_url(
     (tmp_path / "chain.pem").write_bytes(hierarchy.infrastructure.pem + holder.pem)
     (tmp_path / "contract.txt").write_bytes(b"a contract")
     issuing = authority.TimeStampAuthority(unit, (POLICY,))
-    with servers.serve(web.application("test", [api.routes(issuing, clock.SystemClock())])) as url:
+    endpoints = api.endpoints(issuing, clock.SystemClock())
+    with servers.serve(web.application("test", [], endpoints)) as url:
         yield url
 
 

@@ -12,7 +12,8 @@ from collections.abc import Iterator
 import fastapi
 import fpdf
 import sqlalchemy
-from fastapi import params
+from fastapi import params, responses
+from starlette import types
 
 from ocsp import api as ocsp_api
 from ocsp import responder, responder_key
@@ -65,6 +66,14 @@ class World:
 
         return fastapi.Depends(check)
 
+    def gated(self, name: str, endpoint: types.ASGIApp) -> types.ASGIApp:
+        async def answer(scope: types.Scope, receive: types.Receive, send: types.Send) -> None:
+            self.asked[name] += 1
+            reply = responses.Response(status_code=503) if name in self.down else endpoint
+            await reply(scope, receive, send)
+
+        return answer
+
     @property
     def known(self) -> certification_paths.Authorities:
         return certification_paths.Authorities(
@@ -92,7 +101,8 @@ class World:
 @contextlib.contextmanager
 def make_world(at: datetime.datetime) -> Iterator[World]:
     """Start the servers of a world whose clock stands at `at`."""
-    application = web.application("test peers", [])
+    endpoints: dict[str, types.ASGIApp] = {}
+    application = web.application("test peers", [], endpoints)
     with servers.serve(application) as base_url, contextlib.closing(outbound.Client()) as client:
         authorities = hierarchy.make_hierarchy(
             at, ocsp_url=f"{base_url}/ocsp", crl_url=f"{base_url}/crl/"
@@ -112,9 +122,8 @@ def make_world(at: datetime.datetime) -> Iterator[World]:
         holder = authorities.time_stamping_unit()
         unit = authority.TimeStampingUnit(holder.certificate, holder.handle, holder.chain[1:-1])
         stamping = authority.TimeStampAuthority(unit, ("1.3.6.1.4.1.99999.2",))
-        application.include_router(
-            tsa_api.routes(stamping, present), dependencies=[world.gate("tsa")]
-        )
+        for path, endpoint in tsa_api.endpoints(stamping, present).items():
+            endpoints[path] = world.gated("tsa", endpoint)
         holders = {
             "root": authorities.root,
             "issuing": authorities.issuing,

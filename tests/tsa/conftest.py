@@ -35,6 +35,6 @@ def world(hierarchy: hierarchy_support.Hierarchy, at: datetime.datetime) -> Worl
 
 @pytest.fixture
 def base_url(world: World) -> Iterator[str]:
-    app = web.application("test", [api.routes(world.authority, world.clock)])
+    app = web.application("test", [], api.endpoints(world.authority, world.clock))
     with servers.serve(app) as url:
         yield url
