@@ -6,7 +6,7 @@ import functools
 import logging
 import secrets
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from cryptography import x509
 
@@ -114,22 +114,45 @@ class TimeStampAuthority:
     """A unit, its policies, and the last time it vouched for."""
 
     def __init__(
-        self, unit: TimeStampingUnit, policies: tuple[str, ...], *, qualified: bool = False
+        self,
+        unit: TimeStampingUnit,
+        policies: tuple[str, ...],
+        *,
+        qualified: bool = False,
+        successors: Sequence[tuple[datetime.datetime, TimeStampingUnit]] = (),
     ) -> None:
         """Keep what issuing needs.
 
         Args:
-            unit: Signs.
+            unit: Signs, until a successor does.
             policies: The first is used where a request names none; others are refused.
             qualified: Claim in each token that it is EU-qualified (EN 319 422 9.1).
+            successors: Units that take over, each with its time, in their order.
         """
         if not policies:
             raise errors.InputError("expected at least one time-stamp policy")
+        times = [begins for begins, _ in successors]
+        if times != sorted(set(times)):
+            raise errors.InputError("expected successors in the order in which they take over")
+        self._successors = tuple(successors)
         self.unit = unit
         self.policies = policies
         self.qualified = qualified
         self._lock = threading.Lock()
         self._latest = _EPOCH
+
+    def unit_at(self, gen_time: datetime.datetime) -> TimeStampingUnit:
+        """Return the one unit that signs at a time (EN 319 421 allows one active key).
+
+        Once a successor was asked for, no earlier unit signs again in this process, even if the
+        clock goes back within its accuracy.
+        """
+        with self._lock:
+            while self._successors and self._successors[0][0] <= gen_time:
+                (_, self.unit), *rest = self._successors
+                self._successors = tuple(rest)
+                log.info("time_stamping_unit_took_over label=%s", self.unit.handle.label)
+            return self.unit
 
     def take_time(self, at: datetime.datetime) -> datetime.datetime:
         """Return the genTime for `at`: whole seconds, never before one that was given.
@@ -190,13 +213,14 @@ def issue_time_stamp(
         raise messages.RequestRefusedError(
             "the policy asked for is not offered", messages.PKIFailureInfo.unacceptedPolicy
         )
-    unit = authority.unit
+    gen_time = authority.take_time(at)
+    unit = authority.unit_at(gen_time)
     unit.check_valid_at(at)
     info = messages.TSTInfo(
         policy=policy,
         imprint=request.imprint,
         serial_number=new_serial_number(at),
-        gen_time=authority.take_time(at),
+        gen_time=gen_time,
         accuracy=ACCURACY,
         nonce=request.nonce,
         qualified=authority.qualified,

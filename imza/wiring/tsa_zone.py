@@ -1,6 +1,7 @@
 """The time-stamping authority: one unit, its key, and the watch over its clock."""
 
 import datetime
+import pathlib
 
 from cryptography import x509
 from sqlalchemy import orm
@@ -11,17 +12,23 @@ from imza import health
 from imza.wiring.resources import Resources
 from imza.wiring.zone import Zone
 from pki import access, audit
+from pki.keystore import store
 from tsa import authority, clock_accuracy
 
 
 def build(resources: Resources, config: configs.Config, _: access.AccessTokens | None) -> Zone:
     """Build the time-stamping authority's zone; see `imza.wiring.zones.build`."""
     settings = configs.require(config.tsa, "tsa")
-    chain = x509.load_pem_x509_certificates(settings.certificates.read_bytes())
     keys = resources.keys(config.keystore, "keystore")
-    unit = authority.TimeStampingUnit(chain[0], keys.open_key(settings.key_label), tuple(chain[1:]))
-    issuing = authority.TimeStampAuthority(unit, settings.policies, qualified=settings.qualified)
-    clock_accuracy.check_settings(settings.clock, unit.certificate)
+    unit = _unit(keys, settings.certificates, settings.key_label)
+    successors = [
+        (one.begins(), _unit(keys, one.certificates, one.key_label)) for one in settings.successors
+    ]
+    issuing = authority.TimeStampAuthority(
+        unit, settings.policies, qualified=settings.qualified, successors=successors
+    )
+    for one in (unit, *(later for _, later in successors)):
+        clock_accuracy.check_settings(settings.clock, one.certificate)
     sessions = resources.sessions(config)
 
     def record(state: clock_accuracy.ClockState, at: datetime.datetime) -> None:
@@ -36,13 +43,22 @@ def build(resources: Resources, config: configs.Config, _: access.AccessTokens |
         "tsa",
         (),
         probes={
-            "unit": lambda: unit.check_valid_at(resources.present.now()),
+            "unit": lambda: _check_unit(issuing, resources.present.now()),
             "clock": watched.now,
             "database": health.database_probe(sessions),
         },
         endpoints=tsa.api.endpoints(issuing, watched, watched.error_bound),
         notes={"clock": _how_watched(settings.clock)},
     )
+
+
+def _unit(keys: store.KeyStore, path: pathlib.Path, label: str) -> authority.TimeStampingUnit:
+    chain = x509.load_pem_x509_certificates(path.read_bytes())
+    return authority.TimeStampingUnit(chain[0], keys.open_key(label), tuple(chain[1:]))
+
+
+def _check_unit(issuing: authority.TimeStampAuthority, at: datetime.datetime) -> None:
+    issuing.unit_at(at).check_valid_at(at)
 
 
 def _record(
