@@ -8,6 +8,7 @@ import click
 from ca import commands
 from ca.renewal import commands as renewal_commands
 from ca.subscribers import commands as subscriber_commands
+from ca.trusted_list import commands as trusted_list
 from imza import (
     audit_command,
     backup_commands,
@@ -26,6 +27,7 @@ group.add_command(continuity_commands.rollover)
 group.add_command(backup_commands.backup)
 group.add_command(check_command.command)
 group.add_command(backup_commands.restore)
+trusted_list.group.add_command(continuity_commands.service_status)
 commands.audit.add_command(audit_command.export)
 commands.audit.add_command(audit_command.verify)
 

@@ -155,3 +155,59 @@ def _print_checklist(result: dict[str, Any], items: "list[checklist.Item]", as_j
     for one in items:
         click.echo(f"{marks[one.done]} {one.text}")
     click.echo("docs/bad-days.md has the whole checklist.")
+
+
+@click.command(
+    "status",
+    epilog="Example: imza ca trusted-list status ca-citizen withdrawn --from 2027-03-01T12:00:00Z"
+    " --config ca.toml --officer admin-1",
+)
+@click.argument("service")
+@click.argument("decided", type=click.Choice(["withdrawn", "granted"]))
+@click.option(
+    "--from",
+    "since",
+    required=True,
+    type=click.DateTime(["%Y-%m-%dT%H:%M:%SZ"]),
+    help="Since when (UTC), as the supervisory body decided.",
+)
+@CONFIG
+@OFFICER
+@JSON
+def service_status(
+    service: str,
+    decided: str,
+    since: datetime.datetime,
+    path: pathlib.Path,
+    officer: str,
+    as_json: bool,
+) -> int:
+    """Record a supervisory body's decision about a service; the list tells it and its history.
+
+    SERVICE is the label of its key, such as ca-citizen, ocsp-citizen or tsu-1.
+    """
+    from ca.trusted_list import services
+    from imza import config as configs
+    from imza.wiring import resources
+    from pki import clock
+
+    actor = actor_of(officer)
+    with contextlib.ExitStack() as held:
+        opened = held.enter_context(contextlib.closing(resources.Resources(clock.SystemClock())))
+        session = held.enter_context(opened.sessions(configs.read(path))())
+        periods = services.decide_status(
+            session,
+            service,
+            services.ServiceStatus(decided),
+            since.replace(tzinfo=datetime.UTC),
+            opened.present.now(),
+            actor=actor,
+        )
+        session.commit()
+    history = [{"status": one.status.value, "since": clock.time_text(one.since)} for one in periods]
+    if as_json:
+        click.echo(json.dumps({"service": service, "history": history}))
+    else:
+        for one in history:
+            click.echo(f"{service:<20}{one['status']:<12}since {one['since']}")
+    return 0

@@ -74,6 +74,7 @@ class AuditEvent(enum.Enum):
     OPERATOR_RENEWED = "operator.renewed"
     OPERATOR_DISABLED = "operator.disabled"
     OPERATOR_REFUSED = "operator.refused"
+    SERVICE_STATUS_DECIDED = "service-status.decided"
     SESSION_CONFIRMED = "session.confirmed"
     SESSION_COMPLETED = "session.completed"
 

@@ -17,7 +17,7 @@ from sqlalchemy import orm
 from ca import generations
 from ca import settings as ca_settings
 from ca.trusted_list import tables
-from pki import certificates, clock, profiles, registry
+from pki import audit, certificates, clock, errors, profiles, registry
 
 _SECOND = datetime.timedelta(seconds=1)
 
@@ -41,6 +41,18 @@ class ServiceStatus(enum.Enum):
     def uri(self) -> str:
         """As the list writes it."""
         return f"http://uri.etsi.org/TrstSvc/TrustedList/Svcstatus/{self.value}"
+
+
+class ServiceNotFoundError(errors.NotFoundError):
+    """No service has a key of this label."""
+
+    code = "service-not-found"
+
+
+class StatusRefusedError(errors.StateError):
+    """A decision that contradicts what is known of the service."""
+
+    code = "service-status-refused"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,6 +139,66 @@ def record_services(
     return tuple(made)
 
 
+def decide_status(
+    session: orm.Session,
+    label: str,
+    decided: ServiceStatus,
+    since: datetime.datetime,
+    at: datetime.datetime,
+    *,
+    actor: str,
+) -> tuple[StatusPeriod, ...]:
+    """Record a status that the supervisory body decided on; the caller commits.
+
+    It stands until the next decision, or until the service's certificate is revoked.
+
+    Args:
+        session: The transaction.
+        label: Of the service's key, such as `ca-citizen`, `ocsp-citizen` or `tsu-1`.
+        decided: The status.
+        since: When it begins: after the last one, and not in the future.
+        at: The present time.
+        actor: Who records it.
+
+    Raises:
+        ServiceNotFoundError: No service has a key of that label.
+        StatusRefusedError: It has this status, the time does not fit, or its certificate is
+            revoked.
+    """
+    since = clock.whole_seconds(since)
+    found = next((one for one in _find(session, at) if one.newest.key_label == label), None)
+    if found is None:
+        raise ServiceNotFoundError("expected the key label of a service, such as ca-citizen")
+    periods = _record_status(session, found, clock.whole_seconds(at))
+    last = periods[0]
+    if last.status is decided:
+        raise StatusRefusedError(f"the service is {decided.value} already")
+    if decided is ServiceStatus.GRANTED and not found.newest.status.is_good:
+        raise StatusRefusedError("the service's certificate is revoked: it stays withdrawn")
+    if not last.since < since <= at:
+        raise StatusRefusedError(
+            f"expected a time after {clock.time_text(last.since)} and not in the future"
+        )
+    session.add(
+        tables.ServiceStatusRow(
+            service_type=found.kind.value,
+            key_sha256=found.key_sha256,
+            status=decided.value,
+            since=since,
+            recorded_at=at,
+            decided_by=actor,
+        )
+    )
+    audit.append(
+        session,
+        audit.AuditEvent.SERVICE_STATUS_DECIDED,
+        at,
+        actor=actor,
+        details={"service": label, "status": decided.value, "since": clock.time_text(since)},
+    )
+    return (StatusPeriod(decided, since), *periods)
+
+
 def _find(session: orm.Session, at: datetime.datetime) -> Sequence[_Found]:
     found: list[_Found] = []
     revoked_at: dict[str, datetime.datetime | None] = {}
@@ -203,7 +275,7 @@ def _record_status(
     if revoked_at is not None and last.status is ServiceStatus.GRANTED:
         since = max(clock.whole_seconds(revoked_at), last.since + _SECOND)
         additions.append(StatusPeriod(ServiceStatus.WITHDRAWN, since))
-    elif revoked_at is None and last.status is ServiceStatus.WITHDRAWN:
+    elif revoked_at is None and last.status is ServiceStatus.WITHDRAWN and not rows[0].decided_by:
         # A hold that was released; nobody vouches for the time between.
         additions.append(StatusPeriod(ServiceStatus.GRANTED, max(at, last.since + _SECOND)))
     for one in additions:

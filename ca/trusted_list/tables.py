@@ -42,3 +42,5 @@ class ServiceStatusRow(database.Base):
     status: orm.Mapped[str] = orm.mapped_column(sqlalchemy.String(16))
     since: orm.Mapped[datetime.datetime] = orm.mapped_column(database.UtcDateTime)
     recorded_at: orm.Mapped[datetime.datetime] = orm.mapped_column(database.UtcDateTime)
+    # Who decided it; None where it follows from the registry.
+    decided_by: orm.Mapped[str | None] = orm.mapped_column(sqlalchemy.String(128))
