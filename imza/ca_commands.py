@@ -6,6 +6,7 @@ import pathlib
 import click
 
 from ca import commands
+from ca.bulletin import commands as statistics
 from ca.renewal import commands as renewal_commands
 from ca.subscribers import commands as subscriber_commands
 from ca.trusted_list import commands as trusted_list
@@ -22,6 +23,7 @@ group.add_command(renewal_commands.renew)
 group.add_command(subscriber_commands.contact)
 group.add_command(subscriber_commands.revocation_password)
 group.add_command(ceremony_command.command)
+group.add_command(statistics.group)
 group.add_command(continuity_commands.compromise)
 group.add_command(continuity_commands.rollover)
 group.add_command(backup_commands.backup)

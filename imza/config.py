@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from ca import settings as ca_settings
 from ca.audit_log import anchors as audit_anchors
+from ca.bulletin import settings as bulletin_settings
 from ca.disclosure import settings as disclosure_settings
 from ca.enrolment import settings as enrolment_settings
 from ca.notices import settings as notice_settings
@@ -99,6 +100,7 @@ class Config:
         keystore_ocsp: Where `imza ca init` makes the responders' keys, if not in `keystore`.
         keystore_tsa: Likewise for the time-stamping unit's key.
         disclosure: What the PKI disclosure statements say of the operator.
+        statistics: Whose counters make the statistics, and what things cost.
         audit: Where the CA zone's audit log is anchored, and by which time stamps.
         keystore_root: Where the root's key is, if not in `keystore`: opened for key ceremonies
             alone, and away from the machine otherwise.
@@ -116,6 +118,7 @@ class Config:
     ca: ca_settings.Settings | None = None
     audit: audit_anchors.Settings | None = None
     disclosure: disclosure_settings.Settings | None = None
+    statistics: bulletin_settings.Settings | None = None
     enrolment: enrolment_settings.Settings | None = None
     renewal: renewal_settings.Settings = dataclasses.field(
         default_factory=renewal_settings.Settings

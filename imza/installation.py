@@ -5,6 +5,7 @@ secrets are random for each folder and work nowhere else.
 """
 
 import dataclasses
+import datetime
 import json
 import pathlib
 import secrets
@@ -36,6 +37,8 @@ ORGANISATION = "imza sandbox"
 ORGANISATION_CODE = "9900000001"
 
 ENROLMENT_VALIDITY_S = 10 * 365 * 86400
+
+STATISTICS_SCOPES = ("statistics",)
 
 API_SCOPES = ("sign", "validate", "seal", "authenticate")
 
@@ -98,6 +101,11 @@ class Installation:
         """A portal."""
         return self._client("sandbox-portal", API_SCOPES)
 
+    @property
+    def statistics_client(self) -> ClientSecret:
+        """The CA zone, when it asks the others for their counters."""
+        return self._client("sandbox-statistics", STATISTICS_SCOPES)
+
     def relying_party_uuid(self, name: str) -> str:
         """The secret that a Mobile-ID relying party shows."""
         return self._secret(f"relying-party-{name.replace(' ', '-')}", lambda: str(uuid.uuid4()))
@@ -147,6 +155,7 @@ class Installation:
         if zone == "ca":
             self._secret("enrolment", lambda: secrets.token_urlsafe(32))
             return {
+                "statistics": self._statistics(addresses),
                 "disclosure": sandbox_disclosure.section(addresses.secure),
                 "enrolment": {
                     "secret_file": str(self._secrets / "enrolment"),
@@ -218,6 +227,27 @@ class Installation:
             },
         }
 
+    def _statistics(self, addresses: Addresses) -> dict[str, Any]:
+        path = self._secrets / "statistics.json"
+        known = self.statistics_client
+        client = {"client_id": known.client_id, "client_secret": known.client_secret}
+        durable_files.replace(path, json.dumps(client).encode())
+        return {
+            "sources": [
+                {"zone": zone, "url": addresses.of(zone), "credentials": str(path)}
+                for zone in ("signing", "mobile")
+            ],
+            "tariffs": [
+                {
+                    "valid_from": datetime.date(2026, 1, 1),
+                    "currency": "AZN",
+                    "certificates": {"citizen": "1.00", "official": "2.00", "business": "3.00"},
+                    "mobile_transaction": "0.01",
+                    "vat_percent": "18",
+                }
+            ],
+        }
+
     def _keystore(self, zone: str, token: keystore_settings.Settings | None) -> dict[str, str]:
         if token is not None:
             return {
@@ -245,7 +275,7 @@ class Installation:
         durable_files.replace(self._secrets / "relying-parties.json", json.dumps(parties).encode())
 
     def _clients(self) -> tuple[ClientSecret, ...]:
-        return (self.api_client,)
+        return self.api_client, self.statistics_client
 
     def _client(self, client_id: str, scopes: tuple[str, ...]) -> ClientSecret:
         return ClientSecret(

@@ -19,6 +19,7 @@ TABLE_MODULES = (
     "pki.audit",
     "pki.registry",
     "pki.registry_lock",
+    "pki.usage",
     "ca.continuity.tables",
     "ca.disclosure.tables",
     "ca.enrolment.tables",

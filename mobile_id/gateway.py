@@ -16,7 +16,7 @@ from cryptography import x509
 from sqlalchemy import orm
 
 from mobile_id import addressee, results, settings, subscribers, transactions
-from pki import algorithms, audit, errors, person_codes, signature
+from pki import algorithms, audit, errors, person_codes, signature, usage
 
 log = logging.getLogger(__name__)
 
@@ -261,6 +261,7 @@ class Gateway:
                 if _verifies(row, value):
                     row.confirm(value, at)
                     _audit(session, row, at)
+                    _count(session, row, at)
                 else:
                     row.refuse(results.Result.SIGNATURE_HASH_MISMATCH, at)
             session.commit()
@@ -368,6 +369,19 @@ def _audit(session: orm.Session, row: transactions.TransactionRow, at: datetime.
             "hash": row.hash.hex(),
             "certificate_sha256": hashlib.sha256(row.certificate or b"").hexdigest(),
         },
+    )
+
+
+def _count(session: orm.Session, row: transactions.TransactionRow, at: datetime.datetime) -> None:
+    """Count what was confirmed, beside the change itself: once, however often the phone asks."""
+    usage.count(
+        session,
+        "mobile",
+        usage.Channel.PHONE,
+        usage.Operation(row.operation),
+        x509.load_der_x509_certificate(row.certificate or b""),
+        row.relying_party_name,
+        at,
     )
 
 

@@ -10,7 +10,7 @@ import pathlib
 
 from sqlalchemy import orm
 
-from pki import audit, certificates, errors, failpoints
+from pki import audit, certificates, errors, failpoints, usage
 from signing_service import augment, document_store, documents, pades, sessions, xades
 from signing_service.service import SigningService
 
@@ -121,6 +121,7 @@ def _record_level(
         if step.value == row.level:
             row.move(sessions.SessionState.COMPLETED, at)
             record_event(session, audit.AuditEvent.SESSION_COMPLETED, row, at)
+            _count(session, row, at)
         session.commit()
     lower = (
         PREPARED
@@ -128,6 +129,19 @@ def _record_level(
         else file_name(documents.SignatureLevel(step - 1))
     )
     service.store.remove(session_id, lower)
+
+
+def _count(session: orm.Session, row: sessions.SigningSession, at: datetime.datetime) -> None:
+    """Count the signature, in the transaction that ends its session: once, and never without."""
+    usage.count(
+        session,
+        "signing",
+        usage.Channel.CARD if row.control_code is None else usage.Channel.PHONE,
+        usage.Operation.SIGNATURE,
+        row.path[0],
+        row.client_id,
+        at,
+    )
 
 
 def _postpone(

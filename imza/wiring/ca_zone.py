@@ -11,6 +11,9 @@ import ca.enrolment.api
 from ca import hierarchy, issuance, service_keys
 from ca.audit_log import anchors
 from ca.audit_log import api as audit_api
+from ca.bulletin import api as bulletin_api
+from ca.bulletin import settings as bulletin_settings
+from ca.bulletin import sources
 from ca.continuity import known_signatures, rollover
 from ca.disclosure import api as disclosure_api
 from ca.disclosure import publication as disclosures
@@ -70,6 +73,7 @@ def build(
             *subscribing.routers,
             *_disclosure(resources, config, sessions, authorities),
             operators_api.routes(sessions, authorities, gate, resources.present),
+            _statistics(resources, config, sessions, gate),
         ),
         (
             *enrolling.jobs,
@@ -170,6 +174,18 @@ def _enrolment(
             Job("renew-cmp-signer", DAILY, signer.renew),
         ),
     )
+
+
+def _statistics(
+    resources: Resources,
+    config: configs.Config,
+    sessions: orm.sessionmaker[orm.Session],
+    gate: gates.Gate,
+) -> fastapi.APIRouter:
+    """Statistics: of the registry alone where the settings name no zone to ask."""
+    settings = config.statistics or bulletin_settings.Settings()
+    asks = [sources.asking(one, resources.client(trust_pem=one.tls_ca)) for one in settings.sources]
+    return bulletin_api.routes(sessions, settings, asks, gate, resources.present)
 
 
 def _disclosure(

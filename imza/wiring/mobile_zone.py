@@ -9,10 +9,10 @@ from imza import health
 from imza.wiring.resources import Resources
 from imza.wiring.zone import REGULAR, Job, Zone
 from mobile_id import device_api, gateway, waiting
-from pki import access
+from pki import access, usage_api, web
 
 
-def build(resources: Resources, config: configs.Config, _: access.AccessTokens | None) -> Zone:
+def build(resources: Resources, config: configs.Config, tokens: access.AccessTokens | None) -> Zone:
     """Build the gateway's zone; see `imza.wiring.zones.build`."""
     settings = configs.require(config.mobile_id, "mobile_id")
     sessions = resources.sessions(config)
@@ -34,9 +34,14 @@ def build(resources: Resources, config: configs.Config, _: access.AccessTokens |
     root.include_router(
         device_api.routes(mobile_gateway, notices, resources.present), prefix="/mobile-device"
     )
+    own = tokens or access.AccessTokens(config.access, sessions)
     return Zone(
         "mobile",
-        (root,),
+        (
+            root,
+            usage_api.routes("mobile", sessions, own, resources.present),
+            *(() if tokens else (web.token_routes(own, resources.present),)),
+        ),
         (Job("expire-transactions", REGULAR, mobile_gateway.expire_due),),
         {"database": health.database_probe(sessions)},
     )

@@ -10,7 +10,7 @@ from imza import health
 from imza.wiring.resources import Resources
 from imza.wiring.zone import DAILY, FREQUENT, REGULAR, Job, Zone
 from mobile_id import client as mobile_client
-from pki import access, web
+from pki import access, usage_api, web
 from signing_service import (
     certification_paths,
     document_store,
@@ -64,6 +64,7 @@ def build(resources: Resources, config: configs.Config, tokens: access.AccessTok
             signing_service.api.routes(
                 service, phones, _validation(workers, anchors, service), own
             ),
+            usage_api.routes("signing", sessions, own, resources.present),
             *(() if tokens else (web.token_routes(own, resources.present),)),
         ),
         tuple(jobs),

@@ -32,6 +32,17 @@ SECTIONS: dict[str, dict[str, object]] = {
     "signature_log": {"file": "signatures.log"},
     "ca": CA,
     "audit": {"folder": "a", "tsa_url": "http://tsa.example/tsa", "every": 600},
+    "statistics": {
+        "sources": [{"zone": "mobile", "url": "http://mobile.localhost", "credentials": "c"}],
+        "tariffs": [
+            {
+                "valid_from": datetime.date(2026, 1, 1),
+                "currency": "AZN",
+                "certificates": {"citizen": "1", "official": "2", "business": "3.50"},
+                "mobile_transaction": "0.05",
+            }
+        ],
+    },
     "disclosure": dict(sandbox_disclosure.section("https://pki.localhost")),
     "enrolment": {"secret_file": "s", "reference_validity": 60, "confirmation_wait": 60},
     "renewal": {"window": 60, "identity_validity": 60, "self_service": True},

@@ -22,6 +22,7 @@ NEEDED = {
     "ca": {
         "audit",
         "disclosure",
+        "statistics",
         "enrolment",
         "notices",
         "renewal",
@@ -36,7 +37,7 @@ NEEDED = {
     },
     "ocsp": {"database", "keystore", "ocsp"},
     "tsa": {"database", "keystore", "tsa"},
-    "mobile": {"database", "mobile_id"},
+    "mobile": {"database", "mobile_id", "access"},
     "signing": {"database", "signing", "mobile_peer", "access"},
 }
 

@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("sandbox")]
 
 
 def test_the_statements_that_a_certificate_names_are_there(world: worlds.World) -> None:
-    signer = worlds.certify(world.base_url, world.description["registration_client"])
+    signer = worlds.certify(world.office())
     certificate = certificates.parse(signer.certificate_der)
     extension = certificate.extensions.get_extension_for_oid(
         x509.ObjectIdentifier(oids.QC_STATEMENTS)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 import sqlalchemy
 
-from pki import algorithms, audit, database, errors, failpoints, signature
+from pki import algorithms, audit, database, errors, failpoints, months, signature, usage
 from signing_service import (
     augment,
     certification_paths,
@@ -65,6 +65,15 @@ class Desk:
 
     def read(self, row: sessions.SigningSession) -> sessions.SigningSession:
         return flow.read_session(self.service, row.id, PORTAL, self.at)
+
+    def counted(self) -> list[tuple[str, str, str, int]]:
+        """What the statistics of this month know."""
+        month = months.Month.of(self.at)
+        with self.service.database() as session:
+            found = usage.read(session, "signing", months.Range(month, month))
+        return [
+            (one.channel.value, one.operation.value, one.relying_party, one.count) for one in found
+        ]
 
     def result(self, row: sessions.SigningSession) -> bytes:
         signed = flow.signed_document(self.service, row.id, PORTAL, self.at)
@@ -124,6 +133,7 @@ def test_completing_twice_returns_the_same_document(desk: Desk) -> None:
 
     assert second.state is first.state is sessions.SessionState.COMPLETED
     assert desk.result(row) == content
+    assert desk.counted() == [("card", "signature", PORTAL, 1)]
 
 
 def test_another_value_for_a_signed_session_is_refused(desk: Desk) -> None:
@@ -408,11 +418,13 @@ def test_process_killed_after_embedding_goes_on_after_a_restart(
 
     killed = desk.read(row)
     assert (killed.state, killed.reached) == (sessions.SessionState.AUGMENTING, None)
+    assert desk.counted() == []
     desk.world.clock.move(desk.service.settings.lease + datetime.timedelta(seconds=1))
     assert levels.raise_pending(desk.service, desk.at) == 1
 
     done = desk.read(row)
     assert (done.state, done.reached) == (sessions.SessionState.COMPLETED, B_T)
+    assert desk.counted() == [("card", "signature", PORTAL, 1)]
 
 
 def _complete_and_die(desk: Desk, session_id: str, value: signature.SignatureValue) -> None:

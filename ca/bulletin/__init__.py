@@ -1,0 +1,1 @@
+"""Statistics as the national bulletin prints them, fees, and usage statements."""
