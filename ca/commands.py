@@ -12,15 +12,10 @@ from typing import Any
 import click
 
 from ca.trusted_list import commands as trusted_list
+from pki import operator_options
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-_SERVER = click.option("--server", help="The CA zone's address; default: the one in the file.")
-_CREDENTIALS = click.option(
-    "--credentials",
-    required=True,
-    type=click.Path(path_type=pathlib.Path, dir_okay=False),
-    help="A file with client_id and client_secret, or a sandbox.json.",
-)
+_CA = operator_options.calls_ca()
 
 
 @click.group(epilog="Example: imza ca list --credentials w/sandbox.json")
@@ -35,8 +30,7 @@ group.add_command(trusted_list.group)
     epilog="Example: imza ca request --credentials w/sandbox.json --category citizen --country AZ"
     " --person-code 5AB12CD --surname Əliyeva --given-name Günay --officer A --document P1"
 )
-@_CREDENTIALS
-@_SERVER
+@_CA
 @click.option("--category", required=True, type=click.Choice(["citizen", "business", "official"]))
 @click.option("--country", required=True, help="Of the person's number, such as AZ.")
 @click.option("--person-code", required=True, help="The person's number.")
@@ -50,8 +44,7 @@ group.add_command(trusted_list.group)
 @click.option("--document", required=True, help="The identity document that was seen.")
 @_JSON
 def request(
-    credentials: pathlib.Path,
-    server: str | None,
+    ca: operator_options.CallingOperator,
     category: str,
     country: str,
     person_code: str,
@@ -73,7 +66,7 @@ def request(
         organisation = registration.Organisation(
             organisation_country or country, organisation_code or "", organisation_name or ""
         )
-    with registration.open_client(server, credentials) as client:
+    with ca.open() as client:
         made = client.apply(
             registration.Category(category),
             registration.Person(country, person_code, surname, given_name),
@@ -87,20 +80,16 @@ def request(
 @group.command(epilog="Example: imza ca approve ID --officer B --credentials w/sandbox.json")
 @click.argument("application_id")
 @click.option("--officer", required=True, help="Who approves.")
-@_CREDENTIALS
-@_SERVER
+@_CA
 @_JSON
 def approve(
     application_id: str,
     officer: str,
-    credentials: pathlib.Path,
-    server: str | None,
+    ca: operator_options.CallingOperator,
     as_json: bool,
 ) -> None:
     """Approve an application."""
-    from pki import registration
-
-    with registration.open_client(server, credentials) as client:
+    with ca.open() as client:
         made = client.approve(application_id, officer)
     _print_application(made, as_json)
 
@@ -124,23 +113,21 @@ def approve(
     type=click.Path(path_type=pathlib.Path, dir_okay=False),
     help="Where to write the certificate and its chain as PEM.",
 )
-@_CREDENTIALS
-@_SERVER
+@_CA
 @_JSON
 def issue(
     application_id: str,
     profile: str,
     csr_path: pathlib.Path,
     output: pathlib.Path | None,
-    credentials: pathlib.Path,
-    server: str | None,
+    ca: operator_options.CallingOperator,
     as_json: bool,
 ) -> None:
     """Get a certificate for an approved application."""
-    from pki import certificates, registration
+    from pki import certificates
 
     content = csr_path.read_bytes()
-    with registration.open_client(server, credentials) as client:
+    with ca.open() as client:
         made = client.certify(application_id, profile, _csr_der(content))
     chain = [certificates.parse(one) for one in (made.certificate_der, *made.chain_der)]
     pem = "".join(certificates.to_pem(one) for one in chain)
@@ -159,22 +146,20 @@ def issue(
     type=click.DateTime(["%Y-%m-%dT%H:%M:%SZ"]),
     help="Since when the key may be in wrong hands (UTC).",
 )
-@_CREDENTIALS
-@_SERVER
+@_CA
 @_JSON
 def revoke(
     serial: str,
     reason: str,
     invalidity_date: datetime.datetime | None,
-    credentials: pathlib.Path,
-    server: str | None,
+    ca: operator_options.CallingOperator,
     as_json: bool,
 ) -> None:
     """Revoke a certificate for good."""
-    from pki import registration, status
+    from pki import status
 
     since = None if invalidity_date is None else invalidity_date.replace(tzinfo=datetime.UTC)
-    with registration.open_client(server, credentials) as client:
+    with ca.open() as client:
         client.revoke(
             _serial_number(serial),
             status.RevocationReason.from_name(reason),
@@ -186,45 +171,38 @@ def revoke(
 
 @group.command(epilog="Example: imza ca hold SERIAL --credentials w/sandbox.json")
 @click.argument("serial")
-@_CREDENTIALS
-@_SERVER
+@_CA
 @_JSON
-def hold(serial: str, credentials: pathlib.Path, server: str | None, as_json: bool) -> None:
+def hold(serial: str, ca: operator_options.CallingOperator, as_json: bool) -> None:
     """Suspend a certificate until it is released."""
-    from pki import registration
-
-    with registration.open_client(server, credentials) as client:
+    with ca.open() as client:
         client.hold(_serial_number(serial))
     _print({"serial_number": serial, "status": "held"}, as_json, [f"{serial} is on hold"])
 
 
 @group.command(epilog="Example: imza ca release SERIAL --credentials w/sandbox.json")
 @click.argument("serial")
-@_CREDENTIALS
-@_SERVER
+@_CA
 @_JSON
-def release(serial: str, credentials: pathlib.Path, server: str | None, as_json: bool) -> None:
+def release(serial: str, ca: operator_options.CallingOperator, as_json: bool) -> None:
     """End a suspension."""
-    from pki import registration
-
-    with registration.open_client(server, credentials) as client:
+    with ca.open() as client:
         client.release(_serial_number(serial))
     _print({"serial_number": serial, "status": "good"}, as_json, [f"{serial} is good again"])
 
 
 @group.command("list", epilog="Example: imza ca list --credentials w/sandbox.json")
 @click.option("--person-code", help="Only of people with this number.")
-@_CREDENTIALS
-@_SERVER
+@_CA
 @_JSON
 def list_certificates(
-    person_code: str | None, credentials: pathlib.Path, server: str | None, as_json: bool
+    person_code: str | None, ca: operator_options.CallingOperator, as_json: bool
 ) -> None:
     """List the certificates that were issued."""
     from pki import certificates, registration
 
     entries: list[registration.ListedCertificate] = []
-    with registration.open_client(server, credentials) as client:
+    with ca.open() as client:
         cursor = None
         while True:
             page = client.list(person_code=person_code, cursor=cursor)
@@ -255,28 +233,22 @@ def list_certificates(
 
 @group.command(epilog="Example: imza ca show SERIAL --credentials w/sandbox.json")
 @click.argument("serial")
-@_CREDENTIALS
-@_SERVER
+@_CA
 @_JSON
-def show(serial: str, credentials: pathlib.Path, server: str | None, as_json: bool) -> None:
+def show(serial: str, ca: operator_options.CallingOperator, as_json: bool) -> None:
     """Show one certificate."""
-    from pki import registration
-
-    with registration.open_client(server, credentials) as client:
+    with ca.open() as client:
         found = client.show(_serial_number(serial))
     _print(found, as_json, [f"{name:<16}{value}" for name, value in found.items()])
 
 
 @group.command(epilog="Example: imza ca crl citizen --credentials w/sandbox.json")
 @click.argument("name")
-@_CREDENTIALS
-@_SERVER
+@_CA
 @_JSON
-def crl(name: str, credentials: pathlib.Path, server: str | None, as_json: bool) -> None:
+def crl(name: str, ca: operator_options.CallingOperator, as_json: bool) -> None:
     """Make an authority sign and publish a fresh CRL."""
-    from pki import registration
-
-    with registration.open_client(server, credentials) as client:
+    with ca.open() as client:
         made = client.publish_crl(name)
     _print(made, as_json, [f"{key:<16}{value}" for key, value in made.items()])
 
@@ -287,14 +259,11 @@ def audit() -> None:
 
 
 @audit.command(epilog="Example: imza ca audit verify --credentials w/sandbox.json")
-@_CREDENTIALS
-@_SERVER
+@_CA
 @_JSON
-def verify(credentials: pathlib.Path, server: str | None, as_json: bool) -> None:
+def verify(ca: operator_options.CallingOperator, as_json: bool) -> None:
     """Recompute the audit log's chain of hashes."""
-    from pki import registration
-
-    with registration.open_client(server, credentials) as client:
+    with ca.open() as client:
         found = client.verify_audit()
     _print(found, as_json, [f"{found['entries']} entries, unbroken; head {found['head']}"])
 

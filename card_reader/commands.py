@@ -8,6 +8,8 @@ from collections.abc import Mapping
 
 import click
 
+from pki import operator_options
+
 
 @click.group(
     "card",
@@ -179,13 +181,7 @@ def unblock(reader: str | None, pin_fd: int | None, as_json: bool) -> None:
     """,
 )
 @_READER
-@click.option("--server", metavar="URL", help="Base address of the CA; else the one in the file.")
-@click.option(
-    "--credentials",
-    type=click.Path(path_type=pathlib.Path),
-    required=True,
-    help="A client object, or a sandbox.json.",
-)
+@operator_options.calls_ca(pin_option="--operator-pin-fd")
 @click.option(
     "--category", type=click.Choice(["citizen", "business", "official"]), default="citizen"
 )
@@ -213,8 +209,7 @@ def unblock(reader: str | None, pin_fd: int | None, as_json: bool) -> None:
 @_JSON
 def personalise(
     reader: str | None,
-    server: str | None,
-    credentials: pathlib.Path,
+    ca: operator_options.CallingOperator,
     category: str,
     country: str,
     person_code: str,
@@ -253,13 +248,13 @@ def personalise(
         if letter is None:
             new_pin = secrets.enter_context(pin.read_pin("New PIN", pin_fd, confirm=True))
             new_puk = secrets.enter_context(pin.read_pin("New PUK", pin_fd, confirm=True))
-        ca = secrets.enter_context(registration.open_client(server, credentials))
+        registrar = secrets.enter_context(ca.open())
         connection = secrets.enter_context(readers.Connection(name))
         card = piv_session.PivSession(connection.transmit)
         # Before anybody is bothered with an application: is the card blank?
         card.authenticate_manager(key)
         application_id = station.apply_for_card(
-            ca,
+            registrar,
             registration.Category(category),
             registration.Person(country, person_code, surname, given_name),
             registration.Vetting(officer, document),
@@ -269,7 +264,7 @@ def personalise(
         )
         done = station.personalise(
             card,
-            ca,
+            registrar,
             application_id,
             clock.SystemClock().now(),
             pin=new_pin,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ca import commands
+from pki import operator_options
 
 if TYPE_CHECKING:
     from ca.audit_log import anchors
@@ -16,23 +16,18 @@ if TYPE_CHECKING:
 EXIT_INDETERMINATE = 3
 
 _FILE = click.Path(path_type=pathlib.Path, exists=True, dir_okay=False)
-_CREDENTIALS = click.option(
-    "--credentials", type=_FILE, help="A client's credentials, or a sandbox.json."
-)
-_SERVER = click.option("--server", help="The CA zone's address; default: the one in the file.")
+_CA = operator_options.calls_ca(required=False)
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 
 
 @click.command(epilog="Example: imza ca audit export audit.jsonl --credentials w/sandbox.json")
 @click.argument("target", type=click.Path(path_type=pathlib.Path, dir_okay=False))
-@_CREDENTIALS
-@_SERVER
+@_CA
 @click.option("--config", type=_FILE, help="Read the database of this settings file instead.")
 @_JSON
 def export(
     target: pathlib.Path,
-    credentials: pathlib.Path | None,
-    server: str | None,
+    ca: operator_options.CallingOperator | None,
     config: pathlib.Path | None,
     as_json: bool,
 ) -> int:
@@ -43,14 +38,14 @@ def export(
     from ca.audit_log import export as exports
     from pki import clock
 
-    if (credentials is None) == (config is None):
-        raise click.UsageError("expected either --credentials or --config")
+    if (ca is None) == (config is None):
+        raise click.UsageError("expected either --operator or --config")
     at = clock.SystemClock().now()
     with contextlib.ExitStack() as opened:
         if config is not None:
             entries, known = _read_database(opened, config)
-        else:
-            entries, known = _ask(opened, server, credentials)
+        elif ca is not None:
+            entries, known = _ask(opened, ca)
         count = exports.write(target, entries, known, at)
     _print(
         {"file": str(target), "entries": count, "anchors": len(known)},
@@ -73,30 +68,28 @@ def export(
     help="Anchors kept elsewhere: they show where an export was cut off.",
 )
 @click.option("--root", "root_path", type=_FILE, help="The root above the time-stamping units.")
-@_CREDENTIALS
-@_SERVER
+@_CA
 @_JSON
-@click.pass_context
 def verify(
-    context: click.Context,
     path: pathlib.Path | None,
     folder: pathlib.Path | None,
     root_path: pathlib.Path | None,
-    credentials: pathlib.Path | None,
-    server: str | None,
+    ca: operator_options.CallingOperator | None,
     as_json: bool,
 ) -> int:
-    """Recompute the audit log's chain of hashes: of an export, or at the CA (--credentials).
+    """Recompute the audit log's chain of hashes: of an export, or at the CA (--operator).
 
     Exit code 3 where an export is unbroken but its last entries have no time stamp: whether more
     followed them cannot be told.
     """
-    if (path is None) == (credentials is None):
-        raise click.UsageError("expected either --export or --credentials")
-    if path is None:
-        context.invoke(commands.verify, credentials=credentials, server=server, as_json=as_json)
-        return 0
-    return _verify_export(path, folder, root_path, as_json)
+    if path is not None and ca is None:
+        return _verify_export(path, folder, root_path, as_json)
+    if path is not None or ca is None:
+        raise click.UsageError("expected either --export or --operator")
+    with ca.open() as client:
+        told = dict(client.verify_audit())
+    _print(told, f"{told['entries']} entries, unbroken; head {told['head']}", as_json)
+    return 0
 
 
 def _verify_export(
@@ -182,14 +175,12 @@ def _read_database(
 
 
 def _ask(
-    opened: contextlib.ExitStack, server: str | None, credentials: pathlib.Path | None
+    opened: contextlib.ExitStack, ca: operator_options.CallingOperator
 ) -> "tuple[Iterator[dict[str, object]], tuple[anchors.Anchor, ...]]":
     from ca.audit_log import anchors
-    from pki import errors, registration
+    from pki import errors
 
-    if credentials is None:
-        raise click.UsageError("expected --credentials")
-    client = opened.enter_context(registration.open_client(server, credentials))
+    client = opened.enter_context(ca.open())
     entries = (dict(one) for one in client.list_audit("entries"))
     try:
         client.anchor_audit()

@@ -7,6 +7,7 @@ import click
 
 from ca import commands
 from ca.bulletin import commands as statistics
+from ca.operators import commands as operator_commands
 from ca.renewal import commands as renewal_commands
 from ca.subscribers import commands as subscriber_commands
 from ca.trusted_list import commands as trusted_list
@@ -16,6 +17,7 @@ from imza import (
     ceremony_command,
     check_command,
     continuity_commands,
+    operator_command,
 )
 
 group = commands.group
@@ -24,6 +26,8 @@ group.add_command(subscriber_commands.contact)
 group.add_command(subscriber_commands.revocation_password)
 group.add_command(ceremony_command.command)
 group.add_command(statistics.group)
+operator_commands.group.add_command(operator_command.add)
+group.add_command(operator_commands.group)
 group.add_command(continuity_commands.compromise)
 group.add_command(continuity_commands.rollover)
 group.add_command(backup_commands.backup)

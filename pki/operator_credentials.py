@@ -30,7 +30,7 @@ from cryptography import exceptions, x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from pki import algorithms, certificates, errors, operator_roles, settings
+from pki import algorithms, certificates, credentials, errors, operator_roles, settings
 from pki.keystore import file_store, passphrase, store
 
 MAX_FILE_BYTES = 2**20
@@ -40,10 +40,8 @@ AskSecret = Callable[[str], passphrase.Passphrase]
 """Asks for a passphrase or a PIN by a prompt; called only where one is needed."""
 
 
-class OperatorCredentialError(errors.InputError):
+class OperatorCredentialError(credentials.CredentialsError):
     """The file does not lead to an operator's certificate and key."""
-
-    code = "operator-credential"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -180,13 +180,13 @@ def _check_certificate(
         raise UnknownOperatorError("expected a certificate that our own CA has signed") from error
     if record.profile != profiles.OPERATOR.name or certificates.sha256(certificate) != key_id:
         raise UnknownOperatorError("expected an operator's certificate, got another one")
-    above = issuer.certificate
-    if not above.not_valid_before_utc <= at <= above.not_valid_after_utc:
-        raise UnknownOperatorError("the authority above the operator's certificate is not valid")
     if not record.not_before <= at <= record.not_after:
         raise UnknownOperatorError(
             "the operator's certificate is not valid now: it is renewed before it ends"
         )
+    above = issuer.certificate
+    if not above.not_valid_before_utc <= at <= above.not_valid_after_utc:
+        raise UnknownOperatorError("the authority above the operator's certificate is not valid")
     if record.state is not registry.CertificateState.ISSUED or not record.status.is_good:
         raise UnknownOperatorError("the operator's certificate is revoked or on hold")
 

@@ -38,7 +38,9 @@ _FILE = click.Path(path_type=pathlib.Path, exists=True, dir_okay=False)
 )
 @click.option("--server", help="The CA zone's address; without --credentials it must be given.")
 @click.option(
+    "--operator",
     "--credentials",
+    "credentials",
     type=click.Path(path_type=pathlib.Path, dir_okay=False),
     help="An operator's file or a sandbox.json: the office makes the call.",
 )

@@ -1,18 +1,13 @@
 """`imza ca contact` and `imza ca revocation-password`: what an officer sets for a subscriber."""
 
 import json
-import pathlib
 
 import click
 
+from pki import operator_options
+
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-_SERVER = click.option("--server", help="The CA zone's address; default: the one in the file.")
-_CREDENTIALS = click.option(
-    "--credentials",
-    required=True,
-    type=click.Path(path_type=pathlib.Path, dir_okay=False),
-    help="An operator's file, or a sandbox.json.",
-)
+_CA = operator_options.calls_ca()
 
 
 @click.command(
@@ -23,16 +18,14 @@ _CREDENTIALS = click.option(
 @click.option("--email", help="Where notices are sent by e-mail.")
 @click.option("--phone", help="Where notices are sent by SMS, such as +994501234567.")
 @click.option("--language", required=True, type=click.Choice(["az", "ka", "en"]))
-@_CREDENTIALS
-@_SERVER
+@_CA
 @_JSON
 def contact(
     application_id: str,
     email: str | None,
     phone: str | None,
     language: str,
-    credentials: pathlib.Path,
-    server: str | None,
+    ca: operator_options.CallingOperator,
     as_json: bool,
 ) -> None:
     """Record how the subscriber of an application is told of ends and changes.
@@ -42,7 +35,7 @@ def contact(
     from pki import registration
 
     body = {"email": email, "phone_number": phone, "language": language}
-    with registration.open_client(server, credentials) as client:
+    with ca.open() as client:
         client.call("PUT", f"applications/{registration.segment(application_id)}/contact", body)
     if as_json:
         click.echo(json.dumps({"application": application_id, "language": language}))
@@ -55,11 +48,10 @@ def contact(
     epilog="Example: imza ca revocation-password ID --credentials w/sandbox.json",
 )
 @click.argument("application_id")
-@_CREDENTIALS
-@_SERVER
+@_CA
 @_JSON
 def revocation_password(
-    application_id: str, credentials: pathlib.Path, server: str | None, as_json: bool
+    application_id: str, ca: operator_options.CallingOperator, as_json: bool
 ) -> None:
     """Give the person of an application a new revocation password; it is printed this once.
 
@@ -67,7 +59,7 @@ def revocation_password(
     """
     from pki import registration
 
-    with registration.open_client(server, credentials) as client:
+    with ca.open() as client:
         path = f"applications/{registration.segment(application_id)}/revocation-password"
         answer = client.call("POST", path, {}, expect=(201,))
     if as_json:

@@ -6,14 +6,10 @@ from collections.abc import Mapping
 
 import click
 
+from pki import operator_options
+
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-_SERVER = click.option("--server", help="The CA zone's address; default: the one in the file.")
-_CREDENTIALS = click.option(
-    "--credentials",
-    required=True,
-    type=click.Path(path_type=pathlib.Path, dir_okay=False),
-    help="A file with client_id and client_secret, or a sandbox.json.",
-)
+_CA = operator_options.calls_ca()
 
 
 @click.group(
@@ -25,26 +21,20 @@ def group() -> None:
 
 
 @group.command(epilog="Example: imza ca trusted-list publish --credentials w/sandbox.json")
-@_CREDENTIALS
-@_SERVER
+@_CA
 @_JSON
-def publish(credentials: pathlib.Path, server: str | None, as_json: bool) -> None:
+def publish(ca: operator_options.CallingOperator, as_json: bool) -> None:
     """Sign and publish every form of the list now; the CA does so by itself before it is due."""
-    from pki import registration
-
-    with registration.open_client(server, credentials) as client:
+    with ca.open() as client:
         _print(client.publish_trusted_lists(), as_json)
 
 
 @group.command(epilog="Example: imza ca trusted-list show --credentials w/sandbox.json")
-@_CREDENTIALS
-@_SERVER
+@_CA
 @_JSON
-def show(credentials: pathlib.Path, server: str | None, as_json: bool) -> None:
+def show(ca: operator_options.CallingOperator, as_json: bool) -> None:
     """Show number, dates and address of what is published."""
-    from pki import registration
-
-    with registration.open_client(server, credentials) as client:
+    with ca.open() as client:
         _print(client.trusted_lists(), as_json)
 
 
@@ -59,22 +49,20 @@ def show(credentials: pathlib.Path, server: str | None, as_json: bool) -> None:
     type=click.Path(path_type=pathlib.Path, dir_okay=False),
     help="Where to write the signed list.",
 )
-@_CREDENTIALS
-@_SERVER
+@_CA
 @_JSON
 def write(
     name: str,
     output: pathlib.Path,
-    credentials: pathlib.Path,
-    server: str | None,
+    ca: operator_options.CallingOperator,
     as_json: bool,
 ) -> None:
     """Write a published list to a file, byte for byte."""
     import hashlib
 
-    from pki import durable_files, registration
+    from pki import durable_files
 
-    with registration.open_client(server, credentials) as client:
+    with ca.open() as client:
         content = client.fetch_trusted_list(name)
     durable_files.replace(output, content)
     digest = hashlib.sha256(content).hexdigest()

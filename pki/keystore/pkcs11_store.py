@@ -135,11 +135,9 @@ class Pkcs11KeyStore:
         with self._lock:
             handle = self._handles.get(label)
             if handle is None:
-                token.call(lambda session: self._private_key(session, token, label))
+                private = token.call(lambda session: self._private_key(session, token, label))
                 public_key = token.call(
-                    lambda session: _read_public_key(
-                        _find(session, pkcs11.ObjectClass.PUBLIC_KEY, label)
-                    )
+                    lambda session: _read_public_key(_public_of(session, private, label))
                 )
                 handle = Pkcs11KeyHandle(self, label, public_key)
                 self._handles[label] = handle
@@ -250,6 +248,22 @@ def _find(session: Any, object_class: pkcs11.ObjectClass, label: str) -> Any:
         raise store.KeyNotFoundError(f"no key is named {label!r}") from error
     except pkcs11_errors.MultipleObjectsReturned as error:
         raise pkcs11_token.ModuleError(f"the token holds several keys named {label!r}") from error
+
+
+def _public_of(session: Any, private: Any, label: str) -> Any:
+    """The public half: of the same label or, as cards have it, of the same CKA_ID."""
+    try:
+        return _find(session, pkcs11.ObjectClass.PUBLIC_KEY, label)
+    except store.KeyNotFoundError:
+        template = {
+            pkcs11.Attribute.CLASS: pkcs11.ObjectClass.PUBLIC_KEY,
+            pkcs11.Attribute.ID: bytes(private[pkcs11.Attribute.ID]),
+        }
+        # A list first: a search left open refuses every other call.
+        found = list(session.get_objects(template))
+        if len(found) != 1:
+            raise
+        return found[0]
 
 
 def _read_public_key(public: Any) -> algorithms.PublicKey:

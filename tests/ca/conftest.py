@@ -7,6 +7,7 @@ import sqlalchemy
 from sqlalchemy import orm
 
 from ca import api
+from ca.operators import api as operators_api
 from ca.operators import gate
 from pki import clock, database, web
 from tests.support import ca_world, operators, servers
@@ -31,6 +32,7 @@ def registration_office(world: ca_world.World, tmp_path: pathlib.Path) -> Iterat
     routers = [
         api.routes(world.sessions, world.hierarchy, gates, present),
         api.public_routes(world.sessions, present),
+        operators_api.routes(world.sessions, world.hierarchy, gates, present),
     ]
     with servers.serve(web.application("test", routers)) as base_url:
         yield operators.office(world, tmp_path, base_url)

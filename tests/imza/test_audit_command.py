@@ -3,6 +3,7 @@
 import datetime
 import json
 import pathlib
+import tomllib
 from collections.abc import Iterator
 
 import pytest
@@ -90,10 +91,10 @@ def test_an_export_is_stamped_to_its_end_and_proven(office: pathlib.Path) -> Non
     assert kept.return_value == 0
 
 
-def test_the_auditors_routes_need_a_token(office: pathlib.Path) -> None:
+def test_the_auditors_routes_need_an_auditor(office: pathlib.Path) -> None:
     import httpx
 
-    base_url = json.loads(office.read_text())["base_url"]
+    base_url = tomllib.loads(office.read_text())["server"]
     for method, path in (("GET", "entries"), ("GET", "anchors"), ("POST", "anchors")):
         answer = httpx.request(method, f"{base_url}/ra/v1/audit/{path}")
         assert answer.status_code == 401

@@ -33,7 +33,6 @@ NEEDED = {
         "keystore_tsa",
         "signature_log",
         "ca",
-        "access",
     },
     "ocsp": {"database", "keystore", "ocsp"},
     "tsa": {"database", "keystore", "tsa"},

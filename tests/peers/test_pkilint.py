@@ -10,8 +10,9 @@ import pytest
 import sqlalchemy
 
 from ca import crl, peer_lint
+from ca.operators import roles
 from pki import certificates, database, profiles, registration, registry
-from tests.support import ca_world
+from tests.support import ca_world, operators
 
 pytestmark = pytest.mark.peer
 
@@ -82,6 +83,7 @@ def test_the_eidas_type_has_exactly_one_finding(
 def test_services_and_authorities_have_no_finding(
     world: ca_world.World, tmp_path: pathlib.Path
 ) -> None:
+    operators.enrol(world, roles.Role.RA_OFFICER)
     with world.sessions() as session:
         records = registry.certificates_of(session).certificates
     own = [one for one in records if one.profile not in profiles.SUBSCRIBER_NAMES]
@@ -89,6 +91,7 @@ def test_services_and_authorities_have_no_finding(
         "root",
         "authority",
         "ocsp-responder",
+        "operator",
         "time-stamping-unit",
     }
     for one in own:
