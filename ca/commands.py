@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from ca.bulk import commands as bulk
 from ca.trusted_list import commands as trusted_list
 from pki import operator_options
 
@@ -24,6 +25,7 @@ def group() -> None:
 
 
 group.add_command(trusted_list.group)
+group.add_command(bulk.command)
 
 
 @group.command(

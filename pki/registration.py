@@ -9,7 +9,7 @@ import enum
 import json
 import pathlib
 import urllib.parse
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from pki import (
     clock,
@@ -28,6 +28,9 @@ _AUDITOR = operator_roles.Role.AUDITOR
 
 CMS_TYPE = "application/pkcs7-mime"
 """Of a renewal request (RFC 8551 3.2)."""
+
+MAX_BATCH = 100
+"""How many certificates one call may ask for; its body holds 64 KiB besides."""
 
 
 class RegistrationAnswerError(outbound.PeerAnswerError):
@@ -110,6 +113,15 @@ class IssuedCertificate:
     serial_number: int
     certificate_der: bytes
     chain_der: tuple[bytes, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class CertificateOrder:
+    """One certificate of many: see `RegistrationClient.certify`."""
+
+    application_id: str
+    profile: str
+    csr_der: bytes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -200,6 +212,29 @@ class RegistrationClient:
             expect=(200, 201),
         )
         return _issued(answer)
+
+    def certify_many(
+        self, asked: Sequence[CertificateOrder]
+    ) -> tuple[IssuedCertificate | RegistrationRefusedError, ...]:
+        """Ask for up to `MAX_BATCH` certificates; one that is refused spoils no other.
+
+        The answers come in the same order. The same orders again give the same certificates.
+        Raises as `apply`.
+        """
+        body = {
+            "certificates": [
+                {
+                    "application": one.application_id,
+                    "profile": one.profile,
+                    "csr": base64.b64encode(one.csr_der).decode("ascii"),
+                }
+                for one in asked
+            ]
+        }
+        results = self.call("POST", "certificates/batch", body).get("results")
+        if not isinstance(results, list) or len(results) != len(asked):
+            raise _unexpected(f"{len(asked)} results")
+        return tuple(_result(one) for one in results)
 
     def share_secret(
         self, application_id: str, profile: str, *, reusable: bool = False
@@ -493,6 +528,21 @@ def _listed(entry: object) -> ListedCertificate:
         )
     except KeyError as error:
         raise _unexpected(str(error)) from error
+
+
+def _result(result: object) -> IssuedCertificate | RegistrationRefusedError:
+    if not isinstance(result, dict):
+        raise _unexpected("results[]")
+    problem = result.get("problem")
+    if problem is None:
+        return _issued(result)
+    if not isinstance(problem, dict):
+        raise _unexpected("results[].problem")
+    refused = RegistrationRefusedError(
+        str(problem.get("detail")), problem_code=str(problem.get("code"))
+    )
+    refused.retriable = problem.get("retriable") is True
+    return refused
 
 
 def _serial(answer: Mapping[str, object]) -> int:

@@ -7,6 +7,7 @@ import fastapi
 from sqlalchemy import orm
 
 import ca.api
+import ca.bulk.api
 import ca.enrolment.api
 from ca import hierarchy, issuance, service_keys
 from ca.audit_log import anchors
@@ -65,6 +66,7 @@ def build(
         "ca",
         (
             ca.api.routes(sessions, authorities, gate, resources.present),
+            ca.bulk.api.routes(sessions, authorities, gate, resources.present),
             ca.api.public_routes(sessions, resources.present),
             trusted_list_api.routes(publisher, gate, resources.present),
             trusted_list_api.public_routes(sessions, resources.present),

@@ -1,0 +1,1 @@
+"""Many certificates at a time, for whoever personalises cards by the hundred."""

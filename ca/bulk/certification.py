@@ -1,0 +1,102 @@
+"""Certifying many approved applications with the commits of one certificate."""
+
+import dataclasses
+import datetime
+from collections.abc import Sequence
+
+from sqlalchemy import orm
+
+from ca import csr, drafts, hierarchy, issuance, subjects
+from ca.applications import certification, states
+from pki import algorithms, database, errors, profiles
+
+
+@dataclasses.dataclass(frozen=True)
+class Asked:
+    """One certificate that is asked for; see `applications.certification`."""
+
+    application_id: str
+    profile_name: str
+    csr_der: bytes
+
+
+Answer = certification.Issued | errors.ImzaError
+"""What became of one."""
+
+
+def certify_applications(
+    sessions: orm.sessionmaker[orm.Session],
+    authorities: hierarchy.Hierarchy,
+    asked: Sequence[Asked],
+    at: datetime.datetime,
+    *,
+    actor: str,
+) -> tuple[Answer, ...]:
+    """Issue one certificate for each that is asked for; the answers come in the same order.
+
+    Each ends as `certification.certify_application` would end it: with the certificate that the
+    same request got before or gets now, or with the error that would be raised.
+
+    Raises:
+        LimitError: More than `issuance.MAX_ORDERS`.
+        DatabaseError: The database is away.
+    """
+    if len(asked) > issuance.MAX_ORDERS:
+        raise errors.LimitError(
+            f"expected at most {issuance.MAX_ORDERS} certificates at a time, got {len(asked)}"
+        )
+    answers: dict[int, Answer] = {}
+    keys: dict[int, algorithms.PublicKey] = {}
+    for place, one in enumerate(asked):
+        try:
+            keys[place] = csr.parse(one.csr_der).public_key
+        except errors.ImzaError as error:
+            answers[place] = error
+    orders: dict[int, issuance.Order] = {}
+    with sessions() as session:
+        for place, key in keys.items():
+            try:
+                orders[place] = _order(session, authorities, asked[place], key, at, actor)
+            except database.DatabaseError:
+                raise
+            except errors.ImzaError as error:
+                answers[place] = error
+    outcomes = issuance.issue_certificates(
+        sessions, list(orders.values()), authorities.settings, at
+    )
+    for place, outcome in zip(orders, outcomes, strict=True):
+        answers[place] = _answer(authorities, outcome)
+    return tuple(answers[place] for place in range(len(asked)))
+
+
+def _answer(authorities: hierarchy.Hierarchy, outcome: issuance.Outcome) -> Answer:
+    if isinstance(outcome, errors.ImzaError):
+        return outcome
+    if outcome.certificate_der is None:
+        return issuance.IssuanceAbandonedError("the certificate was abandoned: ask again")
+    # What was issued before may be by an earlier generation than the one that issues now.
+    chain_der = authorities.named(outcome.issuer_name).chain_der
+    return certification.Issued(outcome, outcome.certificate_der, chain_der)
+
+
+def _order(
+    session: orm.Session,
+    authorities: hierarchy.Hierarchy,
+    asked: Asked,
+    public_key: algorithms.PublicKey,
+    at: datetime.datetime,
+    actor: str,
+) -> issuance.Order:
+    settings = authorities.settings
+    profile = profiles.subscriber_profile(asked.profile_name, secure_device=settings.secure_device)
+    applicant = states.approved_applicant(session, asked.application_id)
+    draft = drafts.draft_certificate(
+        profile,
+        authorities.issuing(applicant.category).issuer,
+        subjects.subject_name(applicant, settings),
+        public_key,
+        settings,
+        at,
+    )
+    name = f"application/{asked.application_id}/{profile.name}"
+    return issuance.Order(draft, issuance.IssuanceRequest(name, actor))
