@@ -1,7 +1,6 @@
-"""The CA zone's routes: registration (`/ra/v1`), and what the world fetches (`/crl`, `/ca`)."""
+"""The CA zone's routes: registration (`/ra/v1`), and what the world fetches (`/ca`)."""
 
 import datetime
-import logging
 from typing import Annotated, Any
 
 import fastapi
@@ -9,13 +8,11 @@ import pydantic
 from fastapi import responses
 from sqlalchemy import orm
 
-from ca import crl, csr, hierarchy, revocation, schemas
+from ca import csr, hierarchy, publication, revocation, schemas
 from ca.applications import certification, states
 from ca.operators import gate as gates
 from ca.operators import roles
 from pki import audit, certificates, clock, errors, failpoints, registry, status, web
-
-log = logging.getLogger(__name__)
 
 CSR_TYPE = "application/pkcs10"
 MAX_CURSOR = 2**62
@@ -141,19 +138,6 @@ def routes(
                 registry.find(session, certificates.parse_serial(serial))
             )
 
-    @router.post("/crls/{name}")
-    def publish_crl(
-        name: str, caller: Annotated[roles.Operator, asks(roles.Permission.PUBLISH)]
-    ) -> dict[str, object]:
-        published = crl.publish(
-            sessions,
-            authorities.named(name),
-            authorities.crl_validity(name),
-            present.now(),
-            actor=caller.actor,
-        )
-        return schemas.published_crl(published)
-
     @router.get("/audit")
     def verify_audit(
         caller: Annotated[roles.Operator, asks(roles.Permission.READ_AUDIT)],
@@ -164,34 +148,15 @@ def routes(
     def _changed(
         record: registry.CertificateRecord, at: datetime.datetime, actor: str
     ) -> dict[str, object]:
-        # The revocation stands whatever becomes of the CRL: the worker publishes it again.
-        try:
-            issuing = authorities.named(record.issuer_name)
-            validity = authorities.crl_validity(record.issuer_name)
-            crl.publish(sessions, issuing, validity, at, actor=actor)
-        except errors.ImzaError as error:
-            log.warning("crl_not_published issuer=%s code=%s", record.issuer_name, error.code)
+        publication.publish_changed(sessions, authorities, [record.issuer_name], at, actor=actor)
         return schemas.certificate(record)
 
     return router
 
 
-def public_routes(
-    sessions: orm.sessionmaker[orm.Session], present: clock.Clock
-) -> fastapi.APIRouter:
-    """Return what certificates point to: `/crl/NAME.crl` and `/ca/NAME.cer` (RFC 5280 4.2.2.1)."""
+def public_routes(sessions: orm.sessionmaker[orm.Session]) -> fastapi.APIRouter:
+    """Return the authorities' certificates, `/ca/NAME.cer` (RFC 5280 4.2.2.1)."""
     router = fastapi.APIRouter(tags=["certificates"])
-
-    @router.get("/crl/{name}.crl")
-    def fetch_crl(name: str) -> fastapi.Response:
-        with sessions() as session:
-            published = crl.newest(session, name)
-        left = int((published.next_update - present.now()).total_seconds())
-        # A cache must not hold a list longer than the next one may take to appear.
-        headers = {"Cache-Control": f"public, max-age={max(0, min(left, 60))}"}
-        return responses.Response(
-            published.crl_der, media_type="application/pkix-crl", headers=headers
-        )
 
     @router.get("/ca/{name}.cer")
     def fetch_certificate(name: str) -> fastapi.Response:

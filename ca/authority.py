@@ -92,20 +92,12 @@ def sign_like(twin_der: bytes, key: store.KeyHandle) -> bytes:
         SignatureValueError: The key's answer does not verify with its own public half.
         DeviceError: The key store failed; whether it signed is unknown.
     """
-    _, algorithm, _ = _three_parts(twin_der)
     expected = to_be_signed(twin_der)
     representation = dataclasses.replace(
         signature.represent(expected, algorithms.key_kind(key.public_key).hash_algorithm),
         stands_for=signed_object(expected),
     )
-    value = key.sign(representation)
-    signature.check_value(key.public_key, representation, value)
-    signed_der = der.encode(
-        der.SEQUENCE,
-        expected,
-        der.encode(algorithm.tag, algorithm.content),
-        der.encode(der.BIT_STRING, b"\x00", value.encoded_for_cms()),
-    )
+    signed_der = der.encode(der.SEQUENCE, expected, sign_tail(twin_der, key, representation))
     if to_be_signed(signed_der) != expected:
         raise SignedBytesError("the signed bytes are not the linted ones: issuance halts")
     return signed_der
@@ -148,6 +140,33 @@ def _name(element: der.Element) -> str:
 def _name_text(name_der: bytes) -> str:
     """An authority's name as text; reading it takes longer than signing, and there are few."""
     return str(asn1_x509.Name.load(name_der).human_friendly)
+
+
+def tail(signed_der: bytes) -> bytes:
+    """Return what follows the to-be-signed part: the algorithm and the signature value."""
+    return b"".join(der.encode(one.tag, one.content) for one in _three_parts(signed_der)[1:])
+
+
+def sign_tail(
+    twin_der: bytes, key: store.KeyHandle, representation: signature.DataToBeSignedRepresentation
+) -> bytes:
+    """Sign the hash of to-be-signed bytes and return the algorithm and the signature value in DER.
+
+    Args:
+        twin_der: Signed by a throw-away key of the same kind: gives the algorithm.
+        key: The authority's.
+        representation: The hash of what is signed, which may be too large to be copied about.
+
+    Raises:
+        SignatureValueError: The key's answer does not verify with its own public half.
+        DeviceError: The key store failed; whether it signed is unknown.
+    """
+    _, algorithm, _ = _three_parts(twin_der)
+    value = key.sign(representation)
+    signature.check_value(key.public_key, representation, value)
+    return der.encode(algorithm.tag, algorithm.content) + der.encode(
+        der.BIT_STRING, b"\x00", value.encoded_for_cms()
+    )
 
 
 def _three_parts(signed_der: bytes) -> tuple[der.Element, der.Element, der.Element]:

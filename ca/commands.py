@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from ca.bulk import commands as bulk
+from ca.crls import commands as crls
 from ca.trusted_list import commands as trusted_list
 from pki import operator_options
 
@@ -24,6 +25,7 @@ def group() -> None:
     """The CA administrator's work."""
 
 
+group.add_command(crls.command)
 group.add_command(trusted_list.group)
 group.add_command(bulk.command)
 
@@ -242,17 +244,6 @@ def show(serial: str, ca: operator_options.CallingOperator, as_json: bool) -> No
     with ca.open() as client:
         found = client.show(_serial_number(serial))
     _print(found, as_json, [f"{name:<16}{value}" for name, value in found.items()])
-
-
-@group.command(epilog="Example: imza ca crl citizen --credentials w/sandbox.json")
-@click.argument("name")
-@_CA
-@_JSON
-def crl(name: str, ca: operator_options.CallingOperator, as_json: bool) -> None:
-    """Make an authority sign and publish a fresh CRL."""
-    with ca.open() as client:
-        made = client.publish_crl(name)
-    _print(made, as_json, [f"{key:<16}{value}" for key, value in made.items()])
 
 
 @group.group(epilog="Example: imza ca audit verify --credentials w/sandbox.json")

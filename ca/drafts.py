@@ -47,6 +47,7 @@ class CertificateDraft:
         ocsp_url: None where its issuer has no responder.
         ca_issuers_url: None where it has no address at all.
         crl_url: None where it has no address at all.
+        crl_partition: Which of the issuer's CRLs tells of it; that one is at `crl_url`.
         test: It is made under a test policy and must show it.
     """
 
@@ -63,6 +64,7 @@ class CertificateDraft:
     ca_issuers_url: str | None
     crl_url: str | None
     test: bool
+    crl_partition: int = 0
 
 
 def draft_certificate(

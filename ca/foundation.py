@@ -6,8 +6,9 @@ import datetime
 from cryptography import x509
 from sqlalchemy import orm
 
-from ca import authority, crl, drafts, generations, hierarchy, issuance, service_keys, subjects
+from ca import authority, drafts, generations, hierarchy, issuance, service_keys, subjects
 from ca import settings as ca_settings
+from ca.crls import addresses, published, schedule
 from pki import algorithms, audit, certificates, clock, profiles, registry
 from pki.keystore import store
 
@@ -48,9 +49,9 @@ def publish_first_crls(
     """Publish a CRL of every authority that has none that is valid."""
     for name, one in authorities.authorities.items():
         with sessions() as session:
-            last = crl.find_newest(session, name)
+            last = published.find_newest(session, addresses.Scope(name))
         if last is None or at >= last.next_update:
-            crl.publish(sessions, one, authorities.crl_validity(name), at, actor=actor)
+            schedule.publish_full(sessions, one, authorities.settings, at, actor=actor)
 
 
 @dataclasses.dataclass(frozen=True)

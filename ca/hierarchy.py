@@ -15,8 +15,9 @@ import sqlalchemy
 from cryptography import x509
 from sqlalchemy import orm
 
-from ca import authority, crl, generations, issuance, peer_lint
+from ca import authority, generations, issuance, peer_lint
 from ca import settings as ca_settings
+from ca.crls import addresses, published, schedule
 from pki import algorithms, certificates, errors, profiles, registration, registry
 from pki.keystore import store
 
@@ -89,11 +90,7 @@ class Hierarchy:
         try:
             return self.authorities[name]
         except KeyError as error:
-            raise crl.CRLNotFoundError("no authority has this name") from error
-
-    def crl_validity(self, name: str) -> datetime.timedelta:
-        """How long an authority's CRLs are valid."""
-        return self.settings.root_crl_validity if name == ROOT else self.settings.crl_validity
+            raise published.CRLNotFoundError("no authority has this name") from error
 
 
 def key_label(name: str) -> str:
@@ -145,8 +142,8 @@ def load(
 def _has_ended(sessions: orm.sessionmaker[orm.Session], name: str) -> bool:
     """Whether an authority signed its last CRL: its key may be destroyed then."""
     with sessions() as session:
-        newest = crl.find_newest(session, name)
-    return newest is not None and crl.is_last(newest)
+        newest = published.find_newest(session, addresses.Scope(name))
+    return newest is not None and newest.is_last
 
 
 def is_complete(session: orm.Session, name: str) -> bool:
@@ -154,7 +151,7 @@ def is_complete(session: orm.Session, name: str) -> bool:
 
     Before that a certificate of its could be issued whose status nobody can learn.
     """
-    if crl.find_newest(session, name) is None:
+    if published.find_newest(session, addresses.Scope(name)) is None:
         return False
     return not generations.is_issuing(name) or (
         session.scalars(
@@ -223,7 +220,7 @@ def publish_due_crls(
     at: datetime.datetime,
     *,
     actor: str = issuance.SYSTEM,
-) -> tuple[crl.PublishedCRL, ...]:
+) -> tuple[published.PublishedCRL, ...]:
     """Publish every CRL that is due; the worker's regular duty.
 
     The CRL of a root that is offline cannot be published here: its coming end is told in time for
@@ -231,23 +228,14 @@ def publish_due_crls(
     """
     if ROOT not in hierarchy.authorities:
         _warn_of_root_crl(sessions, at)
-    with sessions() as session:
-        ended = {
-            name
-            for name in hierarchy.authorities
-            if (newest := crl.find_newest(session, name)) is not None and crl.is_last(newest)
-        }
-    pairs = [
-        (one, hierarchy.crl_validity(name))
-        for name, one in hierarchy.authorities.items()
-        if name not in ended
-    ]
-    return crl.publish_due(sessions, pairs, hierarchy.settings.crl_refresh, at, actor=actor)
+    return schedule.publish_due(
+        sessions, hierarchy.authorities.values(), hierarchy.settings, at, actor=actor
+    )
 
 
 def _warn_of_root_crl(sessions: orm.sessionmaker[orm.Session], at: datetime.datetime) -> None:
     with sessions() as session:
-        last = crl.find_newest(session, ROOT)
+        last = published.find_newest(session, addresses.Scope(ROOT))
     if last is None or last.next_update - at <= ROOT_CRL_NOTICE:
         ends = "never-published" if last is None else last.next_update.isoformat()
         log.warning("root_crl_due next_update=%s", ends)

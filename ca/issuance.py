@@ -21,6 +21,7 @@ from sqlalchemy import exc, orm
 from ca import authority, drafts, lint
 from ca import settings as ca_settings
 from ca.continuity import closures
+from ca.crls import entries, partitions
 from pki import audit, certificates, database, errors, failpoints, registry, status
 from pki.keystore import logged_store
 
@@ -166,10 +167,12 @@ def issue_certificates(
     by_place = dict(enumerate(orders))
     with sessions() as session:
         outcomes = _settled(session, by_place)
+        placed = partitions.place(session, [one.draft for one in orders], settings)
     judged = {}
     for place, order in by_place.items():
         if place not in outcomes:
             try:
+                order = dataclasses.replace(order, draft=placed[place])
                 judged[place] = _judge(drafts.build_twin(order.draft), order, settings, at)
             except errors.ImzaError as error:
                 outcomes[place] = error
@@ -377,6 +380,7 @@ def _intent(judged: _Judged, at: datetime.datetime) -> dict[str, object]:
         "not_after": facts.not_after,
         "to_be_signed_der": authority.to_be_signed(judged.twin_der),
         "recorded_at": at,
+        "crl_partition": draft.crl_partition,
     }
 
 
@@ -500,6 +504,7 @@ def _issued(row_id: int, judged: _Judged, certificate_der: bytes) -> registry.Ce
         key_label=judged.order.request.key_label,
         certificate_der=certificate_der,
         status=status.CertificateStatus(),
+        crl_partition=draft.crl_partition,
     )
 
 
@@ -513,13 +518,14 @@ def _abandon(session: orm.Session, row_id: int, actor: str, at: datetime.datetim
     row.request_key = None
     row.revoked_at = at
     row.reason = status.RevocationReason.unspecified.name
-    audit.append(
+    head = audit.append(
         session,
         audit.AuditEvent.CERTIFICATE_ABANDONED,
         at,
         actor=actor,
         details=_details(row.issuer_name, row.serial_number, row.profile, request_key),
     )
+    entries.record(session, [row], head.number, at)
     log.warning("certificate_abandoned issuer=%s serial=%s", row.issuer_name, row.serial_number)
 
 

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 
 from sqlalchemy import orm
 
-from ca import crl, hierarchy
+from ca import hierarchy
+from ca.crls import schedule
 from pki import errors
 
 log = logging.getLogger(__name__)
@@ -20,18 +21,14 @@ def publish_changed(
     *,
     actor: str,
 ) -> None:
-    """Publish the CRLs of these authorities; the changes are committed already.
+    """Publish what changed in the lists of these authorities; the changes are committed already.
 
-    A change stands whatever becomes of the CRL: the worker publishes it again.
+    A change stands whatever becomes of the list: the worker publishes it within minutes.
     """
     for name in sorted(set(issuer_names)):
         try:
-            crl.publish(
-                sessions,
-                authorities.named(name),
-                authorities.crl_validity(name),
-                at,
-                actor=actor,
+            schedule.publish_changes(
+                sessions, authorities.named(name), authorities.settings, at, actor=actor
             )
         except errors.ImzaError as error:
             log.warning("crl_not_published issuer=%s code=%s", name, error.code)

@@ -9,6 +9,7 @@ import logging
 
 from sqlalchemy import orm
 
+from ca.crls import entries
 from pki import audit, certificates, clock, errors, registry, status
 
 log = logging.getLogger(__name__)
@@ -124,6 +125,7 @@ def _record(
         "serial_number": row.serial_number,
         "reason": row.reason,
     }
-    audit.append(session, event, at, actor=actor, details=details)
+    head = audit.append(session, event, at, actor=actor, details=details)
+    entries.record(session, [row], head.number, at)
     serial = certificates.serial_text(int(row.serial_number, 16))
     log.info("%s issuer=%s serial=%s", event.value, row.issuer_name, serial)

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import pydantic
 
-from ca import crl, subjects
+from ca import subjects
 from ca.applications import certification
 from pki import audit, certificates, clock, errors, registration, registry
 
@@ -143,16 +143,6 @@ def page(value: registry.CertificatePage) -> dict[str, object]:
     return {
         "certificates": [certificate(one) for one in value.certificates],
         "next_cursor": cursor,
-    }
-
-
-def published_crl(value: crl.PublishedCRL) -> dict[str, object]:
-    """What was published."""
-    return {
-        "issuer": value.issuer_name,
-        "number": value.number,
-        "this_update": clock.time_text(value.this_update),
-        "next_update": clock.time_text(value.next_update),
     }
 
 

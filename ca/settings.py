@@ -4,6 +4,7 @@ import dataclasses
 import datetime
 import urllib.parse
 
+from ca.crls import addresses
 from ca.trusted_list import settings as trusted_list_settings
 from pki import der, errors, oids, person_codes, qc_statements
 
@@ -51,6 +52,12 @@ class Settings:
         root_crl_validity: The same of the root's CRL.
         crl_refresh: How old a CRL grows before a new one is signed (EN 319 411-1 6.2.4: it is
             published within 60 minutes, and at least every 24 hours).
+        crl_partition_size: How many certificates of an authority one CRL speaks of; those that
+            follow get a list of their own.
+        crl_delta_from: From how many entries on a CRL is followed by delta CRLs; shorter ones are
+            published anew after each change.
+        crl_full_refresh: How old a CRL that is followed by deltas grows.
+        crl_retention: How long the bytes of every CRL are kept; those of a day's last one for ever.
         responder_renewal: How long before its end a responder's certificate is renewed.
         lint_by_form: Whether pkilint judges each certificate in full (no, the default), or only the
             first of each form in a process; our own rules judge every one. See ADR 0015.
@@ -69,6 +76,10 @@ class Settings:
     crl_validity: datetime.timedelta = datetime.timedelta(hours=48)
     root_crl_validity: datetime.timedelta = datetime.timedelta(days=180)
     crl_refresh: datetime.timedelta = datetime.timedelta(minutes=30)
+    crl_partition_size: int = 100_000
+    crl_delta_from: int = 10_000
+    crl_full_refresh: datetime.timedelta = datetime.timedelta(hours=12)
+    crl_retention: datetime.timedelta = datetime.timedelta(days=30)
     responder_renewal: datetime.timedelta = datetime.timedelta(days=10)
     lint_by_form: bool = False
     trusted_list: trusted_list_settings.Settings | None = None
@@ -83,6 +94,7 @@ class Settings:
             parts = urllib.parse.urlsplit(address)
             if parts.scheme != "http" or not parts.hostname or not address.isascii():
                 raise SettingsRefusedError(f"expected an http address, got {address!r}")
+        self._check_lists()
         if not any(one.language == "en" for one in self.disclosures):
             raise SettingsRefusedError("expected a disclosure statement in English")
         if len({one.language for one in self.disclosures}) != len(self.disclosures):
@@ -98,6 +110,15 @@ class Settings:
             der.encode_oid(self.policy_arc)
         if f"{self.policy_arc}.".startswith(EXAMPLE_ARCS):
             raise SettingsRefusedError("expected an arc of one's own, got one kept for examples")
+
+    def _check_lists(self) -> None:
+        """Refuse settings under which lists could not be published."""
+        if self.crl_partition_size < 1 or self.crl_delta_from < 0:
+            raise SettingsRefusedError(
+                "expected crl_partition_size of at least 1 and crl_delta_from of at least 0"
+            )
+        if self.crl_retention < self.crl_validity:
+            raise SettingsRefusedError("expected crl_retention not shorter than crl_validity")
 
     @property
     def secure_device(self) -> bool:
@@ -124,9 +145,17 @@ class Settings:
         """The disclosure statements as certificates carry them."""
         return tuple(qc_statements.PdsLocation(one.url, one.language) for one in self.disclosures)
 
-    def crl_url(self, issuer_name: str) -> str:
-        """Where an authority's CRL is."""
-        return f"{self.base_url.rstrip('/')}/crl/{issuer_name}.crl"
+    def crl_url(self, issuer_name: str, partition: int = 0, *, delta: bool = False) -> str:
+        """Where the CRL of an authority's partition is, or the delta CRL on it."""
+        scope = addresses.Scope(issuer_name, partition)
+        return f"{self.base_url.rstrip('/')}{addresses.path(scope, delta=delta)}"
+
+    def crl_scope(self, issuer_name: str, url: str) -> addresses.Scope | None:
+        """The partition of an authority whose CRL is at an address; None where it is no such."""
+        base = self.base_url.rstrip("/")
+        if not url.startswith(base):
+            return None
+        return addresses.parse_full(issuer_name, url.removeprefix(base))
 
     def certificate_url(self, issuer_name: str) -> str:
         """Where an authority's certificate is."""

@@ -1,4 +1,4 @@
-"""The tables that only the CA reads and writes: applications and CRLs."""
+"""The table of applications, which only the CA reads and writes."""
 
 import datetime
 
@@ -33,19 +33,3 @@ class ApplicationRow(database.Base):
     approved_at: orm.Mapped[datetime.datetime | None] = orm.mapped_column(database.UtcDateTime)
     approved_by: orm.Mapped[str | None] = orm.mapped_column(sqlalchemy.String(64))
     approved_hash: orm.Mapped[str | None] = orm.mapped_column(sqlalchemy.String(64))
-
-
-class CRLRow(database.Base):
-    """One CRL: recorded with what will be signed, then with what was."""
-
-    __tablename__ = "crls"
-    __table_args__ = (sqlalchemy.UniqueConstraint("issuer_name", "number", name="uq_crls_number"),)
-
-    id: orm.Mapped[int] = orm.mapped_column(primary_key=True)
-    issuer_name: orm.Mapped[str] = orm.mapped_column(sqlalchemy.String(64), index=True)
-    number: orm.Mapped[int] = orm.mapped_column()
-    this_update: orm.Mapped[datetime.datetime] = orm.mapped_column(database.UtcDateTime)
-    next_update: orm.Mapped[datetime.datetime] = orm.mapped_column(database.UtcDateTime)
-    to_be_signed_sha256: orm.Mapped[str] = orm.mapped_column(sqlalchemy.String(64))
-    to_be_signed_der: orm.Mapped[bytes] = orm.mapped_column(sqlalchemy.LargeBinary)
-    crl_der: orm.Mapped[bytes | None] = orm.mapped_column(sqlalchemy.LargeBinary)

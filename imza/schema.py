@@ -22,6 +22,7 @@ TABLE_MODULES = (
     "pki.usage",
     "ca.continuity.tables",
     "ca.disclosure.tables",
+    "ca.crls.tables",
     "ca.enrolment.tables",
     "ca.notices.tables",
     "ca.operators.tables",

@@ -43,8 +43,9 @@ def command(
     The manifest is time-stamped by the authority that [audit] names. Exit code 4 where an
     authority's last CRL is missing, such as the root's while its key is offline.
     """
-    from ca import crl
     from ca.continuity import closures, termination
+    from ca.crls import partitions, schedule
+    from ca.crls import published as crls
     from ca.trusted_list import publication
     from ca.trusted_list import scheme as schemes
     from imza import audit_tokens
@@ -74,7 +75,7 @@ def command(
                     )  # fmt: skip
                 session.commit()
             for one in authorities.authorities.values():
-                crl.publish_last(desk.sessions, one, at, actor=actor)
+                schedule.publish_last(desk.sessions, one, desk.settings, at, actor=actor)
             publisher = publication.Publisher(desk.sessions, desk.keys, authorities)
             publisher.publish_due(at, actor=actor)
         termination.write_records(
@@ -83,10 +84,16 @@ def command(
         lists = {}
         with desk.sessions() as session:
             for name in names:
-                newest = crl.find_newest(session, name)
-                if newest is not None:
-                    termination.add(out, f"{name}.crl", newest.crl_der)
-                    lists[name] = {"number": newest.number, "last": crl.is_last(newest)}
+                for scope in partitions.scopes(session, name):
+                    newest = crls.find_newest(session, scope)
+                    if newest is None:
+                        continue
+                    file = f"{name}.{scope.partition}.crl" if scope.partition else f"{name}.crl"
+                    termination.add(out, file, crls.content(session, newest))
+                    lists[file.removesuffix(".crl")] = {
+                        "number": newest.number,
+                        "last": newest.is_last,
+                    }
             if desk.settings.trusted_list is not None:
                 for variant in schemes.of(desk.settings).variants:
                     published = publication.find_newest(session, variant.name)
@@ -103,7 +110,8 @@ def command(
                 f"{termination.MANIFEST}.tst",
                 stamp(hashlib.sha256(content).digest(), opened.present.now()),
             )
-    missing = [name for name in names if final and not lists.get(name, {}).get("last")]
+    missing = [name for name in names if final and name not in lists]
+    missing += [name for name, told in lists.items() if final and not told["last"]]
     result = {"folder": str(out), **facts, "without_last_crl": missing}
     if as_json:
         click.echo(json.dumps(result, ensure_ascii=False))

@@ -66,6 +66,7 @@ class AuditEvent(enum.Enum):
     NOTICE_GIVEN_UP = "notice.given-up"
     CRL_INTENDED = "crl.intended"
     CRL_PUBLISHED = "crl.published"
+    CRL_PARTITION_OPENED = "crl-partition.opened"
     TRUSTED_LIST_PUBLISHED = "trusted-list.published"
     CLOCK_TRUSTED = "clock.trusted"
     CLOCK_UNTRUSTED = "clock.untrusted"

@@ -99,6 +99,14 @@ def encode(tag: int, *contents: bytes) -> bytes:
     return bytes((tag, 0x80 | len(length))) + length + content
 
 
+def encode_header(tag: int, size: int) -> bytes:
+    """Return the tag and the length of an element whose content is too large to be copied."""
+    if size < 0x80:
+        return bytes((tag, size))
+    length = size.to_bytes((size.bit_length() + 7) // 8, "big")
+    return bytes((tag, 0x80 | len(length))) + length
+
+
 @functools.lru_cache(maxsize=512)
 def encode_oid(dotted: str) -> bytes:
     """Return the element of a dotted identifier."""

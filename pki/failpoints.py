@@ -25,7 +25,10 @@ OCSP says good. `reply`: nothing is left but to answer.
 BAD_DAYS = ("revocation-batch", "reconciliation-batch", "reconciled")
 """Of a compromise and of a reconciliation: a batch is committed; all but the end is."""
 
-NAMES = frozenset({*ISSUANCE, *BAD_DAYS, "document-embedded"})
+LISTS = ("crl-intended", "crl-signed")
+"""Of a CRL: its number and its to-be-signed bytes are committed; the key has signed."""
+
+NAMES = frozenset({*ISSUANCE, *BAD_DAYS, *LISTS, "document-embedded"})
 
 MAX_COUNT = 1_000_000
 

@@ -326,10 +326,14 @@ class RegistrationClient:
         """Return all that the CA tells of one certificate, as its API writes it."""
         return self.call("GET", f"certificates/{serial_number:x}", None)
 
-    def publish_crl(self, issuer: str) -> Mapping[str, object]:
-        """Make the CA sign a fresh CRL. Raises as `apply`."""
-        path = f"crls/{segment(issuer)}"
+    def publish_crl(self, issuer: str, *, delta: bool = False) -> Mapping[str, object]:
+        """Make the CA sign a fresh CRL of each partition, or a delta CRL. Raises as `apply`."""
+        path = f"crls/{segment(issuer)}{'?delta=true' if delta else ''}"
         return self.call("POST", path, {}, role=_ADMINISTRATOR)
+
+    def show_crls(self, issuer: str) -> Mapping[str, object]:
+        """Return numbers, dates and addresses of an authority's CRLs. Raises as `apply`."""
+        return self.call("GET", f"crls/{segment(issuer)}", None)
 
     def publish_trusted_lists(self) -> Mapping[str, object]:
         """Make the CA sign and publish its trusted list anew. Raises as `apply`."""

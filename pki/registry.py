@@ -59,7 +59,7 @@ class CertificateRow(database.Base):
     __tablename__ = "certificates"
     __table_args__ = (
         sqlalchemy.UniqueConstraint("issuer_name", "serial_number", name="uq_certificates_serial"),
-        sqlalchemy.Index("ix_certificates_revoked", "issuer_name", "revoked_at"),
+        sqlalchemy.Index("ix_certificates_crl_partition", "issuer_name", "crl_partition"),
     )
 
     id: orm.Mapped[int] = orm.mapped_column(primary_key=True)
@@ -84,6 +84,8 @@ class CertificateRow(database.Base):
     revoked_at: orm.Mapped[datetime.datetime | None] = orm.mapped_column(database.UtcDateTime)
     reason: orm.Mapped[str | None] = orm.mapped_column(sqlalchemy.String(32))
     invalidity_date: orm.Mapped[datetime.datetime | None] = orm.mapped_column(database.UtcDateTime)
+    # Which of the issuer's revocation lists tells of it; 0 is the one without a partition.
+    crl_partition: orm.Mapped[int] = orm.mapped_column(default=0, server_default="0")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -128,6 +130,7 @@ class CertificateRecord:
     key_label: str | None
     certificate_der: bytes | None
     status: status.CertificateStatus
+    crl_partition: int = 0
 
     @property
     def certificate(self) -> x509.Certificate:
@@ -341,6 +344,7 @@ def to_record(row: CertificateRow) -> CertificateRecord:
         key_label=row.key_label,
         certificate_der=row.certificate_der,
         status=_status(row.revoked_at, row.reason, row.invalidity_date),
+        crl_partition=row.crl_partition,
     )
 
 

@@ -15,6 +15,7 @@ from cryptography import exceptions, x509
 
 from ocsp import client as ocsp_client
 from pki import algorithms, certificates, errors, outbound
+from signing_service import crl_scope
 
 CLOCK_SKEW = datetime.timedelta(seconds=60)
 """How far in the future a `thisUpdate` may lie: two servers' clocks differ."""
@@ -68,16 +69,15 @@ def check_crl(
         usage = issuer.extensions.get_extension_for_class(x509.KeyUsage).value
         genuine = crl.issuer == issuer.subject and crl.is_signature_valid(public_key)  # type: ignore[arg-type]
         next_update = crl.next_update_utc
-        # Indirect, partitioned and delta CRLs carry a critical extension; none is read here.
-        critical = [one.oid.dotted_string for one in crl.extensions if one.critical]
+        complete = crl_scope.is_complete_list(crl)
     except (ValueError, TypeError, x509.ExtensionNotFound, x509.DuplicateExtension,
             x509.InvalidVersion, x509.UnsupportedGeneralNameType,
             exceptions.UnsupportedAlgorithm, errors.InputError) as error:  # fmt: skip
         raise CRLError(f"expected a CRL, got something else ({type(error).__name__})") from error
     if not genuine or not usage.crl_sign:
         raise CRLError("expected a CRL signed by the certificate's issuer, got another one")
-    if critical:
-        raise CRLError(f"expected a complete CRL, got one with the extension {critical[0]}")
+    if not complete:
+        raise CRLError("expected a complete CRL, got an indirect or partial one or a delta")
     if next_update is None or not crl.last_update_utc - CLOCK_SKEW <= at < next_update:
         raise CRLError("expected a current CRL, got one whose time has passed or not come")
     return crl
@@ -102,6 +102,7 @@ def fetch_crl(
         try:
             reply = client.send("GET", url, accept="application/pkix-crl")
             crl = check_crl(reply.body, issuer, at)
+            _check_scope(crl, certificate)
         except errors.PeerError as error:
             failure = error
             continue
@@ -109,6 +110,15 @@ def fetch_crl(
             raise _revoked(certificate)
         return reply.body
     raise failure or NoStatusSourceError("expected a certificate that names a CRL, got none")
+
+
+def _check_scope(crl: x509.CertificateRevocationList, certificate: x509.Certificate) -> None:
+    try:
+        covered = crl_scope.speaks_of(crl, certificate)
+    except (ValueError, x509.UnsupportedGeneralNameType, x509.DuplicateExtension) as error:
+        raise CRLError(f"expected a readable scope ({type(error).__name__})") from error
+    if not covered:
+        raise CRLError("expected the CRL of the certificate's distribution point, got another's")
 
 
 def fetch(

@@ -9,10 +9,11 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from sqlalchemy import orm
 
-from ca import crl, drafts, foundation, hierarchy, issuance, service_keys, subjects
+from ca import drafts, foundation, hierarchy, issuance, service_keys, subjects
 from ca import settings as ca_settings
 from ca.ceremony import detached_signature, foreign_authority, script, transcript, transcript_key
 from ca.continuity import compromise
+from ca.crls import publication, published
 from pki import algorithms, audit, certificates, clock, errors, profiles, registry
 from pki.keystore import store
 
@@ -244,10 +245,10 @@ def _certify_unit(stage: Stage, step: script.Step, at: datetime.datetime) -> _Ev
 
 def _publish_crl(stage: Stage, step: script.Step, at: datetime.datetime) -> _Evidence:
     present = hierarchy.load_present(stage.sessions, stage.keys, stage.settings)
-    made = crl.publish(
-        stage.sessions, present.named(step.name), present.crl_validity(step.name), at, actor=ACTOR
+    made = publication.publish(
+        stage.sessions, present.named(step.name), stage.settings, at, actor=ACTOR
     )
-    return _Evidence(crls=(_crl_evidence(made),))
+    return _Evidence(crls=(_crl_evidence(stage, made),))
 
 
 def _revoke_authority(stage: Stage, step: script.Step, at: datetime.datetime) -> _Evidence:
@@ -260,14 +261,13 @@ def _revoke_authority(stage: Stage, step: script.Step, at: datetime.datetime) ->
         at,
         actor=ACTOR,
     )
-    return _Evidence(crls=(_crl_evidence(made),))
+    return _Evidence(crls=(_crl_evidence(stage, made),))
 
 
-def _crl_evidence(made: crl.PublishedCRL) -> transcript.CRLEvidence:
-    sha256 = hashlib.sha256(made.crl_der).hexdigest()
-    return transcript.CRLEvidence(
-        made.issuer_name, made.number, transcript.encode(made.crl_der), sha256
-    )
+def _crl_evidence(stage: Stage, made: published.PublishedCRL) -> transcript.CRLEvidence:
+    with stage.sessions() as session:
+        encoded = transcript.encode(published.content(session, made))
+    return transcript.CRLEvidence(made.issuer_name, made.number, encoded, made.sha256)
 
 
 def _cross_certify(stage: Stage, step: script.Step, at: datetime.datetime) -> _Evidence:

@@ -14,8 +14,9 @@ from collections.abc import Callable
 import sqlalchemy
 from sqlalchemy import orm
 
-from ca import crl, generations, hierarchy, revocation
+from ca import generations, hierarchy, revocation
 from ca.continuity import closures, tables
+from ca.crls import addresses, entries, publication, published, schedule
 from pki import audit, clock, errors, failpoints, profiles, registry, status
 
 log = logging.getLogger(__name__)
@@ -100,7 +101,9 @@ def handle(
     if hierarchy.ROOT in authorities.authorities and _root_crl(sessions, serial_number) is None:
         _publish_root_crl(sessions, authorities, present.now(), actor)
     if name in authorities.authorities:
-        crl.publish_last(sessions, authorities.named(name), present.now(), actor=actor)
+        schedule.publish_last(
+            sessions, authorities.named(name), authorities.settings, present.now(), actor=actor
+        )
     return progress(sessions, name)
 
 
@@ -138,7 +141,7 @@ def revoke_authority(
     at: datetime.datetime,
     *,
     actor: str,
-) -> crl.PublishedCRL:
+) -> published.PublishedCRL:
     """Close an authority, revoke its certificate and publish the root's CRL.
 
     Raises:
@@ -171,14 +174,15 @@ def progress(sessions: orm.sessionmaker[orm.Session], name: str) -> Progress:
                 _to_revoke(name).with_only_columns(registry.CertificateRow.id).subquery()
             )
         )
-        newest = crl.find_newest(session, name)
+        newest = published.find_newest(session, addresses.Scope(name))
+        ended = schedule.has_ended(session, name)
         own = registry.find(session, serial_number).status
     return Progress(
         closure,
         left or 0,
         own.revoked_at is not None,
         _root_crl(sessions, serial_number),
-        newest.number if newest is not None and crl.is_last(newest) else None,
+        newest.number if newest is not None and ended else None,
     )
 
 
@@ -196,9 +200,9 @@ def _publish_root_crl(
     authorities: hierarchy.Hierarchy,
     at: datetime.datetime,
     actor: str,
-) -> crl.PublishedCRL:
+) -> published.PublishedCRL:
     root = authorities.named(hierarchy.ROOT)
-    return crl.publish(sessions, root, authorities.crl_validity(hierarchy.ROOT), at, actor=actor)
+    return publication.publish(sessions, root, authorities.settings, at, actor=actor)
 
 
 def _root_crl(sessions: orm.sessionmaker[orm.Session], serial_number: int) -> int | None:
@@ -206,10 +210,10 @@ def _root_crl(sessions: orm.sessionmaker[orm.Session], serial_number: int) -> in
     from cryptography import x509
 
     with sessions() as session:
-        newest = crl.find_newest(session, hierarchy.ROOT)
-    if newest is None:
-        return None
-    listed = x509.load_der_x509_crl(newest.crl_der)
+        newest = published.find_newest(session, addresses.Scope(hierarchy.ROOT))
+        if newest is None:
+            return None
+        listed = x509.load_der_x509_crl(published.content(session, newest))
     named = listed.get_revoked_certificate_by_serial_number(serial_number)
     return None if named is None else newest.number
 
@@ -240,7 +244,17 @@ def _revoke_batch(
             .limit(BATCH)
             .with_for_update()
             # Without the certificates themselves: a batch stays small whatever they hold.
-            .options(orm.load_only(row.serial_number, row.state, row.revoked_at, row.reason))
+            .options(
+                orm.load_only(
+                    row.issuer_name,
+                    row.serial_number,
+                    row.state,
+                    row.revoked_at,
+                    row.reason,
+                    row.invalidity_date,
+                    row.crl_partition,
+                )
+            )
         ).all()
         if not rows:
             if closure.completed_at is None:
@@ -251,7 +265,7 @@ def _revoke_batch(
             _mark(one, closure, clock.whole_seconds(at))
         serials = "\n".join(one.serial_number for one in rows)
         closure.revoked += len(rows)
-        audit.append(
+        head = audit.append(
             session,
             audit.AuditEvent.CERTIFICATES_REVOKED,
             at,
@@ -266,6 +280,7 @@ def _revoke_batch(
                 "serials_sha256": hashlib.sha256(serials.encode("ascii")).hexdigest(),
             },
         )
+        entries.record(session, rows, head.number, at)
         session.commit()
         return len(rows)
 

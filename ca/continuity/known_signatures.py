@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import sqlalchemy
 from sqlalchemy import orm
 
-from ca import tables
+from ca.crls import tables as crl_tables
 from pki import audit, clock, errors, registry, registry_lock, signature
 from pki.keystore import signature_log
 
@@ -114,7 +114,7 @@ def unknown(
 
 
 def _unknown_of(session: orm.Session, batch: Sequence[LoggedObject]) -> list[LoggedObject]:
-    row, crls = registry.CertificateRow, tables.CRLRow
+    row, crls = registry.CertificateRow, crl_tables.CRLRow
     known: set[tuple[str, str]] = set()
     highest: dict[str, int] = {}
     for name in {one.issuer_name for one in batch}:

@@ -21,8 +21,10 @@ import sqlalchemy
 from cryptography import x509
 from sqlalchemy import orm
 
-from ca import issuance, tables
+from ca import issuance
 from ca.continuity import known_signatures
+from ca.crls import entries
+from ca.crls import tables as crl_tables
 from pki import audit, certificates, clock, errors, failpoints, registry, registry_lock, status
 from pki.keystore import signature_log
 
@@ -88,7 +90,8 @@ def reconcile(
     Args:
         sessions: The restored database, which is locked.
         path: The signature log.
-        crl_files: The newest CRL of each authority as the world has it, in DER.
+        crl_files: The newest CRL of each authority as the world has it, in DER; of one with
+            partitions each partition's, and newer deltas beside their full lists.
         present: The clock.
         actor: Who reconciles.
         without_crl: Authorities whose newest CRL is nowhere to be had: their revocations since
@@ -119,7 +122,8 @@ def reconcile(
     _record_crl_numbers(sessions, missing, present.now(), actor)
     revoked = sum(
         _take_revocations(sessions, name, listed, present.now(), actor)
-        for name, listed in published.items()
+        for name, lists in published.items()
+        for listed in lists
     )
     failpoints.reach("reconciled")
     with sessions() as session:
@@ -188,12 +192,13 @@ def release(
 
 def _read_crls(
     crl_files: Sequence[bytes], issuers: dict[str, registry.IssuerRecord]
-) -> dict[str, x509.CertificateRevocationList]:
-    found: dict[str, x509.CertificateRevocationList] = {}
+) -> dict[str, list[x509.CertificateRevocationList]]:
+    """The lists of each authority, the newest first: what it says of a certificate counts."""
+    found: dict[str, list[x509.CertificateRevocationList]] = {}
     for content in crl_files:
         try:
             listed = x509.load_der_x509_crl(content)
-            number = _number(listed)
+            _number(listed)
         except (ValueError, x509.ExtensionNotFound) as error:
             raise errors.InputError("expected a CRL with a number, in DER") from error
         name = next(
@@ -203,9 +208,8 @@ def _read_crls(
             certificates.public_key(issuers[name].certificate)
         ):
             raise errors.InputError("expected a CRL that an authority of this registry signed")
-        if name not in found or number > _number(found[name]):
-            found[name] = listed
-    return found
+        found.setdefault(name, []).append(listed)
+    return {name: sorted(lists, key=_number, reverse=True) for name, lists in found.items()}
 
 
 def _number(listed: x509.CertificateRevocationList) -> int:
@@ -232,13 +236,13 @@ def _missing_crl_numbers(
 
 def _check_handed_in(
     missing: dict[str, tuple[int, known_signatures.LoggedObject]],
-    published: dict[str, x509.CertificateRevocationList],
+    published: dict[str, list[x509.CertificateRevocationList]],
     without_crl: Sequence[str],
 ) -> None:
     for name, (number, _) in sorted(missing.items()):
         if name in without_crl:
             continue
-        if name not in published or _number(published[name]) < number:
+        if name not in published or _number(published[name][0]) < number:
             raise RevocationsMissingError(
                 f"{name} signed CRL {number} after this backup: hand it in (--crl FILE), or what"
                 f" was revoked since is good again; where nobody has it, --without-crl {name}"
@@ -298,7 +302,7 @@ def _record_unknown(
                 reason=status.RevocationReason.unspecified.name,
             )
             session.add(row)
-            audit.append(
+            head = audit.append(
                 session,
                 audit.AuditEvent.CERTIFICATE_ABANDONED,
                 at,
@@ -310,6 +314,7 @@ def _record_unknown(
                     "to_be_signed_sha256": one.to_be_signed_sha256,
                 },
             )
+            entries.record(session, [row], head.number, at)
         session.commit()
 
 
@@ -323,13 +328,18 @@ def _record_crl_numbers(
     with sessions() as session:
         for name, (number, one) in sorted(missing.items()):
             session.add(
-                tables.CRLRow(
+                crl_tables.CRLRow(
                     issuer_name=name,
+                    partition=0,
                     number=number,
                     this_update=clock.whole_seconds(one.at),
                     next_update=clock.whole_seconds(one.at),
+                    partitioned=False,
+                    names_delta=False,
+                    entries=0,
+                    to_be_signed_size=0,
                     to_be_signed_sha256=one.to_be_signed_sha256,
-                    to_be_signed_der=b"",
+                    kept=False,
                 )
             )
             audit.append(
@@ -374,8 +384,8 @@ def _take_revocations(
                 # A certificate of our name that neither registry nor log knows.
                 log.error("crl_entry_unknown issuer=%s serial=%x", name, entry.serial_number)
                 continue
-            _revoke_as(row, entry)
-            changed.append(row)
+            if _revoke_as(row, entry):
+                changed.append(row)
             if len(changed) == BATCH:
                 count += _commit(session, name, changed, at, actor)
                 changed = []
@@ -383,11 +393,14 @@ def _take_revocations(
     return count
 
 
-def _revoke_as(row: registry.CertificateRow, entry: x509.RevokedCertificate) -> None:
+def _revoke_as(row: registry.CertificateRow, entry: x509.RevokedCertificate) -> bool:
+    """Take an entry over; False for the end of a hold, which a delta tells."""
     reason = status.RevocationReason.unspecified
     invalid: datetime.datetime | None = None
     for extension in entry.extensions:
         if isinstance(extension.value, x509.CRLReason):
+            if extension.value.reason is x509.ReasonFlags.remove_from_crl:
+                return False
             reason = status.RevocationReason.from_name(extension.value.reason.value)
         elif isinstance(extension.value, x509.InvalidityDate):
             invalid = extension.value.invalidity_date_utc
@@ -396,6 +409,7 @@ def _revoke_as(row: registry.CertificateRow, entry: x509.RevokedCertificate) -> 
         reason.name,
         invalid,
     )
+    return True
 
 
 def _commit(
@@ -407,7 +421,7 @@ def _commit(
 ) -> int:
     if rows:
         serials = "\n".join(one.serial_number for one in rows)
-        audit.append(
+        head = audit.append(
             session,
             audit.AuditEvent.CERTIFICATES_REVOKED,
             at,
@@ -421,5 +435,6 @@ def _commit(
                 "serials_sha256": hashlib.sha256(serials.encode("ascii")).hexdigest(),
             },
         )
+        entries.record(session, rows, head.number, at)
         session.commit()
     return len(rows)

@@ -13,8 +13,9 @@ from collections.abc import Iterator, Mapping
 import sqlalchemy
 from sqlalchemy import orm
 
-from ca import authority, crl, foundation, generations, hierarchy, service_keys
+from ca import authority, foundation, generations, hierarchy, service_keys
 from ca import settings as ca_settings
+from ca.crls import publication, published, schedule
 from pki import errors, profiles, registry
 from pki.keystore import store
 
@@ -131,7 +132,7 @@ def make_next(
     present = hierarchy.load_present(sessions, keys, settings)
     if generations.is_issuing(name):
         service_keys.renew_responders(sessions, keys, present, at, names=(name,), actor=actor)
-    crl.publish(sessions, present.named(name), present.crl_validity(name), at, actor=actor)
+    publication.publish(sessions, present.named(name), settings, at, actor=actor)
     with sessions() as session:
         return next(one for one in registry.issuers(session) if one.name == name)
 
@@ -166,23 +167,21 @@ def end_finished(
     at: datetime.datetime,
     *,
     actor: str,
-) -> tuple[crl.PublishedCRL, ...]:
+) -> tuple[published.PublishedCRL, ...]:
     """Publish the last CRL of every earlier generation whose certificates have all ended.
 
     Its responder goes on answering until the authority's own certificate ends.
     """
-    published = []
+    made: list[published.PublishedCRL] = []
     for name, one in opened.authorities.items():
         if name == hierarchy.ROOT or opened.current(generations.role_of(name)).name == name:
             continue
         with sessions() as session:
-            newest = crl.find_newest(session, name)
-            ended = newest is not None and crl.is_last(newest)
-            if ended or _last_end(session, name) >= at:
+            if schedule.has_ended(session, name) or _last_end(session, name) >= at:
                 continue
-        published.append(crl.publish_last(sessions, one, at, actor=actor))
+        made += schedule.publish_last(sessions, one, opened.settings, at, actor=actor)
         log.info("authority_ended name=%s", name)
-    return tuple(published)
+    return tuple(made)
 
 
 def _last_end(session: orm.Session, name: str) -> datetime.datetime:

@@ -7,7 +7,7 @@ import logging
 
 from sqlalchemy import orm
 
-from ca import crl, hierarchy, issuance, revocation
+from ca import hierarchy, issuance, publication, revocation
 from ca.applications import certification
 from ca.enrolment import (
     messages,
@@ -377,14 +377,4 @@ def _publish(
 ) -> None:
     if issuer_name is None:
         return
-    # The revocation stands whatever becomes of the CRL: the worker publishes it again.
-    try:
-        crl.publish(
-            sessions,
-            authorities.named(issuer_name),
-            authorities.crl_validity(issuer_name),
-            at,
-            actor=transactions.ACTOR,
-        )
-    except errors.ImzaError as error:
-        log.warning("crl_not_published issuer=%s code=%s", issuer_name, error.code)
+    publication.publish_changed(sessions, authorities, [issuer_name], at, actor=transactions.ACTOR)

@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping
 
 from sqlalchemy import orm
 
-from ca import crl
 from ca import settings as ca_settings
+from ca.crls import addresses, partitions, published
 from ca.enrolment import messages, requests
 from pki import algorithms, certificates, der, der_types, registry
 
@@ -49,7 +49,7 @@ def answer(
     """
     simple: Mapping[str, Callable[[], tuple[str, bytes | None]]] = {
         SIGN_KEY_PAIR_TYPES: lambda: (SIGN_KEY_PAIR_TYPES, _key_pair_types()),
-        CURRENT_CRL: lambda: (CURRENT_CRL, crl.newest(session, issuer_name).crl_der),
+        CURRENT_CRL: lambda: (CURRENT_CRL, _newest_crl(session, issuer_name)),
         CA_CERTS: lambda: (CA_CERTS, _ca_certificates(session)),
         CERT_REQ_TEMPLATE: lambda: (CERT_REQ_TEMPLATE, _template()),
     }
@@ -76,6 +76,11 @@ def _ca_certificates(session: orm.Session) -> bytes:
     # RFC 9483 4.3.1: those below the root; a root is trusted for other reasons.
     below = [one for one in registry.issuers(session) if one.issuer_name != one.name]
     return der.encode(der.SEQUENCE, *(certificates.to_der(one.certificate) for one in below))
+
+
+def _newest_crl(session: orm.Session, issuer_name: str) -> bytes:
+    newest = published.newest(session, addresses.Scope(issuer_name))
+    return published.content(session, newest)
 
 
 def _key_pair_types() -> bytes:
@@ -113,19 +118,19 @@ def _newer_crls(
     """The CRLs of the sources asked for that are newer than what is there (RFC 9483 4.3.4)."""
     if value is None:
         raise der.DERError("expected the sources of the CRLs that are asked for")
-    names = _sources(session, settings)
+    scopes = _sources(session, settings)
     found = []
     for one in value.expect(der.SEQUENCE).children()[: requests.MAX_INFO_TYPES]:
         fields = der_types.Fields(one)
         source = fields.take()
         present = fields.take_optional(der.GENERALIZED_TIME) or fields.take_optional(_UTC_TIME)
         fields.end()
-        name = names.get(_source_name(source))
-        if name is None:
+        scope = scopes.get(_source_name(source))
+        if scope is None:
             continue
-        newest = crl.newest(session, name)
+        newest = published.newest(session, scope)
         if present is None or newest.this_update > _time(present):
-            found.append(newest.crl_der)
+            found.append(published.content(session, newest))
     return der.encode(der.SEQUENCE, *found) if found else None
 
 
@@ -138,12 +143,13 @@ def _time(element: der.Element) -> datetime.datetime:
     return der_types.decode_time(der.Element(der.GENERALIZED_TIME, century + element.content))
 
 
-def _sources(session: orm.Session, settings: ca_settings.Settings) -> dict[bytes, str]:
-    names: dict[bytes, str] = {}
+def _sources(session: orm.Session, settings: ca_settings.Settings) -> dict[bytes, addresses.Scope]:
+    found: dict[bytes, addresses.Scope] = {}
     for one in registry.issuers(session):
-        names[settings.crl_url(one.name).encode()] = one.name
-        names[one.certificate.subject.public_bytes()] = one.name
-    return names
+        for scope in partitions.scopes(session, one.name):
+            found[settings.crl_url(one.name, scope.partition).encode()] = scope
+        found[one.certificate.subject.public_bytes()] = addresses.Scope(one.name)
+    return found
 
 
 def _source_name(source: der.Element) -> bytes:

@@ -16,6 +16,7 @@ from ca.bulletin import api as bulletin_api
 from ca.bulletin import settings as bulletin_settings
 from ca.bulletin import sources
 from ca.continuity import known_signatures, rollover
+from ca.crls import api as crls_api
 from ca.disclosure import api as disclosure_api
 from ca.disclosure import publication as disclosures
 from ca.enrolment import conversation, references, transactions
@@ -67,7 +68,9 @@ def build(
         (
             ca.api.routes(sessions, authorities, gate, resources.present),
             ca.bulk.api.routes(sessions, authorities, gate, resources.present),
-            ca.api.public_routes(sessions, resources.present),
+            ca.api.public_routes(sessions),
+            crls_api.routes(sessions, authorities, gate, resources.present),
+            crls_api.public_routes(sessions, resources.present),
             trusted_list_api.routes(publisher, gate, resources.present),
             trusted_list_api.public_routes(sessions, resources.present),
             audit_api.routes(sessions, anchoring, gate, resources.present),

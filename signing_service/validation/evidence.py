@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.x509 import ocsp as x509_ocsp
 
 from pki import certificates, errors
+from signing_service import crl_scope
 
 MAX_ITEMS = 500
 """Certificates, responses or CRLs taken from one document; real ones have a few dozen."""
@@ -234,10 +235,7 @@ def _serial_numbers(response: x509_ocsp.OCSPResponse) -> frozenset[int]:
 
 def _read_crl(der: bytes) -> x509.CertificateRevocationList:
     crl = x509.load_der_x509_crl(der)
-    # RFC 5280 5.2: indirect, partitioned and delta CRLs carry a critical extension; those that
-    # forgot to make it critical are no more complete for that.
-    partial = (x509.IssuingDistributionPoint, x509.DeltaCRLIndicator)
-    if any(one.critical or isinstance(one.value, partial) for one in crl.extensions):
+    if not crl_scope.is_complete_list(crl):
         raise ValueError("expected a complete CRL")
     return crl
 
@@ -354,6 +352,7 @@ def _status_by_crl(
             or hasher is None
             or hasher.name not in ALLOWED_HASHES
             or not _may_sign_lists(issuer)
+            or not crl_scope.speaks_of(crl, certificate)
             or not crl.is_signature_valid(issuer.public_key())  # type: ignore[arg-type]
         ):
             return []

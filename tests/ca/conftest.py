@@ -7,6 +7,7 @@ import sqlalchemy
 from sqlalchemy import orm
 
 from ca import api
+from ca.crls import api as crls_api
 from ca.operators import api as operators_api
 from ca.operators import gate
 from pki import clock, database, web
@@ -31,8 +32,10 @@ def registration_office(world: ca_world.World, tmp_path: pathlib.Path) -> Iterat
     gates = gate.SignedRequestGate(world.sessions, clock.SystemClock())
     routers = [
         api.routes(world.sessions, world.hierarchy, gates, present),
-        api.public_routes(world.sessions, present),
         operators_api.routes(world.sessions, world.hierarchy, gates, present),
+        api.public_routes(world.sessions),
+        crls_api.routes(world.sessions, world.hierarchy, gates, present),
+        crls_api.public_routes(world.sessions, present),
     ]
     with servers.serve(web.application("test", routers)) as base_url:
         yield operators.office(world, tmp_path, base_url)

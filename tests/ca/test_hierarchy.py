@@ -4,7 +4,8 @@ import datetime
 import pytest
 from sqlalchemy import orm
 
-from ca import crl, foundation, hierarchy, service_keys
+from ca import foundation, hierarchy, service_keys
+from ca.crls import published
 from pki import audit, certificates, profiles, registry
 from tests.support import ca_world
 from tests.support.hierarchy import MemoryKeyStore
@@ -122,7 +123,7 @@ def test_a_production_installation_claims_no_device_it_does_not_have(
 
 
 def test_an_unknown_authority_is_not_found(world: ca_world.World) -> None:
-    with pytest.raises(crl.CRLNotFoundError):
+    with pytest.raises(published.CRLNotFoundError):
         world.hierarchy.named("nobody")
 
 

@@ -1,8 +1,8 @@
 import datetime
 
-from ca import crl, holds, revocation
+from ca import holds, revocation
 from pki import audit, registry, status
-from tests.support import ca_world
+from tests.support import ca_world, crls
 
 DAY = datetime.timedelta(days=1)
 
@@ -26,7 +26,7 @@ def test_a_hold_that_nobody_released_becomes_a_revocation_since_the_hold(
     assert end(world.at + 7 * DAY) == 0
     with world.sessions() as session:
         ended, held, untouched = (registry.find(session, one).status for one in (old, new, good))
-        entry = crl.newest(session, "citizen")
+        entry = crls.newest(session, "citizen")
         audit.verify(session)
     assert ended.reason is status.RevocationReason.unspecified
     assert ended.revoked_at == world.at

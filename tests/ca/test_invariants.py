@@ -15,7 +15,7 @@ import pytest
 import sqlalchemy
 from sqlalchemy import exc, orm
 
-from ca import authority, crl, drafts, issuance, lint, revocation, serials, subjects, tables
+from ca import authority, drafts, issuance, lint, revocation, serials, subjects, tables
 from ca.applications import states
 from ca.audit_log import export, proof
 from pki import (
@@ -31,7 +31,7 @@ from pki import (
     status,
 )
 from pki.keystore import logged_store, signature_log, store, time_limit
-from tests.support import ca_world
+from tests.support import ca_world, crls
 from tests.support.hierarchy import make_key
 
 SAMPLES = 100_000
@@ -79,11 +79,7 @@ class AskingKeyStore(ca_world.CountingKeyStore):
                         registry.CertificateRow.state == registry.CertificateState.INTENDED.value
                     )
                 ),
-                *session.scalars(
-                    sqlalchemy.select(tables.CRLRow.to_be_signed_der).where(
-                        tables.CRLRow.crl_der.is_(None)
-                    )
-                ),
+                *crls.to_be_signed(session, unsigned=True),
             ]
         return asked.hash in {asked.hash_algorithm.digest(one) for one in recorded}
 
@@ -129,8 +125,7 @@ def test_invariant_1_the_database_has_the_bytes_before_any_key_of_an_authority_s
             actor="test",
         )
         session.commit()
-    citizen = world.hierarchy.authorities["citizen"]
-    crl.publish(sessions, citizen, datetime.timedelta(hours=1), at, actor="test")
+    crls.publish(world, at)
 
     # Root, issuing and infrastructure CAs, responders, units, list signer, their CRLs, and ours.
     assert len(keys.asked) > 12
@@ -219,10 +214,9 @@ def test_invariant_6_a_serial_keeps_its_answer_whatever_fails_afterwards(
             session, serial, status.RevocationReason.superseded, world.at, actor="test"
         )
         session.commit()
-    citizen = world.hierarchy.authorities["citizen"]
     key.fails_with = errors.DeviceError("the module is gone")
     with pytest.raises(errors.DeviceError):
-        crl.publish(world.sessions, citizen, datetime.timedelta(hours=1), world.at, actor="test")
+        crls.publish(world)
     key.fails_with = None
 
     with world.sessions() as session:

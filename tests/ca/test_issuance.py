@@ -7,8 +7,9 @@ import pytest
 import sqlalchemy
 from cryptography import x509
 
-from ca import authority, crl, drafts, hierarchy, issuance, lint, subjects, tables
+from ca import authority, drafts, hierarchy, issuance, lint, subjects
 from ca.applications import states
+from ca.crls import tables as crl_tables
 from pki import (
     algorithms,
     audit,
@@ -22,7 +23,7 @@ from pki import (
     registry,
     status,
 )
-from tests.support import ca_world
+from tests.support import ca_world, crls
 from tests.support.hierarchy import make_key
 
 
@@ -349,11 +350,12 @@ def test_the_signature_log_tells_certificates_and_crls_by_their_numbers(
     assert "TEST AZ Citizen CA" in told.issuer
 
     with world.sessions() as session:
-        newest = crl.newest(session, "citizen")
+        newest = crls.newest(session, "citizen")
+        newest_der = crls.newest_der(session, "citizen")
         row = session.scalars(
-            sqlalchemy.select(tables.CRLRow).where(tables.CRLRow.issuer_name == "citizen")
+            sqlalchemy.select(crl_tables.CRLRow).where(crl_tables.CRLRow.issuer_name == "citizen")
         ).one()
-    told = authority.signed_object(authority.to_be_signed(newest.crl_der))
+    told = authority.signed_object(authority.to_be_signed(newest_der))
     assert (told.kind, told.number) == ("crl", str(newest.number))
     assert told.to_be_signed_sha256 == row.to_be_signed_sha256
 

@@ -8,10 +8,9 @@ import pytest
 import sqlalchemy
 from cryptography import x509
 
-from ca import crl
 from ca.enrolment import api
 from pki import certificates, clock, database, registry, status, web
-from tests.support import ca_world, cmp_office, servers
+from tests.support import ca_world, cmp_office, crls, servers
 
 pytestmark = pytest.mark.peer
 
@@ -180,7 +179,7 @@ def test_rr_revokes_with_its_reason_and_the_crl_says_so(enrolment: Enrolment) ->
     assert "received RP" in output
     assert enrolment.status(old).reason is status.RevocationReason.keyCompromise
     with enrolment.office.world.sessions() as session:
-        published = x509.load_der_x509_crl(crl.newest(session, "citizen").crl_der)
+        published = x509.load_der_x509_crl(crls.newest_der(session, "citizen"))
     assert published.get_revoked_certificate_by_serial_number(old.serial_number) is not None
     again = enrolment.run("-cmd", "rr", *enrolment.signed("old"), "-oldcert", "old.pem", expect=1)
     assert "certRevoked" in again

@@ -7,9 +7,10 @@ import subprocess
 
 import pytest
 
-from ca import crl, revocation
+from ca import revocation
+from ca.crls import published
 from pki import certificates, database, registration, registry, status
-from tests.support import ca_world
+from tests.support import ca_world, crls
 
 pytestmark = pytest.mark.peer
 
@@ -109,20 +110,15 @@ def test_a_revoked_certificate_fails_by_its_crl_and_others_pass(
         session.commit()
     lists = []
     for name in ("citizen", "root"):
-        published = crl.publish(
-            world.sessions,
-            world.hierarchy.authorities[name],
-            datetime.timedelta(days=1),
-            world.at,
-            actor="test",
-        )
+        made = crls.publish(world, name=name)
         der = tmp_path / f"{name}.crl"
-        der.write_bytes(published.crl_der)
+        with world.sessions() as session:
+            der.write_bytes(published.content(session, made))
         code, text = _openssl("crl", "-in", str(der), "-inform", "DER", "-noout", "-text")
         assert code == 0, text
         found = re.search(r"CRL Number:\s*(\d+)", text)
         assert found is not None
-        assert int(found[1]) == published.number
+        assert int(found[1]) == made.number
         pem = tmp_path / f"{name}.crl.pem"
         assert _openssl("crl", "-in", str(der), "-inform", "DER", "-out", str(pem))[0] == 0
         lists += ["-CRLfile", str(pem)]

@@ -14,6 +14,7 @@ import sqlalchemy
 from fastapi import responses
 
 from ca import api
+from ca.crls import api as crls_api
 from ca.operators import gate, roles
 from pki import (
     certificates,
@@ -49,7 +50,9 @@ def office(
         "test",
         [
             api.routes(sessions, world.hierarchy, gates, present),
-            api.public_routes(sessions, present),
+            api.public_routes(sessions),
+            crls_api.routes(sessions, world.hierarchy, gates, present),
+            crls_api.public_routes(sessions, present),
         ],
     )
     with servers.serve(app) as base_url:

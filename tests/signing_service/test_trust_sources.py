@@ -7,12 +7,13 @@ import sqlalchemy
 from click.testing import CliRunner
 
 from ca import api as ca_api
-from ca import crl, revocation
+from ca import revocation
+from ca.crls import api as crls_api
 from ca.trusted_list import api as list_api
 from ca.trusted_list import publication
 from pki import access, certificates, clock, database, outbound, status, web
 from signing_service import commands, trust, trust_sources, trusted_lists
-from tests.support import ca_world, servers
+from tests.support import ca_world, crls, servers
 from tests.support import trusted_lists as support
 
 DAY = datetime.timedelta(days=1)
@@ -31,7 +32,8 @@ def zone(tmp_path, at):
     present = clock.FixedClock(at)
     tokens = access.AccessTokens(access.Settings(), sessions)
     routers = [
-        ca_api.public_routes(sessions, present),
+        ca_api.public_routes(sessions),
+        crls_api.public_routes(sessions, present),
         list_api.routes(world.publisher, tokens, present),
         list_api.public_routes(sessions, present),
     ]
@@ -77,8 +79,7 @@ def test_a_revoked_signer_is_not_believed_by_its_root(zone, client, tmp_path, at
             actor="test",
         )
         session.commit()
-    infrastructure = zone.ca.hierarchy.authorities["infrastructure"]
-    crl.publish(zone.ca.sessions, infrastructure, DAY, at, actor="test")
+    crls.publish(zone.ca, at, name="infrastructure")
     path = tmp_path / "az.xml"
     path.write_bytes(list_xml)
     root = pem(tmp_path, "root", zone.root)

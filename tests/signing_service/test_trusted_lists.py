@@ -31,7 +31,6 @@ def pinned(world) -> trusted_lists.Authenticator:
 
 def rooted(world, *, crls=True, issuer=True, root=None) -> trusted_lists.Authenticator:
     """Knows the root alone, and can ask the CA for the rest."""
-    from ca import crl
 
     def fetch_issuer(url):
         assert url == "http://pki.example.com/ca/infrastructure.cer"
@@ -39,7 +38,7 @@ def rooted(world, *, crls=True, issuer=True, root=None) -> trusted_lists.Authent
 
     def fetch_statuses(missing):
         with world.ca.sessions() as session:
-            found = [crl.newest(session, name).crl_der for name in ("root", "infrastructure")]
+            found = [crls.newest_der(session, name) for name in ("root", "infrastructure")]
         return evidence.Evidence(crls=found if crls else [])
 
     return trusted_lists.Authenticator(

@@ -35,14 +35,14 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509 import ocsp as x509_ocsp
 
-from ca import foundation, subjects, tables
+from ca import foundation, subjects
 from ca.applications import states
 from imza import config as configs
 from imza import installation
 from imza.wiring import resources, zones
 from pki import clock, database, failpoints, outbound, registration, registry, web
 from pki.keystore import signature_log
-from tests.support import kill_server, postgresql, servers, softhsm
+from tests.support import crls, kill_server, postgresql, servers, softhsm
 
 SPY = (
     pathlib.Path("/usr/lib/x86_64-linux-gnu/pkcs11-spy.so"),
@@ -283,10 +283,10 @@ class Harness:
             rows = session.scalars(
                 sqlalchemy.select(registry.CertificateRow).where(registry.CertificateRow.id > first)
             ).all()
-            crls = session.scalars(sqlalchemy.select(tables.CRLRow.to_be_signed_der)).all()
+            lists = crls.to_be_signed(session)
             known = {
                 hashlib.sha384(one).hexdigest()
-                for one in (*(row.to_be_signed_der for row in rows), *crls)
+                for one in (*(row.to_be_signed_der for row in rows), *lists)
             }
             serials = collections.Counter((one.issuer_name, one.serial_number) for one in rows)
             answered = collections.Counter(

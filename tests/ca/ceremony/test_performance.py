@@ -10,13 +10,14 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from sqlalchemy import orm
 
-from ca import authority, crl, foundation, hierarchy
+from ca import authority, foundation, hierarchy
 from ca.ceremony import examination, foreign_authority, performance, script, transcript
 from ca.continuity import closures
+from ca.crls import frame, published
 from pki import audit, certificates, profiles, registry
 from pki.algorithms import KeyKind
 from pki.keystore import store
-from tests.support import ca_world, ceremonies
+from tests.support import ca_world, ceremonies, crls
 from tests.support.hierarchy import make_hierarchy, make_key
 
 FOUNDING = pathlib.Path("docs/examples/ceremony.yaml").read_bytes()
@@ -160,11 +161,11 @@ def test_the_certification_authority_works_without_the_roots_key(
     assert set(served.authorities) == {"citizen", "business", "official", "infrastructure"}
     with pytest.raises(hierarchy.RootOfflineError):
         served.named("root")
-    with pytest.raises(crl.CRLNotFoundError):
+    with pytest.raises(published.CRLNotFoundError):
         served.named("nobody")
     later = at + datetime.timedelta(hours=1)
-    published = hierarchy.publish_due_crls(founded.sessions, served, later)
-    assert {one.issuer_name for one in published} == set(served.authorities)
+    made = hierarchy.publish_due_crls(founded.sessions, served, later)
+    assert {one.issuer_name for one in made} == set(served.authorities)
     assert "root_crl_due" not in caplog.text
     hierarchy.publish_due_crls(founded.sessions, served, at + datetime.timedelta(days=151))
     assert "root_crl_due" in caplog.text
@@ -295,9 +296,10 @@ def test_a_transcript_whose_root_crl_revokes_nobody_is_refused(
     record = transcript.read(signed.content)
     (step,) = record.steps
     with founded.sessions() as session:
-        earlier = crl.newest(session, "root")
+        earlier = crls.newest(session, "root")
     full = hierarchy.load_present(founded.sessions, founded.keys, ca_world.SETTINGS)
-    other = crl.build_twin(full.named("root"), {}, 99, founded.present.now(), earlier.next_update)
+    header = frame.Header(99, None, earlier.this_update, earlier.next_update, None, None)
+    other = frame.build(full.named("root"), header)
     forged_der = authority.sign_like(other, full.named("root").issuer.key)
     forged = dataclasses.replace(
         step.crls[0],

@@ -7,11 +7,11 @@ import sqlalchemy
 from cryptography import x509
 from sqlalchemy import orm
 
-from ca import crl, hierarchy, issuance, revocation, service_keys
+from ca import hierarchy, issuance, revocation, service_keys
 from ca.continuity import closures, compromise, rollover
 from ca.trusted_list import services
 from pki import audit, clock, errors, profiles, registry, status
-from tests.support import ca_world, ceremonies
+from tests.support import ca_world, ceremonies, crls
 
 HOUR = datetime.timedelta(hours=1)
 
@@ -65,8 +65,9 @@ def test_everything_it_issued_is_revoked_and_it_itself(
     assert _status(world, business.record.serial_number, "business").is_good
     # Its own certificate is on the root's CRL, and its last CRL has no end.
     with world.sessions() as session:
-        root_crl = x509.load_der_x509_crl(crl.newest(session, "root").crl_der)
-        last = crl.newest(session, "citizen")
+        root_crl = x509.load_der_x509_crl(crls.newest_der(session, "root"))
+        last = crls.newest(session, "citizen")
+        last_der = crls.newest_der(session, "citizen")
         audit.verify(session)
     serial = world.hierarchy.authorities["citizen"].certificate.serial_number
     entry = root_crl.get_revoked_certificate_by_serial_number(serial)
@@ -74,8 +75,8 @@ def test_everything_it_issued_is_revoked_and_it_itself(
     assert entry.extensions.get_extension_for_class(x509.CRLReason).value.reason is (
         x509.ReasonFlags.ca_compromise
     )
-    assert crl.is_last(last)
-    assert len(x509.load_der_x509_crl(last.crl_der)) == 4
+    assert last.is_last
+    assert len(x509.load_der_x509_crl(last_der)) == 4
 
 
 def test_doing_it_again_changes_nothing(world: ca_world.World, present: clock.FixedClock) -> None:

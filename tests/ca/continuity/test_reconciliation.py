@@ -1,5 +1,6 @@
 """An older backup is put back: nothing is signed until the signature log was reconciled."""
 
+import dataclasses
 import datetime
 import os
 import pathlib
@@ -12,11 +13,19 @@ import sqlalchemy
 from cryptography import x509
 from sqlalchemy import orm
 
-from ca import crl, revocation
+from ca import revocation
 from ca.continuity import known_signatures, reconciliation
+from ca.crls import published
 from pki import audit, errors, registry, registry_lock, signature, status
 from pki.keystore import signature_log
-from tests.support import ca_world, logged_authority
+from tests.support import ca_world, crls, logged_authority
+
+
+@dataclasses.dataclass(frozen=True)
+class PublishedDER:
+    number: int
+    crl_der: bytes
+
 
 HOUR = datetime.timedelta(hours=1)
 
@@ -28,10 +37,10 @@ def logged(
     return logged_authority.make_world(sessions, at, tmp_path)
 
 
-def _publish(world: logged_authority.LoggedWorld, name: str = "citizen") -> crl.PublishedCRL:
-    return crl.publish(
-        world.sessions, world.hierarchy.named(name), HOUR, world.present.now(), actor="test"
-    )
+def _publish(world: logged_authority.LoggedWorld, name: str = "citizen") -> PublishedDER:
+    made = crls.publish(world, world.present.now(), name=name)
+    with world.sessions() as session:
+        return PublishedDER(made.number, published.content(session, made))
 
 
 def _revoke(world: ca_world.World, serial_number: int) -> None:
@@ -115,7 +124,7 @@ def test_invariant_17_after_restoring_an_older_backup_issuance_stays_locked_unti
     logged.restart().note()
     with logged.sessions() as session:
         audit.verify(session)
-        listed = x509.load_der_x509_crl(crl.newest(session, "citizen").crl_der)
+        listed = x509.load_der_x509_crl(crls.newest_der(session, "citizen"))
     for one in (lost, before):
         entry = listed.get_revoked_certificate_by_serial_number(one.record.serial_number)
         assert entry is not None
@@ -230,7 +239,7 @@ def test_a_foreign_crl_is_refused(
 ) -> None:
     known_signatures.lock(logged.sessions, "restored", logged.present.now())
     with logged.sessions() as session:
-        ours = crl.newest(session, "citizen").crl_der
+        ours = crls.newest_der(session, "citizen")
     for content in (b"", b"\x30\x00", ours[:-3] + b"\0\0\0", ours[:-1]):
         with pytest.raises(errors.InputError):
             _reconcile(logged, content)

@@ -9,11 +9,12 @@ import pathlib
 import pytest
 from cryptography import x509
 
-from ca import crl, hierarchy, revocation
+from ca import hierarchy, revocation
 from ca.audit_log import proof
 from ca.continuity import closures, termination
+from ca.crls import published, schedule
 from pki import status
-from tests.support import ca_world
+from tests.support import ca_world, crls
 
 
 def test_the_folder_holds_every_certificate_status_and_the_whole_audit_log(
@@ -55,8 +56,12 @@ def test_an_authority_that_ended_publishes_one_last_crl_and_certifies_nobody(
             session, "citizen", status.RevocationReason.cessationOfOperation, world.at, actor="x"
         )
         session.commit()
-    last = crl.publish_last(world.sessions, world.hierarchy.named("citizen"), world.at, actor="x")
-    assert x509.load_der_x509_crl(last.crl_der).next_update_utc == crl.NO_END
+    schedule.publish_last(
+        world.sessions, world.hierarchy.named("citizen"), world.settings, world.at, actor="x"
+    )
+    with world.sessions() as session:
+        last_der = crls.newest_der(session, "citizen")
+    assert x509.load_der_x509_crl(last_der).next_update_utc == published.NO_END
     with pytest.raises(closures.AuthorityClosedError):
         world.certify(application)
     later = world.at + datetime.timedelta(days=400)

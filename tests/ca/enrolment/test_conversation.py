@@ -9,13 +9,13 @@ from hypothesis import strategies
 from pyasn1.codec.der import decoder
 from pyasn1_alt_modules import rfc9480
 
-from ca import crl, issuance, tables
+from ca import issuance, tables
 from ca.applications import certification
 from ca.enrolment import messages, protection, transactions
 from ca.enrolment import tables as enrolment_tables
 from ca.renewal import settings as renewal_settings
 from pki import algorithms, audit, certificates, der, der_types, errors, registry, status
-from tests.support import ca_world, cmp_office
+from tests.support import ca_world, cmp_office, crls
 from tests.support.cmp_office import Client, Office, failure
 from tests.support.hierarchy import make_key
 
@@ -151,7 +151,7 @@ def test_a_certificate_that_is_not_taken_is_revoked(office: Office, content: str
     number = certificates.parse(certificate_der).serial_number
     with office.world.sessions() as session:
         assert number in registry.revoked(session, "citizen")
-        assert crl.newest(session, "citizen").number > 1
+        assert crls.newest(session, "citizen").number > 1
 
 
 def test_an_error_from_the_other_side_revokes_what_it_awaits(office: Office) -> None:

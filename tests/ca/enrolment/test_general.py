@@ -3,10 +3,9 @@ import datetime
 import pytest
 from cryptography import x509
 
-from ca import crl
 from ca.enrolment import general, messages
 from pki import der, der_types
-from tests.support import cmp_office
+from tests.support import cmp_office, crls
 from tests.support.cmp_office import Client, Office
 
 
@@ -51,7 +50,7 @@ def test_the_current_crl_is_that_of_ones_own_ca(office: Office) -> None:
     found = _ask(office, _question(general.CURRENT_CRL))[general.CURRENT_CRL]
     assert found is not None
     with office.world.sessions() as session:
-        assert _der(found) == crl.newest(session, "citizen").crl_der
+        assert _der(found) == crls.newest_der(session, "citizen")
 
 
 @pytest.mark.clause("RFC 9810", "5.3.19.7")
@@ -101,7 +100,7 @@ def test_a_crl_is_sent_where_it_is_newer_than_the_one_known(
     if minutes in (None, -1):
         assert found is not None
         with office.world.sessions() as session:
-            expected = crl.newest(session, "official").crl_der
+            expected = crls.newest_der(session, "official")
         assert [_der(one) for one in found.children()] == [expected]
     else:
         assert found is None

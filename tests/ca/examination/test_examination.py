@@ -8,11 +8,11 @@ import pytest
 import sqlalchemy
 from sqlalchemy import orm
 
-from ca import crl, revocation
+from ca import revocation
 from ca.examination import certificates, run
 from ca.examination.findings import Report, Severity
 from pki import audit, registry, status
-from tests.support import logged_authority
+from tests.support import crls, logged_authority
 
 DAY = datetime.timedelta(days=1)
 FULL = certificates.Depth(1)
@@ -31,7 +31,7 @@ def stored(
         reason = status.RevocationReason.keyCompromise
         revocation.revoke(session, bad.record.serial_number, reason, at, actor="test")
         session.commit()
-    crl.publish(sessions, world.hierarchy.named("citizen"), 2 * DAY, at, actor="test")
+    crls.publish(world, at)
     return world
 
 
@@ -113,6 +113,9 @@ MEANING = {
         ("UPDATE crls SET this_update = '2001-01-01 00:00:00' WHERE issuer_name = 'citizen'"
          " AND number = 2", "crl-order"),
         ("DELETE FROM crls WHERE issuer_name = 'business'", "crl-newest"),
+        ("UPDATE crls SET sha256 = '' WHERE issuer_name = 'business'", "crl-digest"),
+        ("DELETE FROM crl_entries", "crl-entry"),
+        ("UPDATE crl_entries SET entry_der = ''", "crl-entry"),
         ("UPDATE certificates SET state = 'abandoned' WHERE key_label = 'ocsp-official'",
          "responder"),
         ("UPDATE certificates SET state = 'abandoned' WHERE key_label = 'tsu-1'",

@@ -8,12 +8,11 @@ import pytest
 from cryptography import x509
 from sqlalchemy import orm
 
-from ca import crl
 from ca.operators import gate, roles
 from ca.subscribers import api, contacts
 from ca.subscribers import settings as subscriber_settings
 from pki import audit, clock, registration, registry, web
-from tests.support import ca_world, operators, servers
+from tests.support import ca_world, crls, operators, servers
 
 
 @dataclasses.dataclass
@@ -92,8 +91,7 @@ def test_who_knows_a_serial_and_the_password_revokes_that_certificate(office: Of
     assert "subject" not in told
     assert office.statuses() == ["keyCompromise", "good"]
     with office.world.sessions() as session:
-        published = crl.newest(session, "citizen")
-    entries = x509.load_der_x509_crl(published.crl_der)
+        entries = x509.load_der_x509_crl(crls.newest_der(session, "citizen"))
     assert entries.get_revoked_certificate_by_serial_number(office.serials[0]) is not None
     # Once more is the same.
     again = office.ask(

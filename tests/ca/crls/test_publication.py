@@ -3,41 +3,32 @@ import datetime
 import pytest
 from cryptography import x509
 
-from ca import crl, hierarchy, revocation
+from ca import hierarchy, revocation
+from ca.crls import lint, published
 from pki import certificates, registry, status
-from tests.support import ca_world
-
-
-def _publish(world: ca_world.World, at: datetime.datetime | None = None) -> crl.PublishedCRL:
-    return crl.publish(
-        world.sessions,
-        world.hierarchy.authorities["citizen"],
-        datetime.timedelta(days=2),
-        at or world.at,
-        actor="test",
-    )
+from tests.support import ca_world, crls
 
 
 def test_every_authority_publishes_a_crl(world: ca_world.World) -> None:
     for name, one in world.hierarchy.authorities.items():
         with world.sessions() as session:
-            published = crl.newest(session, name)
-        parsed = x509.load_der_x509_crl(published.crl_der)
+            made = crls.newest(session, name)
+            parsed = x509.load_der_x509_crl(published.content(session, made))
         assert parsed.is_signature_valid(one.certificate.public_key())  # type: ignore[arg-type]
         assert parsed.issuer == one.certificate.subject
-        assert parsed.next_update_utc == published.next_update
+        assert parsed.next_update_utc == made.next_update
 
 
 @pytest.mark.clause("RFC 5280", "5.2.3")
 def test_numbers_grow_and_times_never_go_back(world: ca_world.World) -> None:
-    first = _publish(world)
-    second = _publish(world, world.at - datetime.timedelta(hours=1))
+    first = crls.publish(world)
+    second = crls.publish(world, world.at - datetime.timedelta(hours=1))
     assert second.number == first.number + 1
     assert second.this_update == first.this_update
-    with pytest.raises(crl.CRLRefusedError):
-        _publish(world, world.at - datetime.timedelta(days=3))
+    with pytest.raises(lint.CRLRefusedError):
+        crls.publish(world, world.at - datetime.timedelta(days=3))
     with world.sessions() as session:
-        assert crl.newest(session, "citizen") == second
+        assert crls.newest(session, "citizen") == second
 
 
 @pytest.mark.clause("RFC 5280", "5.3.1")
@@ -59,7 +50,7 @@ def test_entries_say_what_the_registry_says(world: ca_world.World) -> None:
         session.commit()
         answers = registry.statuses_of(session, "citizen", serials)
 
-    parsed = x509.load_der_x509_crl(_publish(world).crl_der)
+    parsed = x509.load_der_x509_crl(crls.publish_der(world))
 
     assert len(list(parsed)) == 3
     for serial, reason in zip(serials, reasons, strict=True):
@@ -82,11 +73,11 @@ def test_a_released_certificate_leaves_the_list(world: ca_world.World) -> None:
     with world.sessions() as session:
         revocation.hold(session, serial, world.at, actor="test")
         session.commit()
-    assert len(list(x509.load_der_x509_crl(_publish(world).crl_der))) == 1
+    assert len(list(x509.load_der_x509_crl(crls.publish_der(world)))) == 1
     with world.sessions() as session:
         revocation.release(session, serial, world.at, actor="test")
         session.commit()
-    assert len(list(x509.load_der_x509_crl(_publish(world).crl_der))) == 0
+    assert len(list(x509.load_der_x509_crl(crls.publish_der(world)))) == 0
 
 
 def test_an_expired_certificate_stays_on_the_list(world: ca_world.World) -> None:
@@ -101,7 +92,7 @@ def test_an_expired_certificate_stays_on_the_list(world: ca_world.World) -> None
         )
         session.commit()
     later = certificates.parse(issued.certificate_der).not_valid_after_utc
-    parsed = x509.load_der_x509_crl(_publish(world, later + datetime.timedelta(days=1)).crl_der)
+    parsed = x509.load_der_x509_crl(crls.publish_der(world, later + datetime.timedelta(days=1)))
     assert len(list(parsed)) == 1
     oid = x509.ObjectIdentifier("2.5.29.60")
     assert parsed.extensions.get_extension_for_oid(oid) is not None
@@ -111,10 +102,10 @@ def test_only_what_is_due_is_published(world: ca_world.World) -> None:
     soon = world.at + datetime.timedelta(minutes=5)
     assert hierarchy.publish_due_crls(world.sessions, world.hierarchy, soon) == ()
     later = world.at + datetime.timedelta(minutes=31)
-    published = hierarchy.publish_due_crls(world.sessions, world.hierarchy, later)
-    assert {one.issuer_name for one in published} == set(world.hierarchy.authorities)
+    made = hierarchy.publish_due_crls(world.sessions, world.hierarchy, later)
+    assert {one.issuer_name for one in made} == set(world.hierarchy.authorities)
 
 
 def test_an_unknown_name_has_no_crl(world: ca_world.World) -> None:
-    with world.sessions() as session, pytest.raises(crl.CRLNotFoundError):
-        crl.newest(session, "nobody")
+    with world.sessions() as session, pytest.raises(published.CRLNotFoundError):
+        crls.newest(session, "nobody")

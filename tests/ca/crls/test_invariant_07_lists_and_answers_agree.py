@@ -1,0 +1,169 @@
+"""For all serials and times OCSP and the newest CRL agree within 60 minutes; revocation is
+monotonic except hold; delta applied to base equals the next full CRL."""
+
+import dataclasses
+import datetime
+import pathlib
+import tempfile
+
+import hypothesis
+import sqlalchemy
+from hypothesis import stateful
+from hypothesis import strategies as st
+
+from ca import revocation
+from ca.crls import addresses, partitions, published, schedule
+from pki import audit, database, registry, status
+from tests.support import ca_world, crls
+
+NAME = "citizen"
+START = datetime.datetime(2026, 1, 31, 12, tzinfo=datetime.UTC)
+ISSUING = crls.make_authority(NAME, START - datetime.timedelta(days=30))
+FINAL = [one for one in status.RevocationReason if one.name != "certificateHold"]
+SETTINGS = dataclasses.replace(ca_world.SETTINGS, crl_delta_from=2, crl_partition_size=6)
+
+
+class Histories(stateful.RuleBasedStateMachine):
+    """Any order of issuance, hold, release, revocation, publication and moves of the clock."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = tempfile.TemporaryDirectory()
+        path = pathlib.Path(self.folder.name) / "ca.sqlite"
+        self.engine: sqlalchemy.Engine = database.connect(f"sqlite:///{path}")
+        database.Base.metadata.create_all(self.engine)
+        self.sessions = database.session_factory(self.engine)
+        self.at = START
+        self.serials: list[int] = []
+        self.final: dict[int, crls.Said] = {}
+        self.fulls: dict[addresses.Scope, list[published.PublishedCRL]] = {}
+        self.last: dict[addresses.Scope, published.PublishedCRL] = {}
+
+    def teardown(self) -> None:
+        self.engine.dispose()
+        self.folder.cleanup()
+
+    @stateful.initialize()
+    def begin(self) -> None:
+        self.work()
+
+    @stateful.rule(count=st.integers(1, 4))
+    def issue(self, count: int) -> None:
+        with self.sessions() as session:
+            partition = partitions.newest(session, NAME)
+            for _ in range(count):
+                self.serials.append(len(self.serials) + 1)
+                crls.add_certificate(session, NAME, self.serials[-1], self.at, partition)
+            session.commit()
+
+    @stateful.precondition(lambda self: self.serials)
+    @stateful.rule(data=st.data(), reason=st.sampled_from(FINAL), known=st.booleans())
+    def revoke(self, data: st.DataObject, reason: status.RevocationReason, known: bool) -> None:
+        serial = data.draw(st.sampled_from(self.serials))
+        since = self.at - datetime.timedelta(hours=1) if known else None
+        with self.sessions() as session:
+            try:
+                revocation.revoke(
+                    session, serial, reason, self.at, actor="test", invalidity_date=since
+                )
+            except revocation.RevocationStateError:
+                return
+            session.commit()
+
+    @stateful.precondition(lambda self: self.serials)
+    @stateful.rule(data=st.data(), ends=st.booleans())
+    def suspend(self, data: st.DataObject, ends: bool) -> None:
+        serial = data.draw(st.sampled_from(self.serials))
+        change = revocation.release if ends else revocation.hold
+        with self.sessions() as session:
+            try:
+                change(session, serial, self.at, actor="test")
+            except revocation.RevocationStateError:
+                return
+            session.commit()
+
+    @stateful.rule(minutes=st.integers(-600, 900))
+    def move_clock(self, minutes: int) -> None:
+        self.at += datetime.timedelta(minutes=minutes)
+
+    @stateful.rule()
+    def publish_full(self) -> None:
+        self._take(schedule.publish_all(self.sessions, ISSUING, SETTINGS, self.at, actor="test"))
+
+    @stateful.rule()
+    def publish_changes(self) -> None:
+        arguments = (self.sessions, ISSUING, SETTINGS, self.at)
+        self._take(schedule.publish_changes(*arguments, actor="test"))
+        self._agree()
+
+    @stateful.rule()
+    def work(self) -> None:
+        made = schedule.publish_due(self.sessions, [ISSUING], SETTINGS, self.at, actor="test")
+        self._take(made)
+        self._agree()
+
+    def _take(self, made: tuple[published.PublishedCRL, ...]) -> None:
+        """Judge each list that was published, in its order."""
+        for one in made:
+            before = self.last.get(one.scope)
+            if before is not None:
+                assert one.number > before.number
+                assert one.this_update >= before.this_update
+            assert one.next_update > max(one.this_update, self.at)
+            self.last[one.scope] = one
+            with self.sessions() as session:
+                said = crls.said_by(published.content(session, one))
+                expected = crls.said_by_registry(session, one.scope)
+            if one.is_delta:
+                for full in self.fulls[one.scope]:
+                    if (one.base_number or 0) <= full.number < one.number:
+                        with self.sessions() as session:
+                            base = crls.said_by(published.content(session, full))
+                        assert crls.apply_delta(base, said) == expected
+            else:
+                assert said == expected
+                self.fulls.setdefault(one.scope, []).append(one)
+            for serial, kept in self.final.items():
+                if serial in expected:
+                    assert expected[serial] == kept
+
+    def _agree(self) -> None:
+        """What a relying party finds, by either way, is what the registry answers OCSP with."""
+        with self.sessions() as session:
+            found: dict[int, crls.Said] = {}
+            for scope in partitions.scopes(session, NAME):
+                full = published.newest(session, scope)
+                said = crls.said_by(published.content(session, full))
+                delta = published.find_newest(session, scope, delta=True)
+                if delta is not None and delta.number > full.number:
+                    assert delta.base_number == full.number
+                    change = crls.said_by(published.content(session, delta))
+                    said = crls.apply_delta(said, change)
+                found |= said
+            answers = registry.statuses_of(session, NAME, self.serials)
+        for serial, answer in answers.items():
+            assert (serial in found) is (not answer.is_good)
+            if answer.revoked_at is not None and answer.reason is not None:
+                named = None if answer.reason.value == 0 else answer.reason.name
+                assert found[serial] == (answer.revoked_at, named, answer.invalidity_date)
+                if named != "certificateHold":
+                    # For good: it stays as it was said first.
+                    assert self.final.setdefault(serial, found[serial]) == found[serial]
+        assert self.final.keys() <= found.keys()
+
+    @stateful.invariant()
+    def entries_are_what_the_registry_says(self) -> None:
+        from ca.crls import entries
+
+        with self.sessions() as session:
+            assert list(entries.differences(session, NAME)) == []
+            audit.verify(session)
+
+
+TestInvariant7 = Histories.TestCase
+TestInvariant7.settings = hypothesis.settings(
+    max_examples=10,
+    stateful_step_count=20,
+    deadline=None,
+    suppress_health_check=list(hypothesis.HealthCheck),
+)
