@@ -12,6 +12,7 @@ from typing import Annotated, Any, Protocol
 
 import fastapi
 import sqlalchemy
+from cryptography import x509
 from fastapi import security
 from sqlalchemy import exc, orm
 
@@ -103,9 +104,10 @@ class SignedRequestGate:
         if found is None:
             raise UnknownOperatorError("expected a request signed by an operator of this CA")
         operator, record, issuer = found
-        _check_certificate(claim.key_id, record, issuer, at)
+        certificate = record.certificate
+        _check_certificate(claim.key_id, certificate, record, issuer, at)
         message_signatures.check_value(
-            record.certificate.public_key(), claim.algorithm, claim.base, claim.value
+            certificate.public_key(), claim.algorithm, claim.base, claim.value
         )
         # Only whoever has the key learns about the operator's state.
         if operator.state is not register.State.ACTIVE:
@@ -168,14 +170,14 @@ def _as_sent(request: fastapi.Request, body: bytes) -> message_signatures.Reques
 
 def _check_certificate(
     key_id: str,
+    certificate: x509.Certificate,
     record: registry.CertificateRecord,
-    issuer: registry.IssuerRecord,
+    issuer: x509.Certificate,
     at: datetime.datetime,
 ) -> None:
     """Judge an operator's certificate: our own, for operators, valid now, not revoked or held."""
-    certificate = record.certificate
     try:
-        certificates.check_issued_by(certificate, issuer.certificate)
+        certificates.check_issued_by(certificate, issuer)
     except certificates.CertificateSignatureError as error:
         raise UnknownOperatorError("expected a certificate that our own CA has signed") from error
     if record.profile != profiles.OPERATOR.name or certificates.sha256(certificate) != key_id:
@@ -184,8 +186,7 @@ def _check_certificate(
         raise UnknownOperatorError(
             "the operator's certificate is not valid now: it is renewed before it ends"
         )
-    above = issuer.certificate
-    if not above.not_valid_before_utc <= at <= above.not_valid_after_utc:
+    if not issuer.not_valid_before_utc <= at <= issuer.not_valid_after_utc:
         raise UnknownOperatorError("the authority above the operator's certificate is not valid")
     if record.state is not registry.CertificateState.ISSUED or not record.status.is_good:
         raise UnknownOperatorError("the operator's certificate is revoked or on hold")

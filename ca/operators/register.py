@@ -12,6 +12,7 @@ import enum
 import re
 
 import sqlalchemy
+from cryptography import x509
 from sqlalchemy import exc, orm
 
 from ca import csr, drafts, generations, hierarchy, issuance, revocation, subjects
@@ -262,15 +263,15 @@ def every(session: orm.Session) -> tuple[RegisteredOperator, ...]:
 
 def holder(
     session: orm.Session, certificate_sha256: str
-) -> tuple[RegisteredOperator, registry.CertificateRecord, registry.IssuerRecord] | None:
-    """Return whose certificate this is, its record and its issuer; None for a stranger's."""
+) -> tuple[RegisteredOperator, registry.CertificateRecord, x509.Certificate] | None:
+    """Return whose certificate this is, its record and its issuer's; None for a stranger's."""
     link = session.get(tables.OperatorCertificateRow, certificate_sha256)
     if link is None:
         return None
     row = session.get_one(tables.OperatorRow, link.operator_key)
     record = registry.find(session, int(link.serial_number, 16))
-    issuer = next(one for one in registry.issuers(session) if one.name == record.issuer_name)
-    return _registered(session, row), record, issuer
+    issuer = session.get_one(registry.IssuerRow, record.issuer_name)
+    return _registered(session, row), record, certificates.parse(issuer.certificate_der)
 
 
 def _certify(
