@@ -4,17 +4,14 @@ import datetime
 from typing import Annotated, Any
 
 import fastapi
-import pydantic
 from fastapi import responses
 from sqlalchemy import orm
 
-from ca import csr, hierarchy, publication, revocation, schemas
-from ca.applications import certification, states
+from ca import hierarchy, publication, revocation, schemas
 from ca.operators import gate as gates
 from ca.operators import roles
-from pki import audit, certificates, clock, errors, failpoints, registry, status, web
+from pki import audit, certificates, clock, registry, status, web
 
-CSR_TYPE = "application/pkcs10"
 MAX_CURSOR = 2**62
 
 
@@ -29,50 +26,6 @@ def routes(
 
     def asks(permission: roles.Permission) -> Any:
         return fastapi.Depends(gate.requires(permission))
-
-    @router.post("/applications", status_code=201)
-    def record_application(
-        body: schemas.ApplicationBody,
-        caller: Annotated[roles.Operator, asks(roles.Permission.RECORD_APPLICATIONS)],
-    ) -> dict[str, object]:
-        with sessions() as session:
-            application = states.record_application(
-                session, body.to_applicant(), body.to_vetting(), present.now(), actor=caller.actor
-            )
-            session.commit()
-        return schemas.application(application)
-
-    @router.post("/applications/{application_id}/approval")
-    def approve_application(
-        application_id: str,
-        body: schemas.ApprovalBody,
-        caller: Annotated[roles.Operator, asks(roles.Permission.APPROVE_APPLICATIONS)],
-    ) -> dict[str, object]:
-        with sessions() as session:
-            application = states.approve_application(
-                session, application_id, body.officer, present.now(), actor=caller.actor
-            )
-            session.commit()
-        return schemas.application(application)
-
-    @router.post("/applications/{application_id}/certificates", status_code=201)
-    def certify_application(
-        application_id: str,
-        caller: Annotated[roles.Operator, asks(roles.Permission.CERTIFY)],
-        asked: Annotated[tuple[str, bytes], fastapi.Depends(_certificate_request)],
-    ) -> dict[str, object]:
-        profile, csr_der = asked
-        issued = certification.certify_application(
-            sessions,
-            authorities,
-            application_id,
-            profile,
-            csr_der,
-            present.now(),
-            actor=caller.actor,
-        )
-        failpoints.reach("reply")
-        return schemas.issued(issued)
 
     @router.post("/certificates/{serial}/revoke")
     def revoke(
@@ -171,23 +124,3 @@ def public_routes(sessions: orm.sessionmaker[orm.Session]) -> fastapi.APIRouter:
         )
 
     return router
-
-
-async def _certificate_request(
-    request: fastapi.Request, profile: str | None = None
-) -> tuple[str, bytes]:
-    """Take the request as JSON, or as raw PKCS#10 with the profile in the address."""
-    sent = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if sent == CSR_TYPE:
-        if profile is None:
-            raise errors.InputError("profile: expected ?profile=sign or ?profile=authenticate")
-        return profile, await web.read_body(request, limit=csr.MAX_CSR_BYTES, content_type=CSR_TYPE)
-    content = await web.read_body(
-        request, limit=web.MAX_JSON_BYTES, content_type="application/json"
-    )
-    try:
-        body = schemas.CertificateBody.model_validate_json(content)
-    except pydantic.ValidationError as error:
-        field = ".".join(str(part) for part in error.errors()[0]["loc"]) or "body"
-        raise errors.InputError(f"{field}: {error.errors()[0]['msg']}") from error
-    return body.profile, body.to_der()

@@ -5,12 +5,11 @@
 
 import datetime
 import json
-import pathlib
 from collections.abc import Mapping
-from typing import Any
 
 import click
 
+from ca.applications import commands as applications
 from ca.bulk import commands as bulk
 from ca.crls import commands as crls
 from ca.trusted_list import commands as trusted_list
@@ -28,118 +27,8 @@ def group() -> None:
 group.add_command(crls.command)
 group.add_command(trusted_list.group)
 group.add_command(bulk.command)
-
-
-@group.command(
-    epilog="Example: imza ca request --credentials w/sandbox.json --category citizen --country AZ"
-    " --person-code 5AB12CD --surname Əliyeva --given-name Günay --officer A --document P1"
-)
-@_CA
-@click.option("--category", required=True, type=click.Choice(["citizen", "business", "official"]))
-@click.option("--country", required=True, help="Of the person's number, such as AZ.")
-@click.option("--person-code", required=True, help="The person's number.")
-@click.option("--surname", required=True)
-@click.option("--given-name", required=True)
-@click.option("--organisation-country")
-@click.option("--organisation-code")
-@click.option("--organisation-name")
-@click.option("--title", help="The person's position in the organisation.")
-@click.option("--officer", required=True, help="Who checked the person's identity.")
-@click.option("--document", required=True, help="The identity document that was seen.")
-@_JSON
-def request(
-    ca: operator_options.CallingOperator,
-    category: str,
-    country: str,
-    person_code: str,
-    surname: str,
-    given_name: str,
-    organisation_country: str | None,
-    organisation_code: str | None,
-    organisation_name: str | None,
-    title: str | None,
-    officer: str,
-    document: str,
-    as_json: bool,
-) -> None:
-    """Hand in an application for a person whose identity was checked."""
-    from pki import registration
-
-    organisation = None
-    if organisation_code or organisation_name:
-        organisation = registration.Organisation(
-            organisation_country or country, organisation_code or "", organisation_name or ""
-        )
-    with ca.open() as client:
-        made = client.apply(
-            registration.Category(category),
-            registration.Person(country, person_code, surname, given_name),
-            registration.Vetting(officer, document),
-            organisation=organisation,
-            title=title,
-        )
-    _print_application(made, as_json)
-
-
-@group.command(epilog="Example: imza ca approve ID --officer B --credentials w/sandbox.json")
-@click.argument("application_id")
-@click.option("--officer", required=True, help="Who approves.")
-@_CA
-@_JSON
-def approve(
-    application_id: str,
-    officer: str,
-    ca: operator_options.CallingOperator,
-    as_json: bool,
-) -> None:
-    """Approve an application."""
-    with ca.open() as client:
-        made = client.approve(application_id, officer)
-    _print_application(made, as_json)
-
-
-@group.command(
-    epilog="Example: imza ca issue ID --profile sign --csr key.csr -o cert.pem"
-    " --credentials w/sandbox.json"
-)
-@click.argument("application_id")
-@click.option("--profile", required=True, type=click.Choice(["sign", "authenticate"]))
-@click.option(
-    "--csr",
-    "csr_path",
-    required=True,
-    type=click.Path(path_type=pathlib.Path, exists=True, dir_okay=False),
-    help="A PKCS#10 request, DER or PEM.",
-)
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=pathlib.Path, dir_okay=False),
-    help="Where to write the certificate and its chain as PEM.",
-)
-@_CA
-@_JSON
-def issue(
-    application_id: str,
-    profile: str,
-    csr_path: pathlib.Path,
-    output: pathlib.Path | None,
-    ca: operator_options.CallingOperator,
-    as_json: bool,
-) -> None:
-    """Get a certificate for an approved application."""
-    from pki import certificates
-
-    content = csr_path.read_bytes()
-    with ca.open() as client:
-        made = client.certify(application_id, profile, _csr_der(content))
-    chain = [certificates.parse(one) for one in (made.certificate_der, *made.chain_der)]
-    pem = "".join(certificates.to_pem(one) for one in chain)
-    if output is not None:
-        output.write_text(pem, encoding="ascii")
-    serial = certificates.serial_text(made.serial_number)
-    value = {"serial_number": serial, "pem": pem, "output": str(output) if output else None}
-    _print(value, as_json, [f"serial number {serial}", *([] if output else [pem.rstrip()])])
+for _command in applications.COMMANDS:
+    group.add_command(_command)
 
 
 @group.command(epilog="Example: imza ca revoke SERIAL --reason keyCompromise --credentials FILE")
@@ -261,30 +150,11 @@ def verify(ca: operator_options.CallingOperator, as_json: bool) -> None:
     _print(found, as_json, [f"{found['entries']} entries, unbroken; head {found['head']}"])
 
 
-def _csr_der(content: bytes) -> bytes:
-    """The DER of a request that may be PEM; the CA judges what is in it."""
-    from cryptography import x509
-    from cryptography.hazmat.primitives import serialization
-
-    if not content.lstrip().startswith(b"-----BEGIN"):
-        return content
-    try:
-        request = x509.load_pem_x509_csr(content)
-    except ValueError as error:
-        raise click.UsageError("expected a PKCS#10 request in DER or PEM") from error
-    return request.public_bytes(serialization.Encoding.DER)
-
-
 def _serial_number(text: str) -> int:
     try:
         return int(text, 16)
     except ValueError as error:
         raise click.UsageError("expected a serial number in hex") from error
-
-
-def _print_application(made: Any, as_json: bool) -> None:
-    value = {"id": made.id, "state": made.state.value, "request_hash": made.request_hash}
-    _print(value, as_json, [f"application {made.id}: {made.state.value.replace('_', ' ')}"])
 
 
 def _print(value: Mapping[str, object], as_json: bool, lines: list[str]) -> None:

@@ -44,6 +44,7 @@ class CertificateDraft:
         not_after: Last moment of validity.
         policies: Our own policy first, then the standards'.
         qualified: What the QCStatements extension says; None for no such extension.
+        dns_name: What subjectAltName says; None for no such extension.
         ocsp_url: None where its issuer has no responder.
         ca_issuers_url: None where it has no address at all.
         crl_url: None where it has no address at all.
@@ -65,6 +66,7 @@ class CertificateDraft:
     crl_url: str | None
     test: bool
     crl_partition: int = 0
+    dns_name: str | None = None
 
 
 def draft_certificate(
@@ -81,6 +83,10 @@ def draft_certificate(
         ProfileRefusedError: The key is of a kind that the profile does not certify, or the
             issuer has no time left.
     """
+    dns_name = None
+    if profile.dns_name:
+        names = subject.get_attributes_for_oid(x509.ObjectIdentifier(oids.COMMON_NAME))
+        dns_name = str(names[0].value)
     kind = algorithms.key_kind(public_key)
     if kind not in profile.key_kinds:
         accepted = ", ".join(sorted(one.value for one in profile.key_kinds))
@@ -108,6 +114,7 @@ def draft_certificate(
         ca_issuers_url=settings.certificate_url(issuer.name) if addressed else None,
         crl_url=settings.crl_url(issuer.name) if addressed else None,
         test=settings.test,
+        dns_name=dns_name,
     )
 
 
@@ -133,8 +140,8 @@ def statements_of(
         return qc_statements.QcStatements(semantics=profile.semantics)
     return qc_statements.QcStatements(
         compliance=True,
-        secure_device=oids.QCP_N_QSCD in profile.standard_policies,
-        types=(oids.QC_TYPE_ESIGN,),
+        secure_device=profile.secure_device,
+        types=() if profile.qc_type is None else (profile.qc_type,),
         legislation=settings.legislation,
         pds=settings.pds,
         semantics=profile.semantics,
@@ -183,6 +190,7 @@ class _Shape:
     """What the extensions depend on that certificates of one kind and one issuer share."""
 
     profile: profiles.CertificateProfile
+    key_usage: frozenset[certificates.KeyUsage]
     policies: tuple[str, ...]
     qualified: qc_statements.QcStatements | None
     ocsp_url: str | None
@@ -193,6 +201,7 @@ class _Shape:
 def _shape(draft: CertificateDraft) -> _Shape:
     return _Shape(
         draft.profile,
+        draft.profile.usage_of(draft.public_key),
         draft.policies,
         draft.qualified,
         draft.ocsp_url,
@@ -202,9 +211,11 @@ def _shape(draft: CertificateDraft) -> _Shape:
 
 
 def _own_extensions(draft: CertificateDraft) -> Iterator[tuple[x509.ExtensionType, bool]]:
-    """The extensions that depend on the certificate's keys or its times."""
+    """The extensions that depend on the certificate's keys, its names or its times."""
     yield x509.AuthorityKeyIdentifier(draft.issuer.key_identifier, None, None), False
     yield x509.SubjectKeyIdentifier.from_public_key(draft.public_key), False
+    if draft.dns_name is not None:
+        yield x509.SubjectAlternativeName([x509.DNSName(draft.dns_name)]), False
     if draft.profile.key_use is not None:
         last = min(draft.not_before + draft.profile.key_use, draft.not_after)
         period = x509.PrivateKeyUsagePeriod(
@@ -216,7 +227,7 @@ def _own_extensions(draft: CertificateDraft) -> Iterator[tuple[x509.ExtensionTyp
 @functools.lru_cache(maxsize=_SHAPES)
 def _lasting_extensions(shape: _Shape) -> tuple[tuple[x509.ExtensionType, bool], ...]:
     profile = shape.profile
-    extensions: list[tuple[x509.ExtensionType, bool]] = [(_key_usage(profile.key_usage), True)]
+    extensions: list[tuple[x509.ExtensionType, bool]] = [(_key_usage(shape.key_usage), True)]
     if profile.authority or profile.denies_authority:
         constraints = x509.BasicConstraints(profile.authority, profile.path_length)
         extensions.append((constraints, True))

@@ -67,7 +67,9 @@ class Hierarchy:
     settings: ca_settings.Settings
 
     def issuing(self, category: registration.Category) -> authority.CertificationAuthority:
-        """The authority that certifies a category of people now: the newest generation."""
+        """The authority that certifies a category now; organisations have that of business."""
+        if category is registration.Category.ORGANISATION:
+            category = registration.Category.BUSINESS
         return self.current(category.value)
 
     def current(self, role: str) -> authority.CertificationAuthority:

@@ -9,7 +9,7 @@ import dataclasses
 import datetime
 import ipaddress
 import urllib.parse
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -27,6 +27,54 @@ CRITICAL = frozenset({oids.KEY_USAGE, oids.BASIC_CONSTRAINTS})
 _KNOWN_FORMS = forms.KnownForms()
 
 _PEER_INTERNAL_NAME = "etsi.internal_domain_name"
+
+
+_ATTRIBUTES: Mapping[profiles.SubjectKind, tuple[frozenset[str], frozenset[str]]] = {
+    profiles.SubjectKind.PERSON: (
+        frozenset(
+            {
+                oids.COUNTRY_NAME,
+                oids.COMMON_NAME,
+                oids.SURNAME,
+                oids.GIVEN_NAME,
+                oids.SERIAL_NUMBER,
+            }
+        ),
+        frozenset({oids.ORGANIZATION_NAME, oids.ORGANIZATION_IDENTIFIER, oids.TITLE}),
+    ),
+    profiles.SubjectKind.ORGANISATION: (
+        frozenset(
+            {
+                oids.COUNTRY_NAME,
+                oids.COMMON_NAME,
+                oids.ORGANIZATION_NAME,
+                oids.ORGANIZATION_IDENTIFIER,
+            }
+        ),
+        frozenset(),
+    ),
+    profiles.SubjectKind.SERVER: (
+        frozenset(
+            {oids.COUNTRY_NAME, oids.COMMON_NAME, oids.ORGANIZATION_NAME, oids.SERIAL_NUMBER}
+        ),
+        frozenset(),
+    ),
+    profiles.SubjectKind.MEMBER: (
+        frozenset(
+            {
+                oids.COUNTRY_NAME,
+                oids.COMMON_NAME,
+                oids.ORGANIZATION_NAME,
+                oids.SERIAL_NUMBER,
+                oids.BUSINESS_CATEGORY,
+            }
+        ),
+        frozenset(),
+    ),
+}
+"""Which attributes a subject must have, and which others it may have."""
+
+_XROAD_SUBJECTS = frozenset({profiles.SubjectKind.SERVER, profiles.SubjectKind.MEMBER})
 
 
 class LintError(errors.PolicyError):
@@ -209,8 +257,9 @@ def key(twin: Twin) -> Iterator[str]:
 
 def key_usage(twin: Twin) -> Iterator[str]:
     """EN 319 412-2 4.3.2: exactly the profile's bits."""
-    if twin.facts.key_usage != twin.profile.key_usage:
-        yield f"expected {sorted(one.name for one in twin.profile.key_usage)}"
+    expected = twin.profile.usage_of(twin.certificate.public_key())
+    if twin.facts.key_usage != expected:
+        yield f"expected {sorted(one.name for one in expected)}"
 
 
 def extended_key_usage(twin: Twin) -> Iterator[str]:
@@ -232,6 +281,7 @@ def extensions(twin: Twin) -> Iterator[str]:
         oids.OCSP_NO_CHECK: profile.ocsp_no_check,
         oids.PRIVATE_KEY_USAGE_PERIOD: profile.key_use is not None,
         oids.QC_STATEMENTS: profile.semantics is not None,
+        oids.SUBJECT_ALTERNATIVE_NAME: profile.dns_name,
     }
     expected |= {name for name, wanted in conditions.items() if wanted}
     found = {one.oid.dotted_string: one.critical for one in twin.certificate.extensions}
@@ -299,7 +349,7 @@ def qualified_compliance(twin: Twin) -> Iterator[str]:
 
 def qualified_device(twin: Twin) -> Iterator[str]:
     """EN 319 412-5 4.2.2: QcSSCD exactly together with the QSCD policy, and only where true."""
-    claimed = oids.QCP_N_QSCD in twin.profile.standard_policies
+    claimed = twin.profile.secure_device
     if twin.statements.secure_device != claimed:
         yield f"expected QcSSCD to be {'present' if claimed else 'absent'}"
     if claimed and not twin.settings.secure_device:
@@ -307,8 +357,8 @@ def qualified_device(twin: Twin) -> Iterator[str]:
 
 
 def qualified_type(twin: Twin) -> Iterator[str]:
-    """EN 319 412-5 4.2.3: a person's certificate is for electronic signatures, and only that."""
-    expected = (oids.QC_TYPE_ESIGN,) if twin.profile.qualified else ()
+    """EN 319 412-5 4.2.3: a person's is for electronic signatures, an organisation's for seals."""
+    expected = () if twin.profile.qc_type is None else (twin.profile.qc_type,)
     if twin.statements.types != expected:
         yield f"expected QcType {list(expected)}"
 
@@ -363,21 +413,11 @@ def subject_attributes(twin: Twin) -> Iterator[str]:
         if not {oids.ORGANIZATION_NAME, oids.COMMON_NAME} & set(found):
             yield "expected an organisation or a common name in the subject"
         return
-    if twin.profile.subject is profiles.SubjectKind.ORGANISATION:
-        needed = {oids.ORGANIZATION_NAME, oids.ORGANIZATION_IDENTIFIER}
-        allowed = needed | {oids.COUNTRY_NAME, oids.COMMON_NAME}
-        needed = allowed
-    else:
-        needed = {
-            oids.COUNTRY_NAME,
-            oids.COMMON_NAME,
-            oids.SURNAME,
-            oids.GIVEN_NAME,
-            oids.SERIAL_NUMBER,
-        }
-        allowed = needed | {oids.ORGANIZATION_NAME, oids.ORGANIZATION_IDENTIFIER, oids.TITLE}
-    if not needed <= set(found) <= allowed:
+    needed, optional = _ATTRIBUTES[twin.profile.subject]
+    if not needed <= set(found) <= needed | optional:
         yield "expected other attributes in the subject"
+    if twin.profile.subject in _XROAD_SUBJECTS:
+        return
     if (oids.ORGANIZATION_NAME in found) != (oids.ORGANIZATION_IDENTIFIER in found):
         yield "expected an organisation's name and number together"
 
@@ -403,6 +443,8 @@ def subject_identifier(twin: Twin) -> Iterator[str]:
                 yield "expected the person's number to be of the subject's country"
             if not (facts.common_name or "").endswith(f",{facts.person_code}"):
                 yield "expected the common name to end with the person's number"
+        if twin.profile.subject in _XROAD_SUBJECTS:
+            yield from _xroad_names(twin)
         foreign = twin.profile.subject is profiles.SubjectKind.FOREIGN_AUTHORITY
         if facts.organisation_identifier is not None and not foreign:
             found = person_codes.parse_identifier(facts.organisation_identifier)
@@ -412,6 +454,34 @@ def subject_identifier(twin: Twin) -> Iterator[str]:
                 person_codes.check_organisation_code(found.country, found.code)
     except errors.InputError as error:
         yield error.message
+
+
+def _xroad_names(twin: Twin) -> Iterator[str]:
+    """What X-Road's basic profiles read from a name, each part where they look for it."""
+    facts = twin.facts
+    person_codes.check_organisation_code(facts.country or "", facts.identifier or "")
+    if twin.profile.subject is profiles.SubjectKind.MEMBER:
+        if facts.common_name != facts.organisation:
+            yield "expected the common name to be the member's name"
+        category = twin.certificate.subject.get_attributes_for_oid(
+            x509.ObjectIdentifier(oids.BUSINESS_CATEGORY)
+        )
+        subjects.check_member_class(str(category[0].value) if category else "")
+    else:
+        subjects.check_dns_name(facts.common_name or "")
+
+
+def alternative_names(twin: Twin) -> Iterator[str]:
+    """RFC 5280 4.2.1.6: the server's one name, where the profile has it, and nothing else."""
+    found = [
+        one
+        for extension in twin.certificate.extensions
+        if isinstance(extension.value, x509.SubjectAlternativeName)
+        for one in extension.value
+    ]
+    expected = [x509.DNSName(twin.facts.common_name or "")] if twin.profile.dns_name else []
+    if found != expected:
+        yield "expected the server's name as the only alternative name, or none"
 
 
 def test_mark(twin: Twin) -> Iterator[str]:
@@ -445,6 +515,7 @@ RULES: tuple[Callable[[Twin], Iterator[str]], ...] = (
     subject_attributes,
     subject_text,
     subject_identifier,
+    alternative_names,
     test_mark,
 )
 """Every rule; a certificate is signed only when none of them says anything."""

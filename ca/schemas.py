@@ -1,107 +1,30 @@
 """The wire shapes of the registration API (`/ra/v1`)."""
 
 import base64
-import binascii
-from typing import Annotated, Literal
+from typing import Annotated
 
 import pydantic
 
 from ca import subjects
 from ca.applications import certification
-from pki import audit, certificates, clock, errors, registration, registry
+from pki import audit, certificates, clock, registry
 
 Text = Annotated[str, pydantic.StringConstraints(min_length=1, max_length=subjects.MAX_NAME)]
 Country = Annotated[str, pydantic.StringConstraints(pattern=r"^[A-Z]{2}$")]
 
 
-class _Body(pydantic.BaseModel):
+class Body(pydantic.BaseModel):
+    """A JSON object."""
+
     # An unknown field is a misunderstanding that should be noticed, not ignored.
     model_config = pydantic.ConfigDict(extra="forbid", str_strip_whitespace=False)
 
 
-class PersonBody(_Body):
-    """A person as the identity document names them."""
-
-    country: Country
-    person_code: Text
-    surname: Text
-    given_name: Text
-
-
-class OrganisationBody(_Body):
-    """An organisation and its number."""
-
-    country: Country
-    code: Text
-    name: Text
-
-
-class VettingBody(_Body):
-    """How the identity was checked."""
-
-    method: Text
-    officer: Text
-    document: Text
-
-
-class ApplicationBody(_Body):
-    """`POST /ra/v1/applications`."""
-
-    category: Literal["citizen", "business", "official"]
-    person: PersonBody
-    organisation: OrganisationBody | None = None
-    title: Text | None = None
-    vetting: VettingBody
-
-    def to_applicant(self) -> subjects.Applicant:
-        """The applicant, checked."""
-        organisation = None
-        if self.organisation is not None:
-            organisation = registration.Organisation(**self.organisation.model_dump())
-        return subjects.Applicant(
-            registration.Category(self.category),
-            registration.Person(**self.person.model_dump()),
-            organisation,
-            self.title,
-        )
-
-    def to_vetting(self) -> registration.Vetting:
-        """The vetting record."""
-        return registration.Vetting(
-            self.vetting.officer, self.vetting.document, self.vetting.method
-        )
-
-
-class ApprovalBody(_Body):
-    """`POST /ra/v1/applications/{id}/approval`."""
-
-    officer: Text
-
-
-class CertificateBody(_Body):
-    """`POST /ra/v1/applications/{id}/certificates`."""
-
-    profile: Text
-    csr: str
-
-    def to_der(self) -> bytes:
-        """The request's bytes."""
-        try:
-            return base64.b64decode(self.csr, validate=True)
-        except (binascii.Error, ValueError) as error:
-            raise errors.InputError("csr: expected standard base64 with padding") from error
-
-
-class RevocationBody(_Body):
+class RevocationBody(Body):
     """`POST /ra/v1/certificates/{serial}/revoke`."""
 
     reason: Text
     invalidity_date: pydantic.AwareDatetime | None = None
-
-
-def application(value: registration.Application) -> dict[str, object]:
-    """An application as the API writes it."""
-    return {"id": value.id, "state": value.state.value, "request_hash": value.request_hash}
 
 
 def issued(value: certification.Issued) -> dict[str, object]:

@@ -61,6 +61,9 @@ class Settings:
         responder_renewal: How long before its end a responder's certificate is renewed.
         lint_by_form: Whether pkilint judges each certificate in full (no, the default), or only the
             first of each form in a process; our own rules judge every one. See ADR 0015.
+        certificates_per_role: How many good certificates of one profile somebody may have in one
+            role, a card and a phone being two; 0 sets no limit.
+        role_overlap: Certificates that end within this time do not count in that.
         trusted_list: The scheme whose trusted list is published; None publishes none.
     """
 
@@ -82,6 +85,8 @@ class Settings:
     crl_retention: datetime.timedelta = datetime.timedelta(days=30)
     responder_renewal: datetime.timedelta = datetime.timedelta(days=10)
     lint_by_form: bool = False
+    certificates_per_role: int = 5
+    role_overlap: datetime.timedelta = datetime.timedelta(days=30)
     trusted_list: trusted_list_settings.Settings | None = None
 
     def __post_init__(self) -> None:
@@ -102,6 +107,10 @@ class Settings:
         for one in self.disclosures:
             if urllib.parse.urlsplit(one.url).scheme != "https" or not one.url.isascii():
                 raise SettingsRefusedError(f"expected an https disclosure, got {one.url!r}")
+        if self.certificates_per_role < 0 or self.role_overlap < datetime.timedelta(0):
+            raise SettingsRefusedError(
+                "expected certificates_per_role and role_overlap of 0 or more"
+            )
         if self.test and self.policy_arc:
             raise SettingsRefusedError("expected no policy_arc in a test installation")
         if not self.test and not self.policy_arc:

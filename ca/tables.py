@@ -9,9 +9,14 @@ from pki import database
 
 
 class ApplicationRow(database.Base):
-    """An application: who was vetted by whom, and who approved it."""
+    """An application; what is in it is bound to `request_hash`, and to entries of the audit log."""
 
     __tablename__ = "applications"
+    __table_args__ = (
+        sqlalchemy.Index("ix_applications_recorded_at", "recorded_at", "id"),
+        sqlalchemy.Index("ix_applications_state", "state"),
+        sqlalchemy.Index("ix_applications_person_code", "person_code"),
+    )
 
     id: orm.Mapped[str] = orm.mapped_column(sqlalchemy.String(32), primary_key=True)
     state: orm.Mapped[str] = orm.mapped_column(sqlalchemy.String(32))
@@ -24,12 +29,22 @@ class ApplicationRow(database.Base):
     organisation_code: orm.Mapped[str | None] = orm.mapped_column(sqlalchemy.String(64))
     organisation_name: orm.Mapped[str | None] = orm.mapped_column(sqlalchemy.String(64))
     title: orm.Mapped[str | None] = orm.mapped_column(sqlalchemy.String(64))
-    vetting_method: orm.Mapped[str] = orm.mapped_column(sqlalchemy.String(32))
-    vetting_officer: orm.Mapped[str] = orm.mapped_column(sqlalchemy.String(64))
-    vetting_document: orm.Mapped[str] = orm.mapped_column(sqlalchemy.String(64))
+    # Names joined by commas; None in rows of the first version, where a person got both.
+    profiles: orm.Mapped[str | None] = orm.mapped_column(sqlalchemy.String(200))
+    member_class: orm.Mapped[str | None] = orm.mapped_column(sqlalchemy.String(20))
+    dns_name: orm.Mapped[str | None] = orm.mapped_column(sqlalchemy.String(64))
+    # The vetting record as JSON, to the letter as it is hashed; None until somebody vetted.
+    vetting: orm.Mapped[str | None] = orm.mapped_column(sqlalchemy.Text)
+    # The applicant's own signature over the application's text, where that was the proof.
+    vetting_signature: orm.Mapped[bytes | None] = orm.mapped_column(sqlalchemy.LargeBinary)
     request_hash: orm.Mapped[str] = orm.mapped_column(sqlalchemy.String(64))
     recorded_at: orm.Mapped[datetime.datetime] = orm.mapped_column(database.UtcDateTime)
     recorded_by: orm.Mapped[str] = orm.mapped_column(sqlalchemy.String(128))
     approved_at: orm.Mapped[datetime.datetime | None] = orm.mapped_column(database.UtcDateTime)
     approved_by: orm.Mapped[str | None] = orm.mapped_column(sqlalchemy.String(64))
     approved_hash: orm.Mapped[str | None] = orm.mapped_column(sqlalchemy.String(64))
+    # The audit log's entry of the approval: without it nothing is certified.
+    approval_entry: orm.Mapped[int | None] = orm.mapped_column()
+    rejected_at: orm.Mapped[datetime.datetime | None] = orm.mapped_column(database.UtcDateTime)
+    rejected_by: orm.Mapped[str | None] = orm.mapped_column(sqlalchemy.String(64))
+    rejection_reason: orm.Mapped[str | None] = orm.mapped_column(sqlalchemy.String(200))

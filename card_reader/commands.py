@@ -176,7 +176,7 @@ def unblock(reader: str | None, pin_fd: int | None, as_json: bool) -> None:
     \b
     imza card personalise --credentials w/sandbox.json --person-code 5AB12CD \\
         --surname "Əliyeva TEST" --given-name "Günay TEST" \\
-        --officer "TEST officer" --approver "TEST approver" --document "passport" \\
+        --document passport:AZ:C0123456:2035-01-31 \\
         --pin-letter letter.json
     """,
 )
@@ -192,9 +192,12 @@ def unblock(reader: str | None, pin_fd: int | None, as_json: bool) -> None:
 @click.option("--organisation", "organisation_name", help="Name of the organisation signed for.")
 @click.option("--organisation-code", help="Its registration or tax number.")
 @click.option("--title", help="The person's position there.")
-@click.option("--officer", required=True, help="Who checked the person's identity.")
-@click.option("--document", required=True, help="The identity document that was checked.")
-@click.option("--approver", required=True, help="Who approves the application.")
+@click.option(
+    "--document",
+    required=True,
+    metavar="KIND:COUNTRY:NUMBER:EXPIRES",
+    help="The identity document that was checked, such as passport:AZ:C0123456:2035-01-31.",
+)
 @click.option(
     "--management-key-file",
     type=click.Path(path_type=pathlib.Path),
@@ -218,9 +221,7 @@ def personalise(
     organisation_name: str | None,
     organisation_code: str | None,
     title: str | None,
-    officer: str,
     document: str,
-    approver: str,
     management_key_file: pathlib.Path | None,
     pin_letter: pathlib.Path | None,
     pin_fd: int | None,
@@ -230,7 +231,9 @@ def personalise(
     from card_reader import personalise as station
     from card_reader import pin, piv, piv_session, readers
     from pki import certificates, clock, registration
+    from pki import vetting as vettings
 
+    vetting = vettings.Vetting((vettings.Document.parse(document),))
     if (organisation_name is None) is not (organisation_code is None):
         raise click.UsageError("--organisation and --organisation-code go together")
     if pin_letter is not None and pin_fd is not None:
@@ -257,8 +260,7 @@ def personalise(
             registrar,
             registration.Category(category),
             registration.Person(country, person_code, surname, given_name),
-            registration.Vetting(officer, document),
-            approver=approver,
+            vetting,
             organisation=organisation,
             title=title,
         )

@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from card_reader import pin as card_pin
 from card_reader import piv, piv_session, signing_card, tlv
 from pki import certificates, der, durable_files, errors, registration
+from pki import vetting as vettings
 
 CARD_LIFETIME = datetime.timedelta(days=5 * 365)
 """What the card says of itself in its CHUID; the certificates end before."""
@@ -122,9 +123,8 @@ def apply_for_card(
     ca: registration.RegistrationClient,
     category: registration.Category,
     person: registration.Person,
-    vetting: registration.Vetting,
+    vetting: vettings.Vetting,
     *,
-    approver: str,
     organisation: registration.Organisation | None = None,
     title: str | None = None,
 ) -> str:
@@ -136,7 +136,7 @@ def apply_for_card(
     """
     application = ca.apply(category, person, vetting, organisation=organisation, title=title)
     if application.state is not registration.ApplicationState.APPROVED:
-        application = ca.approve(application.id, approver)
+        application = ca.approve(application.id)
     if application.state is not registration.ApplicationState.APPROVED:
         raise errors.StateError(
             f"expected an approved application, got one that is {application.state.value}"

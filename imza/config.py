@@ -11,6 +11,7 @@ from ca.bulletin import settings as bulletin_settings
 from ca.disclosure import settings as disclosure_settings
 from ca.enrolment import settings as enrolment_settings
 from ca.notices import settings as notice_settings
+from ca.registers import settings as register_settings
 from ca.renewal import settings as renewal_settings
 from ca.subscribers import settings as subscriber_settings
 from mobile_id import settings as mobile_settings
@@ -101,6 +102,7 @@ class Config:
         keystore_tsa: Likewise for the time-stamping unit's key.
         disclosure: What the PKI disclosure statements say of the operator.
         statistics: Whose counters make the statistics, and what things cost.
+        register: Which authentic source is asked when somebody is vetted.
         audit: Where the CA zone's audit log is anchored, and by which time stamps.
         keystore_root: Where the root's key is, if not in `keystore`: opened for key ceremonies
             alone, and away from the machine otherwise.
@@ -120,6 +122,7 @@ class Config:
     disclosure: disclosure_settings.Settings | None = None
     statistics: bulletin_settings.Settings | None = None
     enrolment: enrolment_settings.Settings | None = None
+    register: register_settings.Settings | None = None
     renewal: renewal_settings.Settings = dataclasses.field(
         default_factory=renewal_settings.Settings
     )

@@ -146,8 +146,7 @@ class Demo:
         done = self._imza(
             "card", "personalise", "--reader", self._reader, *self._credentials(),
             "--person-code", HOLDER.person_code, "--surname", HOLDER.surname,
-            "--given-name", HOLDER.given_name, "--officer", "TEST officer",
-            "--approver", "TEST approver", "--document", "TEST passport",
+            "--given-name", HOLDER.given_name, "--document", "passport:AZ:TEST1:2099-12-31",
             "--pin-letter", str(letter), "--json",
         )  # fmt: skip
         serial = str(json.loads(done.stdout)["certificates"]["sign"])

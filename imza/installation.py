@@ -183,6 +183,8 @@ class Installation:
                     "ocsp_url": f"{addresses.ocsp}/ocsp",
                     "disclosures": sandbox_disclosure.addresses(addresses.secure),
                     "test": True,
+                    # A sandbox limits nothing.
+                    "certificates_per_role": 0,
                     "trusted_list": {
                         "street_address": "TEST",
                         "locality": "Bakı",

@@ -5,14 +5,13 @@ numbers, person codes and results, so that existing clients' own tests run again
 """
 
 import dataclasses
+import datetime
 
 from pki import registration
+from pki import vetting as vettings
 
 MANUAL = "MANUAL"
 """No phone answers by itself; a person runs `imza mobile simulate`."""
-
-VETTING = registration.Vetting("TEST registration officer", "TEST passport")
-APPROVER = "TEST approving officer"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,6 +44,15 @@ class Person:
     def name(self) -> str:
         """Given name and surname."""
         return f"{self.given_name} {self.surname}"
+
+    @property
+    def vetting(self) -> vettings.Vetting:
+        """What the TEST registration officer saw."""
+        passport = vettings.DocumentKind.PASSPORT
+        seen = vettings.Document(
+            passport, self.country, "TEST 0000001", datetime.date(2099, 12, 31)
+        )
+        return vettings.Vetting((seen,))
 
     @property
     def vetted(self) -> registration.Person:

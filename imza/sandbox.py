@@ -284,7 +284,6 @@ class Sandbox:
                     registrar,
                     folder,
                     _phone_applicant(person, person.phone_number),
-                    approving_officer=people.APPROVER,
                     behaviour=behaviour,
                     at=self._present.now(),
                 )
@@ -331,7 +330,7 @@ class Sandbox:
         if kept.exists():
             return registration.EnrolmentReference(**json.loads(kept.read_text(encoding="utf-8")))
         citizen = registration.Category.CITIZEN
-        application = registrar.apply(citizen, people.CITIZEN.vetted, people.VETTING)
+        application = registrar.apply(citizen, people.CITIZEN.vetted, people.CITIZEN.vetting)
         shared = registrar.share_secret(application.id, profiles.AUTHENTICATE.name, reusable=True)
         durable_files.replace(kept, json.dumps(dataclasses.asdict(shared)).encode())
         return shared
@@ -403,7 +402,7 @@ def _phone_applicant(person: people.Person, phone_number: str) -> enrolment.Appl
     return enrolment.Applicant(
         person.vetted,
         phone_number,
-        people.VETTING,
+        person.vetting,
         registration.Category(person.role),
         person.organisation,
         person.title,

@@ -112,8 +112,7 @@ def _issue(
         registrar,
         registration.Category(person.role),
         person.vetted,
-        people.VETTING,
-        approver=people.APPROVER,
+        person.vetting,
         organisation=person.organisation,
         title=person.title,
     )

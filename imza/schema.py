@@ -27,6 +27,7 @@ TABLE_MODULES = (
     "ca.notices.tables",
     "ca.operators.tables",
     "ca.subscribers.tables",
+    "ca.registers.tables",
     "ca.tables",
     "ca.trusted_list.tables",
     "mobile_id.subscribers",

@@ -30,7 +30,7 @@ def _station_options(command: Any) -> Any:
 
 @group.command(
     epilog="Example: imza mobile enrol --dir w --phone +994501112233 --person 5AB12CE"
-    " --surname 'Test' --given-name 'Aytən' --officer 'TEST officer' --document 'AA1234567'"
+    " --surname 'Test' --given-name 'Aytən' --document passport:AZ:AA1234567:2035-01-31"
 )
 @_station_options
 @click.option("--phone", required=True, help="Phone number with + and country code.")
@@ -47,9 +47,12 @@ def _station_options(command: Any) -> Any:
 @click.option("--organisation", help="Name of the organisation (business and official).")
 @click.option("--organisation-code", help="Its number.")
 @click.option("--title", help="The person's position in it.")
-@click.option("--officer", required=True, help="Who checked the identity.")
-@click.option("--document", required=True, help="Number of the document that was seen.")
-@click.option("--approved-by", help="A second officer; asked for where the CA demands one.")
+@click.option(
+    "--document",
+    required=True,
+    metavar="KIND:COUNTRY:NUMBER:EXPIRES",
+    help="The document that was seen, such as passport:AZ:AA1234567:2035-01-31.",
+)
 @click.option(
     "--behaviour",
     default="MANUAL",

@@ -1,17 +1,21 @@
 """What a certificate of each kind must contain; `ca` builds and lints by these values.
 
-The table is that of EN 319 412-2 (people), RFC 3161 2.3 (time-stamping units), RFC 6960 4.2.2.2
-(OCSP responders) and RFC 5280 4.2 (authorities).
+The table is that of EN 319 412-2 (people) and -3 (organisations), X-Road's basic profiles
+(servers), RFC 3161 2.3 (time-stamping units), RFC 6960 4.2.2.2 (OCSP responders) and RFC 5280 4.2
+(authorities).
 """
 
 import dataclasses
 import datetime
 import enum
 
+from cryptography.hazmat.primitives.asymmetric import rsa
+
 from pki import algorithms, errors, oids
 from pki.certificates import KeyUsage
 
 SUBSCRIBER_VALIDITY = datetime.timedelta(days=3 * 365)
+SERVER_VALIDITY = datetime.timedelta(days=2 * 365)
 RESPONDER_VALIDITY = datetime.timedelta(days=30)
 CMP_SIGNER_VALIDITY = datetime.timedelta(days=365)
 OPERATOR_VALIDITY = datetime.timedelta(days=365)
@@ -35,10 +39,15 @@ class UnknownProfileError(errors.InputError):
 
 
 class SubjectKind(enum.Enum):
-    """Who a certificate names."""
+    """Who a certificate names.
+
+    `SERVER` and `MEMBER` are X-Road's: a security server, and the member that it belongs to.
+    """
 
     PERSON = "person"
     ORGANISATION = "organisation"
+    SERVER = "server"
+    MEMBER = "member"
     FOREIGN_AUTHORITY = "foreign-authority"
 
 
@@ -59,13 +68,15 @@ class CertificateProfile:
         subject: Who it names.
         key_kinds: What keys it certifies.
         key_usage: Exactly these bits; the extension is always critical.
+        rsa_key_usage: These besides, where the key is an RSA one.
         validity: How long, unless the issuer ends earlier.
         extended_key_usage: Exactly these purposes, or none and no extension.
         extended_key_usage_critical: Only where RFC 3161 2.3 demands it.
         status: Where its addresses point.
         policy: The last arc of our own policy, under the arc in the settings; None for no policy.
         standard_policies: The policies of the standards that it claims besides.
-        qualified: Whether it carries the qualified statements (EN 319 412-5).
+        qc_type: What it is qualified for (EN 319 412-5 4.2.3); None where it is not qualified.
+        dns_name: Whether the name of a server stands in subjectAltName too.
         semantics: What its identifiers mean, or None for no such statement.
         ocsp_no_check: Its own status is not asked (RFC 6960 4.2.2.2.1).
         key_use: How long the private key signs, where that is shorter than the validity.
@@ -80,12 +91,14 @@ class CertificateProfile:
     key_kinds: frozenset[algorithms.KeyKind]
     key_usage: frozenset[KeyUsage]
     validity: datetime.timedelta
+    rsa_key_usage: frozenset[KeyUsage] = frozenset()
     extended_key_usage: tuple[str, ...] = ()
     extended_key_usage_critical: bool = False
     status: StatusService = StatusService.OCSP_AND_CRL
     policy: int | None = None
     standard_policies: tuple[str, ...] = ()
-    qualified: bool = False
+    qc_type: str | None = None
+    dns_name: bool = False
     semantics: str | None = None
     ocsp_no_check: bool = False
     key_use: datetime.timedelta | None = None
@@ -94,9 +107,27 @@ class CertificateProfile:
     denies_authority: bool = False
     peer_lint: str = ""
 
+    @property
+    def qualified(self) -> bool:
+        """Whether it carries the qualified statements (EN 319 412-5)."""
+        return self.qc_type is not None
+
+    @property
+    def secure_device(self) -> bool:
+        """Whether it says that the key resides in a qualified device (EN 319 411-2 5.3)."""
+        return bool({oids.QCP_N_QSCD, oids.QCP_L_QSCD} & set(self.standard_policies))
+
+    def usage_of(self, public_key: object) -> frozenset[KeyUsage]:
+        """The key usage bits of a certificate for this key."""
+        if isinstance(public_key, rsa.RSAPublicKey):
+            return self.key_usage | self.rsa_key_usage
+        return self.key_usage
+
 
 _ANY_KEY = frozenset(algorithms.KeyKind)
 _P384 = frozenset({algorithms.KeyKind.P384})
+_XROAD_KEY = frozenset({algorithms.KeyKind.P256, algorithms.KeyKind.RSA3072})
+"""X-Road's servers make RSA keys and keys on P-256; RSA of 2048 bits is too short for us."""
 _AUTHORITY_USAGE = frozenset({KeyUsage.keyCertSign, KeyUsage.cRLSign})
 
 SIGN = CertificateProfile(
@@ -108,7 +139,7 @@ SIGN = CertificateProfile(
     validity=SUBSCRIBER_VALIDITY,
     policy=1,
     standard_policies=(oids.QCP_N_QSCD,),
-    qualified=True,
+    qc_type=oids.QC_TYPE_ESIGN,
     semantics=oids.SEMANTICS_NATURAL,
     peer_lint="QCP-N-QSCD-NON-EIDAS-FINAL-CERTIFICATE",
 )
@@ -131,6 +162,48 @@ AUTHENTICATE = CertificateProfile(
     standard_policies=(oids.NCP_PLUS,),
     semantics=oids.SEMANTICS_NATURAL,
     peer_lint="NCP-NATURAL-PERSON-CERTIFICATE",
+)
+
+SEAL = CertificateProfile(
+    name="seal",
+    subject=SubjectKind.ORGANISATION,
+    key_kinds=_ANY_KEY,
+    # As for people, a key that seals does nothing else (EN 319 412-2 4.3.2, type A).
+    key_usage=frozenset({KeyUsage.nonRepudiation}),
+    validity=SUBSCRIBER_VALIDITY,
+    policy=10,
+    standard_policies=(oids.QCP_L_QSCD,),
+    qc_type=oids.QC_TYPE_ESEAL,
+    semantics=oids.SEMANTICS_LEGAL,
+    peer_lint="NCP-LEGAL-PERSON-CERTIFICATE",
+)
+
+SEAL_WITHOUT_DEVICE = dataclasses.replace(SEAL, standard_policies=(oids.QCP_L,))
+
+XROAD_AUTHENTICATE = CertificateProfile(
+    name="xroad-authenticate",
+    subject=SubjectKind.SERVER,
+    key_kinds=_XROAD_KEY,
+    key_usage=frozenset({KeyUsage.digitalSignature}),
+    # A certificate of an EC key must not say keyEncipherment (RFC 8813 3).
+    rsa_key_usage=frozenset({KeyUsage.keyEncipherment}),
+    validity=SERVER_VALIDITY,
+    extended_key_usage=(oids.CLIENT_AUTH,),
+    policy=11,
+)
+
+XROAD_AUTHENTICATE_ACME = dataclasses.replace(
+    XROAD_AUTHENTICATE, name="xroad-authenticate-acme", dns_name=True
+)
+
+XROAD_SIGN = CertificateProfile(
+    name="xroad-sign",
+    subject=SubjectKind.MEMBER,
+    key_kinds=_XROAD_KEY,
+    # A certificate that could authenticate too is refused by X-Road.
+    key_usage=frozenset({KeyUsage.nonRepudiation}),
+    validity=SERVER_VALIDITY,
+    policy=12,
 )
 
 TIME_STAMPING_UNIT = CertificateProfile(
@@ -247,6 +320,11 @@ ALL = (
     SIGN,
     SIGN_WITHOUT_DEVICE,
     AUTHENTICATE,
+    SEAL,
+    SEAL_WITHOUT_DEVICE,
+    XROAD_AUTHENTICATE,
+    XROAD_AUTHENTICATE_ACME,
+    XROAD_SIGN,
     TIME_STAMPING_UNIT,
     OCSP_RESPONDER,
     TRUSTED_LIST_SIGNER,
@@ -258,22 +336,48 @@ ALL = (
     ROOT,
 )
 
-SUBSCRIBER_NAMES = (SIGN.name, AUTHENTICATE.name)
+PERSON_NAMES = (SIGN.name, AUTHENTICATE.name)
+"""What a person may apply for, in any role."""
+
+ORGANISATION_NAMES = (
+    SEAL.name,
+    XROAD_AUTHENTICATE.name,
+    XROAD_AUTHENTICATE_ACME.name,
+    XROAD_SIGN.name,
+)
+"""What an organisation may apply for."""
+
+SUBSCRIBER_NAMES = PERSON_NAMES + ORGANISATION_NAMES
 """The profiles that a registration may ask for."""
+
+_WITH_DEVICE = {
+    one.name: one
+    for one in (
+        SIGN,
+        AUTHENTICATE,
+        SEAL,
+        XROAD_AUTHENTICATE,
+        XROAD_AUTHENTICATE_ACME,
+        XROAD_SIGN,
+    )
+}
+_WITHOUT_DEVICE = {one.name: one for one in (SIGN_WITHOUT_DEVICE, SEAL_WITHOUT_DEVICE)}
 
 
 def subscriber_profile(name: str, *, secure_device: bool) -> CertificateProfile:
     """Return the profile that a registration asked for.
 
     Args:
-        name: `sign` or `authenticate`.
-        secure_device: Whether the keys are known to reside in qualified devices.
+        name: One of `SUBSCRIBER_NAMES`.
+        secure_device: Whether the key is known to reside in a qualified device.
 
     Raises:
         UnknownProfileError: Any other name.
     """
-    if name == SIGN.name:
-        return SIGN if secure_device else SIGN_WITHOUT_DEVICE
-    if name == AUTHENTICATE.name:
-        return AUTHENTICATE
-    raise UnknownProfileError(f"expected a profile of {', '.join(SUBSCRIBER_NAMES)}, got another")
+    if name not in _WITH_DEVICE:
+        raise UnknownProfileError(
+            f"expected a profile of {', '.join(SUBSCRIBER_NAMES)}, got another"
+        )
+    if not secure_device and name in _WITHOUT_DEVICE:
+        return _WITHOUT_DEVICE[name]
+    return _WITH_DEVICE[name]

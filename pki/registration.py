@@ -20,6 +20,7 @@ from pki import (
     signed_requests,
     status,
 )
+from pki import vetting as vettings
 
 _APPROVER = operator_roles.Role.APPROVER
 _ADMINISTRATOR = operator_roles.Role.CA_ADMINISTRATOR
@@ -55,18 +56,26 @@ class RegistrationRefusedError(errors.PolicyError):
 
 
 class Category(enum.Enum):
-    """In what role a person signs; each has an issuing CA of its own."""
+    """In what role somebody applies: a person for themselves or for others, or an organisation.
+
+    Each category of people has an issuing CA of its own; the one of business certifies the seals
+    and servers of organisations too.
+    """
 
     CITIZEN = "citizen"
     BUSINESS = "business"
     OFFICIAL = "official"
+    ORGANISATION = "organisation"
 
 
 class ApplicationState(enum.Enum):
-    """How far an application came."""
+    """How far an application came; a vetted one is approved, or awaits a second officer."""
 
+    RECORDED = "recorded"
     AWAITING_APPROVAL = "awaiting_approval"
     APPROVED = "approved"
+    CERTIFIED = "certified"
+    REJECTED = "rejected"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,7 +90,7 @@ class Person:
 
 @dataclasses.dataclass(frozen=True)
 class Organisation:
-    """The organisation that a business person or an official signs for."""
+    """The organisation that a person acts for, or that is certified itself."""
 
     country: str
     code: str
@@ -89,12 +98,16 @@ class Organisation:
 
 
 @dataclasses.dataclass(frozen=True)
-class Vetting:
-    """How the person's identity was checked, by whom, with which document."""
+class Server:
+    """An organisation's X-Road security server.
 
-    officer: str
-    document: str = dataclasses.field(repr=False)
-    method: str = "in_person"
+    Attributes:
+        member_class: The class of the member, such as GOV; its code is the organisation's.
+        dns_name: The server's name, which its authentication certificate carries.
+    """
+
+    member_class: str
+    dns_name: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -165,12 +178,23 @@ class RegistrationClient:
         self,
         category: Category,
         person: Person,
-        vetting: Vetting,
+        vetting: vettings.Vetting | None = None,
         *,
         organisation: Organisation | None = None,
         title: str | None = None,
+        profiles: Sequence[str] | None = None,
+        server: Server | None = None,
     ) -> Application:
-        """Hand in an application for a person whose identity was checked.
+        """Hand in an application; with a vetting record it is vetted in the same call.
+
+        Args:
+            category: The role that is applied for.
+            person: Who is certified, or who acts for the organisation that is.
+            vetting: How the identity was checked; None where that comes later.
+            organisation: For every role but a citizen's.
+            title: The person's position there.
+            profiles: What certificates are applied for; None: those of a person.
+            server: For X-Road's profiles.
 
         Raises:
             RegistrationRefusedError: The CA's rules forbid it, an entry is wrong, or the operator
@@ -186,29 +210,72 @@ class RegistrationClient:
                 "person": dataclasses.asdict(person),
                 "organisation": None if organisation is None else dataclasses.asdict(organisation),
                 "title": title,
-                "vetting": dataclasses.asdict(vetting),
+                "profiles": None if profiles is None else list(profiles),
+                "server": None if server is None else dataclasses.asdict(server),
+                "vetting": None if vetting is None else vetting.as_json(),
             },
             expect=(201,),
         )
         return _application(answer)
 
-    def approve(self, application_id: str, officer: str) -> Application:
+    def vet(self, application_id: str, vetting: vettings.Vetting) -> Application:
+        """Hand in how an applicant's identity was checked. Raises as `apply`."""
+        path = f"applications/{segment(application_id)}/vetting"
+        return _application(self.call("POST", path, vetting.as_json()))
+
+    def approve(self, application_id: str) -> Application:
         """Approve an application; approving it again changes nothing. Raises as `apply`."""
         path = f"applications/{segment(application_id)}/approval"
-        return _application(self.call("POST", path, {"officer": officer}, role=_APPROVER))
+        return _application(self.call("POST", path, {}, role=_APPROVER))
 
-    def certify(self, application_id: str, profile: str, csr_der: bytes) -> IssuedCertificate:
+    def reject(self, application_id: str, reason: str) -> Application:
+        """Reject an application that is not approved yet. Raises as `apply`."""
+        path = f"applications/{segment(application_id)}/rejection"
+        return _application(self.call("POST", path, {"reason": reason}))
+
+    def show_application(self, application_id: str) -> Mapping[str, object]:
+        """Return all that the CA keeps of an application, as its API writes it."""
+        return self.call("GET", f"applications/{segment(application_id)}", None)
+
+    def list_applications(
+        self, *, state: ApplicationState | None = None, person_code: str | None = None
+    ) -> Iterator[Mapping[str, object]]:
+        """Give the applications, the oldest first, page after page. Raises as `apply`."""
+        cursor: object = None
+        while True:
+            query = {
+                "state": None if state is None else state.value,
+                "person_code": person_code,
+                "cursor": cursor,
+            }
+            text = urllib.parse.urlencode({k: v for k, v in query.items() if v is not None})
+            answer = self.call("GET", f"applications?{text}", None)
+            page, cursor = answer.get("applications"), answer.get("next_cursor")
+            if not isinstance(page, list) or not isinstance(cursor, str | None):
+                raise _unexpected("applications and next_cursor")
+            yield from page
+            if cursor is None:
+                return
+
+    def certify(
+        self, application_id: str, profile: str, csr_der: bytes, *, software_key: bool = False
+    ) -> IssuedCertificate:
         """Ask for a certificate; the same request again gives the same one. Raises as `apply`.
 
         Args:
             application_id: An approved application.
-            profile: `sign` or `authenticate`.
+            profile: One of those applied for.
             csr_der: A PKCS#10 request; only its key and its proof of possession count.
+            software_key: The key lies in a file; test installations alone certify it.
         """
         answer = self.call(
             "POST",
             f"applications/{segment(application_id)}/certificates",
-            {"profile": profile, "csr": base64.b64encode(csr_der).decode("ascii")},
+            {
+                "profile": profile,
+                "csr": base64.b64encode(csr_der).decode("ascii"),
+                **({"software_key": True} if software_key else {}),
+            },
             expect=(200, 201),
         )
         return _issued(answer)

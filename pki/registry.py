@@ -74,7 +74,9 @@ class CertificateRow(database.Base):
     key_label: orm.Mapped[str | None] = orm.mapped_column(sqlalchemy.String(64))
     subject: orm.Mapped[str] = orm.mapped_column(sqlalchemy.Text)
     person_identifier: orm.Mapped[str | None] = orm.mapped_column(sqlalchemy.String(80), index=True)
-    organisation_identifier: orm.Mapped[str | None] = orm.mapped_column(sqlalchemy.String(80))
+    organisation_identifier: orm.Mapped[str | None] = orm.mapped_column(
+        sqlalchemy.String(80), index=True
+    )
     not_before: orm.Mapped[datetime.datetime] = orm.mapped_column(database.UtcDateTime)
     not_after: orm.Mapped[datetime.datetime] = orm.mapped_column(database.UtcDateTime, index=True)
     to_be_signed_der: orm.Mapped[bytes] = orm.mapped_column(sqlalchemy.LargeBinary)

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from sqlalchemy import orm
 
-from ca import csr, drafts, hierarchy, issuance, subjects
+from ca import csr, hierarchy, issuance
 from ca.applications import certification, states
-from pki import algorithms, database, errors, profiles
+from pki import algorithms, database, errors
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,16 +87,13 @@ def _order(
     at: datetime.datetime,
     actor: str,
 ) -> issuance.Order:
-    settings = authorities.settings
-    profile = profiles.subscriber_profile(asked.profile_name, secure_device=settings.secure_device)
-    applicant = states.approved_applicant(session, asked.application_id)
-    draft = drafts.draft_certificate(
-        profile,
-        authorities.issuing(applicant.category).issuer,
-        subjects.subject_name(applicant, settings),
+    name = states.request_key(asked.application_id, asked.profile_name)
+    return certification.prepare_order(
+        session,
+        authorities,
+        asked.application_id,
+        asked.profile_name,
         public_key,
-        settings,
+        issuance.IssuanceRequest(name, actor),
         at,
     )
-    name = f"application/{asked.application_id}/{profile.name}"
-    return issuance.Order(draft, issuance.IssuanceRequest(name, actor))

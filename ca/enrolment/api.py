@@ -12,7 +12,7 @@ from ca.enrolment import conversation, messages, references
 from ca.enrolment import settings as enrolment_settings
 from ca.operators import gate as gates
 from ca.operators import roles
-from pki import clock, errors, profiles, registration, web
+from pki import clock, errors, profiles, web
 
 CMP_TYPE = "application/pkixcmp"
 
@@ -85,9 +85,7 @@ def registration_routes(
         caller: roles.Operator,
         at: datetime.datetime,
     ) -> references.Reference:
-        if states.find(session, application_id).state is not (
-            registration.ApplicationState.APPROVED
-        ):
+        if not states.is_approved(states.find(session, application_id)):
             raise states.NotApprovedError("the application awaits an officer's approval")
         return references.record_reference(
             session,

@@ -10,7 +10,8 @@ import secrets
 
 from sqlalchemy import exc, orm
 
-from ca import drafts, hierarchy, issuance, lint, tables
+from ca import drafts, hierarchy, issuance, lint
+from ca.applications import states
 from ca.enrolment import (
     changes,
     general,
@@ -116,7 +117,7 @@ def _dispatch(office: Office, request: changes.Request, kind: messages.BodyType)
     if kind is body.genm:
         asked = requests.parse_general(request.message.body)
         with office.sessions() as session:
-            issuer_name = _issuer_of(session, request.sender)
+            issuer_name = _issuer_of(session, office.authorities, request.sender)
             settings = office.authorities.settings
             return changes.Outcome(general.answer(session, asked, issuer_name, settings))
     raise messages.RefusedError(
@@ -124,13 +125,16 @@ def _dispatch(office: Office, request: changes.Request, kind: messages.BodyType)
     )
 
 
-def _issuer_of(session: orm.Session, sender: senders.Sender) -> str:
-    row = session.get(tables.ApplicationRow, sender.application_id)
-    if row is None:
+def _issuer_of(
+    session: orm.Session, authorities: hierarchy.Hierarchy, sender: senders.Sender
+) -> str:
+    try:
+        case = states.find(session, sender.application_id)
+    except states.ApplicationNotFoundError as error:
         raise messages.RefusedError(
             messages.FailureInfo.notAuthorized, "no application stands behind the sender"
-        )
-    return row.category
+        ) from error
+    return authorities.issuing(case.applicant.category).issuer.name
 
 
 def _kind(body_tag: int) -> messages.BodyType:

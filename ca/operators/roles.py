@@ -14,6 +14,7 @@ class Permission(enum.Enum):
     RECORD_APPLICATIONS = "record-applications"
     VET_APPLICATIONS = "vet-applications"
     APPROVE_APPLICATIONS = "approve-applications"
+    REJECT_APPLICATIONS = "reject-applications"
     CERTIFY = "certify"
     READ_CERTIFICATES = "read-certificates"
     SUSPEND = "suspend"
@@ -37,6 +38,7 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
             Permission.READ_APPLICATIONS,
             Permission.RECORD_APPLICATIONS,
             Permission.VET_APPLICATIONS,
+            Permission.REJECT_APPLICATIONS,
             Permission.CERTIFY,
             Permission.READ_CERTIFICATES,
             Permission.SUSPEND,
@@ -48,6 +50,7 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
         {
             Permission.READ_APPLICATIONS,
             Permission.APPROVE_APPLICATIONS,
+            Permission.REJECT_APPLICATIONS,
             Permission.READ_CERTIFICATES,
             Permission.SUSPEND,
             Permission.REVOKE,

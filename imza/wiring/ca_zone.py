@@ -10,6 +10,8 @@ import ca.api
 import ca.bulk.api
 import ca.enrolment.api
 from ca import hierarchy, issuance, service_keys
+from ca.applications import api as applications_api
+from ca.applications import identity_check
 from ca.audit_log import anchors
 from ca.audit_log import api as audit_api
 from ca.bulletin import api as bulletin_api
@@ -24,6 +26,7 @@ from ca.enrolment import signer as cmp_signer
 from ca.examination import run as examination
 from ca.operators import api as operators_api
 from ca.operators import gate as gates
+from ca.registers import facts, http_register, local_register
 from ca.trusted_list import api as trusted_list_api
 from ca.trusted_list import publication
 from imza import audit_tokens, health
@@ -71,6 +74,11 @@ def build(
             ca.api.public_routes(sessions),
             crls_api.routes(sessions, authorities, gate, resources.present),
             crls_api.public_routes(sessions, resources.present),
+            applications_api.routes(
+                identity_check.Desk(sessions, authorities, _register(resources, config, sessions)),
+                gate,
+                resources.present,
+            ),
             trusted_list_api.routes(publisher, gate, resources.present),
             trusted_list_api.public_routes(sessions, resources.present),
             audit_api.routes(sessions, anchoring, gate, resources.present),
@@ -141,6 +149,19 @@ def _compare_with_log(guard: known_signatures.SigningGuard) -> None:
         guard.note()
     except registry_lock.RegistryLockedError as error:
         log.error("registry_locked code=%s", error.code)
+
+
+def _register(
+    resources: Resources, config: configs.Config, sessions: orm.sessionmaker[orm.Session]
+) -> facts.Register | None:
+    """The authentic source; None where the settings name none."""
+    settings = config.register
+    if settings is None:
+        return None
+    if settings.kind == "local":
+        return local_register.LocalRegister(sessions)
+    client = resources.client(settings.timeout, settings.tls_ca)
+    return http_register.HttpRegister(settings.name, settings.url, settings.token_file, client)
 
 
 def _enrolment(

@@ -15,6 +15,7 @@ from mobile_id import addressee, results, subscribers
 from mobile_id.simulation import personas, sim_applet
 from mobile_id.simulation.pin import Pin
 from pki import algorithms, certificates, errors, registration
+from pki import vetting as vettings
 
 PROFILES = {
     results.Operation.AUTHENTICATION: "authenticate",
@@ -35,7 +36,7 @@ class Applicant:
 
     person: registration.Person
     phone_number: str = dataclasses.field(repr=False)
-    vetting: registration.Vetting
+    vetting: vettings.Vetting
     category: registration.Category = registration.Category.CITIZEN
     organisation: registration.Organisation | None = None
     title: str | None = None
@@ -58,7 +59,6 @@ def enrol_subscriber(
     folder: pathlib.Path,
     applicant: Applicant,
     *,
-    approving_officer: str,
     behaviour: personas.Behaviour,
     at: datetime.datetime,
 ) -> Enrolment:
@@ -69,7 +69,6 @@ def enrol_subscriber(
         registrar: The CA's registration API.
         folder: Where SIMs and simulated people are kept (`DIR/mobile`).
         applicant: Who it is for.
-        approving_officer: Who approves where the CA asks for a second person.
         behaviour: How the simulated person will answer.
         at: Now.
 
@@ -100,7 +99,7 @@ def enrol_subscriber(
         pin2=person.pin2,
         puk=person.puk,
     )
-    issued = _certify(registrar, applet, applicant, person, approving_officer)
+    issued = _certify(registrar, applet, applicant, person)
     personas.save_person(folder, person)
     with sessions() as session:
         row = subscribers.record(
@@ -124,7 +123,6 @@ def _certify(
     applet: sim_applet.SimApplet,
     applicant: Applicant,
     person: personas.SimulatedPerson,
-    approving_officer: str,
 ) -> dict[results.Operation, bytes]:
     application = registrar.apply(
         applicant.category,
@@ -134,7 +132,7 @@ def _certify(
         title=applicant.title,
     )
     if application.state is registration.ApplicationState.AWAITING_APPROVAL:
-        application = registrar.approve(application.id, approving_officer)
+        application = registrar.approve(application.id)
     issued: dict[results.Operation, bytes] = {}
     for operation, profile in PROFILES.items():
         request = applet.certificate_request(operation, person.pin(operation))

@@ -24,6 +24,7 @@ from pki import (
     registration,
     settings,
 )
+from pki import vetting as vettings
 
 FILE_NAME = "station.toml"
 
@@ -139,7 +140,6 @@ class Station:
         except ValueError as error:
             known = ", ".join(one.value for one in personas.Behaviour)
             raise errors.InputError(f"expected a behaviour of {known}") from error
-        officer = given["officer"] or ""
         applicant = enrolment.Applicant(
             registration.Person(
                 given["country"] or "",
@@ -148,7 +148,7 @@ class Station:
                 given["given_name"] or "",
             ),
             given["phone"] or "",
-            registration.Vetting(officer=officer, document=given["document"] or ""),
+            vettings.Vetting((vettings.Document.parse(given["document"] or ""),)),
             registration.Category(given["category"]),
             organisation,
             given["title"],
@@ -161,7 +161,6 @@ class Station:
                 registrar,
                 self._folder,
                 applicant,
-                approving_officer=given["approved_by"] or officer,
                 behaviour=behaviour,
                 at=self._clock.now(),
             )

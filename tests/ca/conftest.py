@@ -7,6 +7,7 @@ import sqlalchemy
 from sqlalchemy import orm
 
 from ca import api
+from ca.applications import api as applications_api
 from ca.crls import api as crls_api
 from ca.operators import api as operators_api
 from ca.operators import gate
@@ -36,6 +37,7 @@ def registration_office(world: ca_world.World, tmp_path: pathlib.Path) -> Iterat
         api.public_routes(world.sessions),
         crls_api.routes(world.sessions, world.hierarchy, gates, present),
         crls_api.public_routes(world.sessions, present),
+        applications_api.routes(world.desk, gates, present),
     ]
     with servers.serve(web.application("test", routers)) as base_url:
         yield operators.office(world, tmp_path, base_url)

@@ -18,6 +18,14 @@ from tests.support import ca_world
 from tests.support.hierarchy import MemoryKey, make_key
 
 SETTINGS = ca_world.SETTINGS
+ORGANISATION = subjects.Applicant(
+    registration.Category.ORGANISATION,
+    ca_world.CITIZEN,
+    ca_world.ORGANISATION,
+    "Direktor",
+    tuple(sorted(profiles.ORGANISATION_NAMES)),
+    registration.Server("GOV", "ss1.example.az"),
+)
 ORGANISATION_PROFILES = (
     profiles.TIME_STAMPING_UNIT,
     profiles.OCSP_RESPONDER,
@@ -65,6 +73,8 @@ def _draft(
     )
     if profile.subject is profiles.SubjectKind.FOREIGN_AUTHORITY:
         subject = ca_world.FOREIGN_AUTHORITY
+    elif profile.name in profiles.ORGANISATION_NAMES:
+        subject = subjects.subject_of(ORGANISATION, profile.subject, settings)
     return drafts.draft_certificate(
         profile, issuer, subject, make_key(kind).public_key(), settings, at
     )

@@ -70,24 +70,3 @@ def test_an_organisation_is_for_business_and_officials_alone() -> None:
         subjects.Applicant(registration.Category.BUSINESS, ca_world.CITIZEN)
     with pytest.raises(subjects.SubjectError):
         subjects.Applicant(CITIZEN, ca_world.CITIZEN, title="Direktor")
-
-
-def test_the_request_hash_covers_every_field() -> None:
-    base = subjects.Applicant(
-        registration.Category.BUSINESS, ca_world.CITIZEN, ca_world.ORGANISATION, "Direktor"
-    )
-    variants = [
-        base,
-        dataclasses.replace(base, title="Mühasib"),
-        dataclasses.replace(base, title=None),
-        dataclasses.replace(base, category=registration.Category.OFFICIAL),
-        dataclasses.replace(base, person=ca_world.GEORGIAN),
-        dataclasses.replace(
-            base, organisation=dataclasses.replace(ca_world.ORGANISATION, name="TEST Başqa")
-        ),
-    ]
-    hashes = {subjects.request_hash(one, ca_world.VETTING) for one in variants}
-    hashes.add(
-        subjects.request_hash(base, dataclasses.replace(ca_world.VETTING, document="P7654321"))
-    )
-    assert len(hashes) == len(variants) + 1

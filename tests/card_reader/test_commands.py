@@ -132,8 +132,8 @@ def test_a_blank_card_is_personalised_by_the_command(
         arguments = (
             *("personalise", "--json", "--reader", name, "--credentials", str(world)),
             *("--person-code", person.person_code, "--surname", person.surname),
-            *("--given-name", person.given_name, "--officer", "TEST officer"),
-            *("--document", "TEST passport", "--approver", "TEST approver"),
+            *("--given-name", person.given_name),
+            *("--document", "passport:AZ:TEST1:2035-01-31"),
         )
         done = imza(*arguments, "--pin-letter", str(letter))
         assert done.returncode == 0, done.stderr

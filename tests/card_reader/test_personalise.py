@@ -182,7 +182,7 @@ def test_a_ca_that_is_down_is_a_peer_error(tmp_path: pathlib.Path) -> None:
         registration.open_client(None, path) as client,
         pytest.raises(outbound.PeerUnavailableError),
     ):
-        client.approve("a1", "TEST")
+        client.approve("a1")
 
 
 def test_an_application_is_handed_in_and_approved(small_ca: card_station.SmallCA) -> None:
@@ -192,7 +192,6 @@ def test_an_application_is_handed_in_and_approved(small_ca: card_station.SmallCA
             registration.Category.CITIZEN,
             card_station.PERSON,
             card_station.VETTING,
-            approver="TEST approver",
         )
     assert application_id == "a1"
     assert small_ca.applications[-1]["category"] == "citizen"

@@ -45,6 +45,10 @@ SECTIONS: dict[str, dict[str, object]] = {
     },
     "disclosure": dict(sandbox_disclosure.section("https://pki.localhost")),
     "enrolment": {"secret_file": "s", "reference_validity": 60, "confirmation_wait": 60},
+    "register": {
+        **{"kind": "http", "name": "TEST register", "url": "https://register.example"},
+        **{"token_file": "t", "timeout": 2.5, "tls_ca": "ca.pem"},
+    },
     "renewal": {"window": 60, "identity_validity": 60, "self_service": True},
     "subscribers": {"password_tries": 3, "password_lockout": 60, "hold_limit": 86400},
     "notices": {

@@ -130,8 +130,7 @@ def subscriber(zones: worlds.Zones) -> Subscriber:
     subprocess.run(
         [*worlds.IMZA, "mobile", "enrol", "--config", str(one.station), "--phone",
          one.phone_number, "--person", one.person_code, "--surname", "Quliyev",
-         "--given-name", "Anar", "--officer", "TEST officer", "--document", "TEST",
-         "--approved-by", "TEST approver"],
+         "--given-name", "Anar", "--document", "passport:AZ:TEST1:2099-12-31"],
         check=True, capture_output=True, timeout=worlds.STEP_LIMIT_S,
     )  # fmt: skip
     return one

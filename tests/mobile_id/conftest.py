@@ -20,6 +20,7 @@ from sqlalchemy import orm
 from mobile_id import addressee, api, client, device_api, gateway, settings, waiting
 from mobile_id.simulation import enrolment, personas, phones
 from pki import clock, database, outbound, registration, signature, signed_requests, web
+from pki import vetting as vettings
 from pki.algorithms import HashAlgorithm
 from tests.support import hierarchy as hierarchy_support
 from tests.support import operators, servers
@@ -104,6 +105,9 @@ def certify(
     return builder.sign(chain.issuing.key, hashes.SHA384())
 
 
+VETTING = vettings.Vetting((vettings.Document.parse("passport:AZ:TEST1:2035-01-31"),))
+
+
 @dataclasses.dataclass
 class World:
     """Everything a test of the gateway needs."""
@@ -153,9 +157,8 @@ class World:
             enrolment.Applicant(
                 registration.Person(country, person_code, surname, "Günay"),
                 phone_number,
-                registration.Vetting(officer="TEST officer", document="TEST 1"),
+                VETTING,
             ),
-            approving_officer="TEST second officer",
             behaviour=behaviour,
             at=self.at,
         )

@@ -40,7 +40,7 @@ def run(world: World, *arguments: str) -> testing.Result:
 def enrol(world: World) -> dict[str, Any]:
     done = run(
         world, "enrol", "--phone", PHONE, "--person", "7AB12CD", "--surname", "TEST",
-        "--given-name", "Aytən", "--officer", "TEST officer", "--document", "TEST 2", "--json",
+        "--given-name", "Aytən", "--document", "passport:AZ:TEST2:2035-01-31", "--json",
     )  # fmt: skip
     assert done.exit_code == 0, done.output
     found: dict[str, Any] = json.loads(done.stdout)
@@ -62,7 +62,7 @@ def test_a_person_is_enrolled_shown_suspended_and_let_in_again(counter: World) -
     assert ended["state"] == "active"
     again = run(
         counter, "enrol", "--phone", PHONE, "--person", "7AB12CD", "--surname", "TEST",
-        "--given-name", "Aytən", "--officer", "TEST officer", "--document", "TEST 2",
+        "--given-name", "Aytən", "--document", "passport:AZ:TEST2:2035-01-31",
     )  # fmt: skip
     assert isinstance(again.exception, errors.StateError)
 

@@ -11,8 +11,10 @@ from sqlalchemy import orm
 
 from ca import foundation, hierarchy, subjects
 from ca import settings as ca_settings
-from ca.applications import certification, states
+from ca.applications import certification, identity_check, states
+from ca.operators import roles
 from pki import algorithms, registration, signature
+from pki import vetting as vettings
 from pki.keystore import store
 from tests.support.hierarchy import MemoryKeyStore, make_key
 
@@ -26,6 +28,8 @@ SETTINGS = ca_settings.Settings(
         ca_settings.Disclosure("https://pki.example.com/pds/az.pdf", "az"),
     ),
     test=True,
+    # Worlds of tests certify the same people again and again.
+    certificates_per_role=0,
 )
 
 ORGANISATION = registration.Organisation("AZ", "9876543210", "TEST Ağıllı Çörəkçi MMC")
@@ -39,7 +43,18 @@ FOREIGN_AUTHORITY = x509.Name(
         x509.NameAttribute(NameOID.COMMON_NAME, "TEST GE Signing CA"),
     ]
 )
-VETTING = registration.Vetting("officer-1", "P1234567")
+OFFICER = roles.Operator("officer-1", roles.Role.RA_OFFICER)
+APPROVER = roles.Operator("officer-2", roles.Role.APPROVER)
+
+
+def vetting_of(person: registration.Person) -> vettings.Vetting:
+    """What an officer saw who had a person with a passport before them."""
+    passport = vettings.DocumentKind.PASSPORT
+    expires = datetime.date(2035, 1, 31)
+    return vettings.Vetting((vettings.Document(passport, person.country, "P1234567", expires),))
+
+
+VETTING = vetting_of(CITIZEN)
 
 
 class CountingKey:
@@ -102,15 +117,49 @@ class World:
     ) -> str:
         """An approved application's id."""
         organisation = None if category is registration.Category.CITIZEN else ORGANISATION
-        applicant = subjects.Applicant(
-            category, person, organisation, "Baş mühasib" if organisation else None
+        return self.approved(
+            subjects.Applicant(
+                category, person, organisation, "Baş mühasib" if organisation else None
+            )
+        )
+
+    def approved(self, applicant: subjects.Applicant) -> str:
+        """The id of an application that was vetted, and approved by another where needed."""
+        made = self.vetted(applicant)
+        if made.state is registration.ApplicationState.AWAITING_APPROVAL:
+            with self.sessions() as session:
+                states.approve_application(session, made.id, self.at, operator=APPROVER)
+                session.commit()
+        return made.id
+
+    def vetted(
+        self, applicant: subjects.Applicant, handed_in: vettings.Vetting | None = None
+    ) -> registration.Application:
+        """An application that an officer vetted."""
+        record = identity_check.examine(
+            self.desk,
+            applicant,
+            handed_in or vetting_of(applicant.person),
+            self.at,
+            officer=OFFICER.name,
         )
         with self.sessions() as session:
-            made = states.record_application(session, applicant, VETTING, self.at, actor="test")
-            if made.state is registration.ApplicationState.AWAITING_APPROVAL:
-                states.approve_application(session, made.id, "officer-2", self.at, actor="test")
+            made = states.record_application(session, applicant, self.at, operator=OFFICER)
+            made = states.vet_application(
+                session,
+                made.id,
+                record,
+                self.at,
+                operator=OFFICER,
+                expected_hash=made.request_hash,
+            )
             session.commit()
-        return made.id
+        return made
+
+    @property
+    def desk(self) -> identity_check.Desk:
+        """Where this world's people are examined, without a register."""
+        return identity_check.Desk(self.sessions, self.hierarchy)
 
     def certify(
         self,

@@ -23,11 +23,14 @@ from card_reader import personalise, piv_session, readers
 from card_reader import pin as card_pin
 from card_reader.virtual_card import applet, card_file, reader_station
 from pki import algorithms, errors, registration
+from pki import vetting as vettings
 from tests.support import hierarchy as hierarchy_support
 from tests.support import operators, servers
 
 PERSON = registration.Person("AZ", "5AB12CD", "Əliyeva TEST", "Günay TEST")
-VETTING = registration.Vetting("TEST officer", "TEST passport")
+VETTING = vettings.Vetting(
+    (vettings.Document(vettings.DocumentKind.PASSPORT, "AZ", "TEST 1", datetime.date(2035, 1, 31)),)
+)
 
 
 def require(reason: str) -> None:
@@ -175,9 +178,7 @@ def make_card(path: pathlib.Path, ca: SmallCA) -> TestCard:
         done = personalise.personalise(
             session,
             client,
-            personalise.apply_for_card(
-                client, registration.Category.CITIZEN, PERSON, VETTING, approver="TEST approver"
-            ),
+            personalise.apply_for_card(client, registration.Category.CITIZEN, PERSON, VETTING),
             ca.hierarchy.at,
             person_code=PERSON.person_code,
         )

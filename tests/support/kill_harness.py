@@ -36,11 +36,13 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509 import ocsp as x509_ocsp
 
 from ca import foundation, subjects
-from ca.applications import states
+from ca.applications import states, vetting_record
+from ca.operators import roles
 from imza import config as configs
 from imza import installation
 from imza.wiring import resources, zones
 from pki import clock, database, failpoints, outbound, registration, registry, web
+from pki import vetting as vettings
 from pki.keystore import signature_log
 from tests.support import crls, kill_server, postgresql, servers, softhsm
 
@@ -231,12 +233,19 @@ class Harness:
                     registration.Category.CITIZEN,
                     registration.Person("AZ", f"{len(self._all):07X}", "TEST", "TEST"),
                 )
-                made = states.record_application(
+                operator = roles.Operator("kill-harness", roles.Role.RA_OFFICER)
+                made = states.record_application(session, applicant, at, operator=operator)
+                passport = vettings.Document.parse("passport:AZ:TEST1:2099-12-31")
+                record = vetting_record.VettingRecord(
+                    vettings.Method.IN_PERSON, operator.name, at, (passport,)
+                )
+                states.vet_application(
                     session,
-                    applicant,
-                    registration.Vetting("TEST officer", "TEST"),
+                    made.id,
+                    record,
                     at,
-                    actor="kill-harness",
+                    operator=operator,
+                    expected_hash=made.request_hash,
                 )
                 asked = Asked(made.id, _csr())
                 self._all.append(asked)

@@ -117,7 +117,7 @@ def test_no_reference_before_the_application_is_approved(zone: Zone) -> None:
     )
     with zone.office.world.sessions() as session:
         made = states.record_application(
-            session, applicant, ca_world.VETTING, zone.office.world.at, actor="test"
+            session, applicant, zone.office.world.at, operator=ca_world.OFFICER
         )
         session.commit()
     assert zone.ask(made.id, {}).status == 409

@@ -1,0 +1,1 @@
+"""Authentic sources: what the state knows of people, organisations and who may act for them."""
