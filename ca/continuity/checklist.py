@@ -43,7 +43,7 @@ def of_compromise(name: str, progress: compromise.Progress, *, listed: bool | No
         items.append(Item("the trusted list says withdrawn", listed))
     return [
         *items,
-        Item("tell the supervisory body (within 24 hours where the law is as EN 319 401 has it)"),
+        Item("tell the supervisory body, within the time that the law sets"),
         Item("tell subscribers and relying parties: notices, web site, portals"),
         Item("make the next generation: imza ca rollover, or a key ceremony"),
         Item("certify subscribers anew by the next generation"),

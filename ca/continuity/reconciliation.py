@@ -22,7 +22,7 @@ from cryptography import x509
 from sqlalchemy import orm
 
 from ca import issuance
-from ca.continuity import known_signatures
+from ca.continuity import closures, known_signatures
 from ca.crls import entries
 from ca.crls import tables as crl_tables
 from pki import audit, certificates, clock, errors, failpoints, registry, registry_lock, status
@@ -125,6 +125,7 @@ def reconcile(
         for name, lists in published.items()
         for listed in lists
     )
+    _close_revoked(sessions, issuers, present.now(), actor)
     failpoints.reach("reconciled")
     with sessions() as session:
         registry_lock.set_reconciled(session, actor, present.now())
@@ -391,6 +392,27 @@ def _take_revocations(
                 changed = []
         count += _commit(session, name, changed, at, actor)
     return count
+
+
+def _close_revoked(
+    sessions: orm.sessionmaker[orm.Session],
+    issuers: dict[str, registry.IssuerRecord],
+    at: datetime.datetime,
+    actor: str,
+) -> None:
+    """Close the authorities that the root revoked after the backup: they certify nobody again."""
+    with sessions() as session:
+        for name, issuer in sorted(issuers.items()):
+            known = registry.status_of(
+                session, issuer.issuer_name, issuer.certificate.serial_number
+            )
+            if known is None or known.reason is None:
+                continue
+            closures.close(
+                session, name, known.reason, at,
+                actor=actor, invalidity_date=known.invalidity_date,
+            )  # fmt: skip
+        session.commit()
 
 
 def _revoke_as(row: registry.CertificateRow, entry: x509.RevokedCertificate) -> bool:

@@ -14,7 +14,7 @@ from cryptography import x509
 from sqlalchemy import orm
 
 from ca import revocation
-from ca.continuity import known_signatures, reconciliation
+from ca.continuity import closures, compromise, known_signatures, reconciliation
 from ca.crls import published
 from pki import audit, errors, registry, registry_lock, signature, status
 from pki.keystore import signature_log
@@ -301,3 +301,20 @@ def test_a_reconciliation_that_was_killed_is_continued_and_stays_locked(
         registry.serial_key(one.record.serial_number) for one in lost
     )
     assert _publish(logged).number == newest.number + 1
+
+
+def test_an_authority_that_the_root_revoked_after_the_backup_stays_closed(
+    logged: logged_authority.LoggedWorld, engine: sqlalchemy.Engine
+) -> None:
+    application = logged.application()
+    backup = logged_authority.back_up(engine)
+    compromise.handle(logged.sessions, logged.hierarchy, "citizen", logged.present, actor="test")
+    with logged.sessions() as session:
+        files = [crls.newest_der(session, name) for name in ("root", "citizen")]
+    logged_authority.put_back(engine, backup)
+    with pytest.raises(registry_lock.RegistryLockedError):
+        logged.restart().check_log()
+    _reconcile(logged, *files)
+    reconciliation.release(logged.sessions, logged.log_path, logged.present.now(), actor="local:b")
+    with pytest.raises(closures.AuthorityClosedError):
+        logged.certify(application)
