@@ -9,7 +9,7 @@ from sqlalchemy import orm
 
 from ca import hierarchy, publication, revocation, schemas
 from ca.operators import gate as gates
-from ca.operators import roles
+from ca.operators import reach, roles
 from pki import audit, certificates, clock, registry, status, web
 
 MAX_CURSOR = 2**62
@@ -34,10 +34,12 @@ def routes(
         caller: Annotated[roles.Operator, asks(roles.Permission.REVOKE)],
     ) -> dict[str, object]:
         at = present.now()
+        number = certificates.parse_serial(serial)
         with sessions() as session:
+            reach.check_reach(session, caller, number)
             record = revocation.revoke(
                 session,
-                certificates.parse_serial(serial),
+                number,
                 status.RevocationReason.from_name(body.reason),
                 at,
                 actor=caller.actor,
@@ -51,10 +53,10 @@ def routes(
         serial: str, caller: Annotated[roles.Operator, asks(roles.Permission.SUSPEND)]
     ) -> dict[str, object]:
         at = present.now()
+        number = certificates.parse_serial(serial)
         with sessions() as session:
-            record = revocation.hold(
-                session, certificates.parse_serial(serial), at, actor=caller.actor
-            )
+            reach.check_reach(session, caller, number)
+            record = revocation.hold(session, number, at, actor=caller.actor)
             session.commit()
         return _changed(record, at, caller.actor)
 
@@ -63,10 +65,10 @@ def routes(
         serial: str, caller: Annotated[roles.Operator, asks(roles.Permission.SUSPEND)]
     ) -> dict[str, object]:
         at = present.now()
+        number = certificates.parse_serial(serial)
         with sessions() as session:
-            record = revocation.release(
-                session, certificates.parse_serial(serial), at, actor=caller.actor
-            )
+            reach.check_reach(session, caller, number)
+            record = revocation.release(session, number, at, actor=caller.actor)
             session.commit()
         return _changed(record, at, caller.actor)
 

@@ -65,6 +65,9 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
             Permission.ADMINISTER_OPERATORS,
             Permission.ADMINISTER_AUTHORITIES,
             Permission.READ_STATISTICS,
+            # Of operators and services; see `reach`.
+            Permission.SUSPEND,
+            Permission.REVOKE,
         }
     )
     | _EVERYBODY,

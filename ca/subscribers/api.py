@@ -9,7 +9,7 @@ from sqlalchemy import orm
 
 from ca import hierarchy, schemas
 from ca.operators import gate as gates
-from ca.operators import roles
+from ca.operators import reach, roles
 from ca.subscribers import contacts, passwords, self_revocation
 from ca.subscribers import settings as subscriber_settings
 from pki import audit, certificates, clock, errors, status, web
@@ -146,6 +146,8 @@ def routes(
         body: Annotated[CheckShape, fastapi.Depends(_read(CheckShape))],
     ) -> dict[str, object]:
         number, at = certificates.parse_serial(serial), present.now()
+        with sessions() as session:
+            reach.check_reach(session, caller, number)
         right = passwords.is_right(
             sessions,
             self_revocation.identify(sessions, number),
