@@ -36,6 +36,12 @@ class DatabaseError(errors.PeerError):
     code = "database-unavailable"
 
 
+class UnstorableValueError(errors.InputError):
+    """A text with a NUL, a text or a number that is longer than its column: it cannot be there."""
+
+    code = "value-unstorable"
+
+
 class Base(orm.DeclarativeBase):
     """The base of every table."""
 
@@ -111,9 +117,16 @@ def session_factory(engine: sqlalchemy.Engine) -> orm.sessionmaker[orm.Session]:
 
 
 def _translate_loss(context: engine_types.ExceptionContext) -> None:
-    """Make a database that is away, full or locked our own error; its address is not told."""
+    """Make our own errors of a database that is away, full or locked, and of what fits no column.
+
+    Neither the database's address nor the value is told.
+    """
     if context.is_pre_ping:
         return  # The pool finds out in this way that a connection is stale, and opens another.
+    if isinstance(context.sqlalchemy_exception, sqlalchemy.exc.DataError):
+        raise UnstorableValueError(
+            "expected texts without NUL characters, and no longer than they may be"
+        ) from None
     lost = context.is_disconnect or (context.connection is None and context.statement is None)
     said = str(context.original_exception)
     if lost or any(text in said for text in SQLITE_STANDSTILL):

@@ -79,3 +79,15 @@ def test_full_disk_is_a_database_that_cannot_write(tmp_path: pathlib.Path) -> No
 def test_wrong_statement_stays_a_fault_of_ours(engine: sqlalchemy.Engine) -> None:
     with engine.connect() as connection, pytest.raises(sqlalchemy.exc.DBAPIError):
         connection.exec_driver_sql("SELECT * FROM no_such_table")
+
+
+@pytest.mark.peer
+def test_a_value_that_fits_no_column_is_an_input_error(postgresql_url: str) -> None:
+    engine = database.connect(postgresql_url)
+    with engine.connect() as connection:
+        for value in ("\0", "TEST\0TEST"):
+            with pytest.raises(database.UnstorableValueError) as refused:
+                connection.execute(sqlalchemy.text("SELECT :value"), {"value": value})
+            assert "TEST" not in refused.value.message
+            connection.rollback()
+    engine.dispose()

@@ -1,4 +1,4 @@
-"""The registration API alone, in a process that is made to be killed and started again.
+"""The CA zone without its gate, in a process that is made to be killed and started again.
 
 Importing this module loads what a certification authority needs, linters included, so that a
 server that is forked from a process which has it is ready in a fraction of a second. Everything
@@ -11,13 +11,13 @@ import pathlib
 from collections.abc import Mapping
 from multiprocessing import connection
 
-import ca.api
-from ca import hierarchy, peer_lint
+import imza.wiring.ca_zone  # noqa: F401 - loaded before the fork
+from ca import peer_lint
 from imza import config as configs
 from imza import http_server
-from imza.wiring import resources
-from pki import clock, failpoints, web
-from tests.support.open_gate import OpenGate
+from imza.wiring import resources, zones
+from pki import clock, web
+from tests.support import open_gate
 
 peer_lint.load()
 
@@ -28,19 +28,12 @@ def serve(
     """Start as `imza serve ca` does, say so, and serve until the process dies or is told to end."""
     os.environ.update(environment)
     config = configs.read(path)
-    failpoints.arm_from_environment(allowed=config.testing.failpoints)
-    present = clock.SystemClock()
     with contextlib.ExitStack() as running:
         listener = http_server.listen(config.server.host, config.server.port)
-        opened = running.enter_context(contextlib.closing(resources.Resources(present)))
-        sessions = opened.sessions(config)
-        keys = opened.authority_keys(config)
-        authorities = hierarchy.start(
-            sessions, keys, configs.require(config.ca, "ca"), present.now()
-        )
-        app = web.application(
-            "kill server", [ca.api.routes(sessions, authorities, OpenGate(), present)]
-        )
+        opened = running.enter_context(contextlib.closing(resources.Resources(clock.SystemClock())))
+        routers = zones.build(opened, "ca", config).routers
+        app = web.application("kill server", routers)
+        open_gate.open_all(app, routers)
         server = http_server.HttpServer(app, listener)
         running.callback(server.stop)
         server.start()
