@@ -12,7 +12,6 @@ import datetime
 import functools
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent import futures
 from typing import Any, cast
 
 import sqlalchemy
@@ -35,10 +34,6 @@ SYSTEM = "system"
 
 MAX_ORDERS = 100
 """So many are linted in two seconds; nobody should wait much longer for an answer."""
-
-SIGNING_THREADS = 8
-"""Signing and checking a value leave the interpreter free, and so does waiting for a module or a
-disk: more threads than cores share one write of the signature log."""
 
 # The object-relational layer would take longer than all the rest of a certificate of many.
 _CERTIFICATES = cast(sqlalchemy.Table, registry.CertificateRow.__table__)
@@ -385,24 +380,19 @@ def _intent(judged: _Judged, at: datetime.datetime) -> dict[str, object]:
 
 
 def _sign(judged: Mapping[int, _Judged]) -> dict[int, bytes | Exception]:
-    """Sign each twin, several at once: the checks of the values take longest, on every core."""
-
-    def sign(one: _Judged) -> bytes | Exception:
+    """Sign each twin; those of one authority are one use of its key."""
+    by_key: dict[int, list[int]] = {}
+    for place, one in judged.items():
+        by_key.setdefault(id(one.order.draft.issuer.key), []).append(place)
+    signed: dict[int, bytes | Exception] = {}
+    for places in by_key.values():
+        key = judged[places[0]].order.draft.issuer.key
         try:
-            return authority.sign_like(one.twin_der, one.order.draft.issuer.key)
-        except Exception as error:  # noqa: BLE001 - told to the caller once all are stored
-            return error
-
-    def sign_all(places: Sequence[int]) -> dict[int, bytes | Exception]:
-        return {place: sign(judged[place]) for place in places}
-
-    places = list(judged)
-    if len(places) <= 1:
-        return sign_all(places)
-    shares = [places[start::SIGNING_THREADS] for start in range(SIGNING_THREADS)]
-    with futures.ThreadPoolExecutor(SIGNING_THREADS) as pool:
-        results = pool.map(sign_all, filter(None, shares))
-        return {place: result for share in results for place, result in share.items()}
+            results = authority.sign_all_like([judged[one].twin_der for one in places], key)
+        except Exception as error:  # noqa: BLE001 - told to the caller once all others are stored
+            results = [error] * len(places)
+        signed |= zip(places, results, strict=True)
+    return signed
 
 
 def _store(

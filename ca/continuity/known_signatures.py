@@ -163,25 +163,22 @@ class SigningGuard:
         self._begun = False
 
     def check_recorded(
-        self, label: str, representation: signature.DataToBeSignedRepresentation
+        self, label: str, representations: Sequence[signature.DataToBeSignedRepresentation]
     ) -> None:
-        """Check that the registry holds what a key is to sign.
+        """Check that the registry holds all that a key is to sign.
 
         Raises:
             UnknownSignatureError: It does not.
         """
-        one = representation.stands_for
-        if one is None:
-            return
-        asked = LoggedObject(
-            authority_of(label),
-            one.kind,
-            one.number,
-            one.to_be_signed_sha256,
-            self._present.now(),
-            signature_log.Position(0, "", 0),
-        )
-        if list(unknown(self._sessions, (asked,))):
+        at, nowhere = self._present.now(), signature_log.Position(0, "", 0)
+        asked = [
+            LoggedObject(
+                authority_of(label), one.kind, one.number, one.to_be_signed_sha256, at, nowhere
+            )
+            for one in (representation.stands_for for representation in representations)
+            if one is not None
+        ]
+        for one in unknown(self._sessions, asked):
             raise UnknownSignatureError(
                 f"expected the {one.kind} in the registry before {label!r} signs it: halt"
             )

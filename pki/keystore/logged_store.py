@@ -2,15 +2,26 @@
 
 import hashlib
 from collections.abc import Callable, Sequence
+from concurrent import futures
+from typing import Any, TypeVar
 
 from pki import algorithms, errors, signature
 from pki.keystore import signature_log, store, time_limit
 
+_Input = TypeVar("_Input")
+_Output = TypeVar("_Output")
+
 Check = Callable[[], object]
 """Raises where something is not there without which nothing may be signed."""
 
-Permit = Callable[[str, signature.DataToBeSignedRepresentation], object]
-"""Hears a key's label and what it is to sign; raises where it must not."""
+Permit = Callable[[str, Sequence[signature.DataToBeSignedRepresentation]], object]
+"""Hears a key's label and all that it is to sign; raises where it must not."""
+
+Result = signature.SignatureValue | Exception
+"""What became of one signature of several."""
+
+THREADS = 8
+"""Waiting for a module leaves the interpreter free; so do signing and checking in memory."""
 
 
 class LoggedKey:
@@ -26,6 +37,7 @@ class LoggedKey:
     ) -> None:
         """Stand between a key and whoever uses it."""
         self._handle = time_limit.TimeLimitedKey(handle, watch)
+        self._watch = watch
         self._log = log
         self._needs = (watch.check, *needs)
         self._permit = permit
@@ -68,11 +80,39 @@ class LoggedKey:
             KeyHungError: The key did not answer and may have signed, or another one does not.
             DeviceError: As the key's own `sign`.
         """
+        (result,) = self.sign_all((representation,))
+        if isinstance(result, Exception):
+            raise result
+        return result
+
+    def sign_all(
+        self, representations: Sequence[signature.DataToBeSignedRepresentation]
+    ) -> list[Result]:
+        """Sign several things as one use of the key, with one wait for the log's disk.
+
+        Returns:
+            In their order, the value or the error that `sign` would raise.
+
+        Raises:
+            StorageError: As `sign`; the key signed none. So it is with needs and the permit.
+        """
         for need in self._needs:
             need()
         if self._permit is not None:
-            self._permit(self.label, representation)
-        number = self._log.intend(self.label, representation)
+            self._permit(self.label, representations)
+        numbers = self._log.intend_all(self.label, representations)
+        return in_threads(self._sign_logged, list(zip(numbers, representations, strict=True)))
+
+    def _sign_logged(
+        self, intended: tuple[int, signature.DataToBeSignedRepresentation]
+    ) -> signature.SignatureValue:
+        number, representation = intended
+        try:
+            # One of several may have hung meanwhile: nothing more is asked then.
+            self._watch.check()
+        except errors.ImzaError as error:
+            self._log.conclude(number, signature_log.Event.FAILED, code=error.code)
+            raise
         try:
             value = self._handle.sign(representation)
         except store.StoreClosedError as error:
@@ -151,6 +191,41 @@ class LoggedKeyStore:
         if not self._is_logged(handle.label):
             return handle
         return LoggedKey(handle, self._log, self._watch, self._needs, self._permit)
+
+
+def sign_all(
+    handle: store.KeyHandle, representations: Sequence[signature.DataToBeSignedRepresentation]
+) -> list[Result]:
+    """Sign several things with any key, several at once; in their order, the values or the errors.
+
+    Raises:
+        StorageError: As `LoggedKey.sign_all`; the key signed none.
+    """
+    if isinstance(handle, LoggedKey):
+        return handle.sign_all(representations)
+    return in_threads(handle.sign, representations)
+
+
+def in_threads(work: Callable[[_Input], _Output], inputs: Sequence[_Input]) -> list[Any]:
+    """Do some work for each input, in `THREADS` threads; in their order, results or errors."""
+
+    def attempt(one: _Input) -> _Output | Exception:
+        try:
+            return work(one)
+        except Exception as error:  # noqa: BLE001 - told to the caller beside the others
+            return error
+
+    def attempt_all(share: Sequence[_Input]) -> list[_Output | Exception]:
+        return [attempt(one) for one in share]
+
+    if len(inputs) <= 1:
+        return attempt_all(inputs)
+    shares = [inputs[start::THREADS] for start in range(min(THREADS, len(inputs)))]
+    found: list[Any] = [None] * len(inputs)
+    with futures.ThreadPoolExecutor(len(shares)) as pool:
+        for start, results in enumerate(pool.map(attempt_all, shares)):
+            found[start::THREADS] = results
+    return found
 
 
 def check_ready(handle: store.KeyHandle) -> None:

@@ -39,7 +39,7 @@ import logging
 import os
 import pathlib
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pki import clock, durable_files, errors, signature
@@ -188,21 +188,22 @@ class SignatureLog:
         Raises:
             SignatureLogError: It is not on the disk: the key must not sign.
         """
-        fields: dict[str, object] = {
-            "key": key_label,
-            "hash_algorithm": representation.hash_algorithm.value,
-            "representation": representation.hash.hex(),
-        }
-        if (one := representation.stands_for) is not None:
-            fields |= {
-                "kind": one.kind,
-                "issuer": one.issuer,
-                "object": one.number,
-                "to_be_signed_sha256": one.to_be_signed_sha256,
-            }
-        number, end = self._append(Event.INTENDED, fields)
+        return self.intend_all(key_label, (representation,))[0]
+
+    def intend_all(
+        self, key_label: str, representations: Sequence[signature.DataToBeSignedRepresentation]
+    ) -> list[int]:
+        """Have on the disk, with one wait for it, all that a key is about to sign.
+
+        Raises:
+            SignatureLogError: Not all is on the disk: the key must sign none of it.
+        """
+        numbers, end = [], 0
+        for one in representations:
+            number, end = self._append(Event.INTENDED, _fields(key_label, one))
+            numbers.append(number)
         self._sync(end)
-        return number
+        return numbers
 
     def conclude(self, number: int, outcome: Event, **fields: str) -> None:
         """Write what became of a signature; the next `intend` forces it to the disk.
@@ -347,6 +348,24 @@ class Position:
     number: int
     hash: str
     start: int
+
+
+def _fields(
+    key_label: str, representation: signature.DataToBeSignedRepresentation
+) -> dict[str, object]:
+    fields: dict[str, object] = {
+        "key": key_label,
+        "hash_algorithm": representation.hash_algorithm.value,
+        "representation": representation.hash.hex(),
+    }
+    if (one := representation.stands_for) is not None:
+        fields |= {
+            "kind": one.kind,
+            "issuer": one.issuer,
+            "object": one.number,
+            "to_be_signed_sha256": one.to_be_signed_sha256,
+        }
+    return fields
 
 
 def read_lines(path: pathlib.Path) -> Iterator[Line]:
