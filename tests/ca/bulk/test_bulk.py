@@ -10,7 +10,8 @@ import pytest
 import sqlalchemy
 from click.testing import CliRunner
 
-from ca import api, commands, csr, issuance
+from ca import commands, csr, issuance
+from ca.applications import api as applications_api
 from ca.applications import states
 from ca.bulk import api as bulk_api
 from ca.bulk import certification
@@ -26,7 +27,7 @@ def office(world: ca_world.World, tmp_path: pathlib.Path) -> Iterator[pathlib.Pa
     gates = gate.SignedRequestGate(world.sessions, clock.SystemClock())
     routers = [
         bulk_api.routes(world.sessions, world.hierarchy, gates, present),
-        api.routes(world.sessions, world.hierarchy, gates, present),
+        applications_api.routes(world.desk, gates, present),
     ]
     with servers.serve(web.application("test", routers)) as base_url:
         yield operators.office(world, tmp_path, base_url)
