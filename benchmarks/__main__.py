@@ -8,7 +8,13 @@ import sys
 
 from benchmarks import row
 
-MODULES = ("benchmarks.start", "benchmarks.pades", "benchmarks.hsm", "benchmarks.issuance")
+MODULES = (
+    "benchmarks.start",
+    "benchmarks.pades",
+    "benchmarks.hsm",
+    "benchmarks.issuance",
+    "benchmarks.crl",
+)
 RESULTS = pathlib.Path(__file__).parent / "results.md"
 
 

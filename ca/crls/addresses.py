@@ -16,6 +16,9 @@ MAX_PARTITION = 999_999
 _FILE = re.compile(r"(?:(?P<partition>[1-9][0-9]{0,5})(?P<both>-delta)?|(?P<delta>delta))\.crl")
 
 
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
 @dataclasses.dataclass(frozen=True, order=True)
 class Scope:
     """The certificates that one list speaks of: those of an authority's partition.
@@ -25,6 +28,11 @@ class Scope:
 
     issuer_name: str
     partition: int = 0
+
+
+def is_name(text: str) -> bool:
+    """Whether a part of an address can be an authority's name; a database may refuse others."""
+    return _NAME.fullmatch(text) is not None
 
 
 def path(scope: Scope, *, delta: bool = False) -> str:

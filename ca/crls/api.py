@@ -63,6 +63,7 @@ def routes(
         name: str,
         caller: Annotated[roles.Operator, asks(roles.Permission.READ_CERTIFICATES)],
     ) -> dict[str, object]:
+        _check_name(name)
         with sessions() as session:
             found = [
                 published.find_newest(session, scope, delta=delta)
@@ -93,7 +94,7 @@ def public_routes(
     def fetch_crl_of_partition(name: str, file: str, request: fastapi.Request) -> fastapi.Response:
         found = addresses.parse_file(name, file)
         if found is None:
-            raise published.CRLNotFoundError("no CRL of this name is published")
+            raise _not_found()
         scope, delta = found
         return _answer(sessions, present, request, scope, delta=delta)
 
@@ -108,6 +109,7 @@ def _answer(
     *,
     delta: bool,
 ) -> fastapi.Response:
+    _check_name(scope.issuer_name)
     with sessions() as session:
         found = published.newest(session, scope, delta=delta)
         dated = published.is_first_of_its_second(session, found)
@@ -125,6 +127,15 @@ def _answer(
     return responses.StreamingResponse(
         published.pieces(sessions, found), headers=headers, media_type=MEDIA_TYPE
     )
+
+
+def _check_name(name: str) -> None:
+    if not addresses.is_name(name):
+        raise _not_found()
+
+
+def _not_found() -> published.CRLNotFoundError:
+    return published.CRLNotFoundError("no CRL of this name is published")
 
 
 def _cache_control(left: datetime.timedelta) -> str:

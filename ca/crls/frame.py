@@ -7,6 +7,7 @@ alone; the entries, which may be a million, are put between them.
 
 import dataclasses
 import datetime
+import functools
 import hashlib
 from collections.abc import Iterator
 
@@ -55,7 +56,7 @@ class ToBeSigned:
         """How many bytes there are."""
         return sum(len(one) for one in self.pieces)
 
-    @property
+    @functools.cached_property
     def sha256(self) -> str:
         """Their SHA-256 in hex, by which the audit log names them."""
         digest = hashlib.sha256()
