@@ -17,7 +17,8 @@ import httpx
 import pytest
 import sqlalchemy
 
-from ca import api, hierarchy, issuance
+from ca import hierarchy, issuance
+from ca.applications import api as applications_api
 from imza import config as configs
 from imza import health
 from imza.wiring import resources
@@ -63,7 +64,7 @@ class Office:
             "database": health.writable_database_probe(self.sessions),
             "signing": self.guarded.check_ready,
         }
-        routes = api.routes(self.sessions, self.world.hierarchy, OpenGate(), present)
+        routes = applications_api.routes(self.world.desk, OpenGate(), present)
         return web.application("test", [routes, health.routes(probes, {})])
 
     def close(self) -> None:
