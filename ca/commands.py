@@ -108,6 +108,8 @@ def list_certificates(
             "serial_number": certificates.serial_text(one.serial_number),
             "issuer": one.issuer,
             "profile": one.profile,
+            "role": one.role,
+            "organisation": one.organisation,
             "subject": one.subject,
             "not_before": one.not_before,
             "not_after": one.not_after,
@@ -118,6 +120,7 @@ def list_certificates(
     ]
     lines = [
         f"{one['serial_number']}  {one['status']:<8}{one['issuer']:<16}{one['profile']:<20}"
+        f"{one['role'] or '-':<14}"
         f"{one['subject']}"
         for one in value
     ]

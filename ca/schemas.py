@@ -5,9 +5,9 @@ from typing import Annotated
 
 import pydantic
 
-from ca import subjects
+from ca import generations, subjects
 from ca.applications import certification
-from pki import audit, certificates, clock, registry
+from pki import audit, certificates, clock, profiles, registration, registry
 
 Text = Annotated[str, pydantic.StringConstraints(min_length=1, max_length=subjects.MAX_NAME)]
 Country = Annotated[str, pydantic.StringConstraints(pattern=r"^[A-Z]{2}$")]
@@ -45,6 +45,8 @@ def certificate(record: registry.CertificateRecord) -> dict[str, object]:
         "serial_number": certificates.serial_text(record.serial_number),
         "issuer": record.issuer_name,
         "profile": record.profile,
+        "role": _role(record),
+        "organisation": record.organisation_identifier,
         "subject": record.subject,
         "not_before": clock.time_text(record.not_before),
         "not_after": clock.time_text(record.not_after),
@@ -52,6 +54,15 @@ def certificate(record: registry.CertificateRecord) -> dict[str, object]:
         "reason": reason.name if reason else None,
         "revoked_at": clock.time_text(revoked_at) if revoked_at else None,
     }
+
+
+def _role(record: registry.CertificateRecord) -> str | None:
+    """In what role a subscriber has a certificate; None for the services' own."""
+    if record.profile in profiles.ORGANISATION_NAMES:
+        return registration.Category.ORGANISATION.value
+    if record.profile in profiles.PERSON_NAMES:
+        return generations.role_of(record.issuer_name)
+    return None
 
 
 def certificate_in_full(record: registry.CertificateRecord) -> dict[str, object]:

@@ -27,8 +27,7 @@ STEP_LIMIT_S = 120.0
 
 IMZA = (sys.executable, "-m", "imza")
 
-HOLDER = people.Person("TEST Kərimova", "Leyla", "AZ", "8CD45EF")
-"""Whose card the demo personalises; the sandbox's other people have theirs already."""
+HOLDER = people.HOLDER
 
 
 FILES = (

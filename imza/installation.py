@@ -79,8 +79,14 @@ class ClientSecret:
 class Installation:
     """Paths and secrets in one folder."""
 
-    def __init__(self, folder: pathlib.Path) -> None:
-        """Name the folder; `lay_out` fills it."""
+    def __init__(self, folder: pathlib.Path, *, registers: bool = False) -> None:
+        """Name the folder; `lay_out` fills it.
+
+        Args:
+            folder: DIR.
+            registers: Whether people are looked up in the local register when they are vetted.
+        """
+        self.registers = registers
         self.folder = folder.absolute()
         self.trust_anchors = self.folder / TRUST_ANCHORS
         self.authorities = self.folder / AUTHORITIES
@@ -157,6 +163,7 @@ class Installation:
             return {
                 "statistics": self._statistics(addresses),
                 "disclosure": sandbox_disclosure.section(addresses.secure),
+                **({"register": {"kind": "local"}} if self.registers else {}),
                 "enrolment": {
                     "secret_file": str(self._secrets / "enrolment"),
                     # A sandbox may be started again on the same folder for as long as it is of use.

@@ -135,3 +135,9 @@ PEOPLE = (
     ),
 )  # fmt: skip
 """Everybody; a phone that answers NOT_MID_CLIENT belongs to nobody that the gateway knows."""
+
+HOLDER = Person("TEST Kərimova", "Leyla", "AZ", "8CD45EF")
+"""Somebody who has neither card nor phone yet; the demo personalises a card for her."""
+
+REGISTERED = (*PEOPLE, HOLDER)
+"""Whom the sandbox's register knows."""

@@ -28,6 +28,7 @@ from imza import (
     people,
     sandbox_operators,
     sandbox_readers,
+    sandbox_register,
     schema,
     tls_certificate,
     worker,
@@ -114,7 +115,7 @@ class Sandbox:
             database_url: One database for all zones instead of SQLite files.
             token: A PKCS#11 token for the authorities' keys instead of encrypted files.
         """
-        self._world = installation.Installation(folder)
+        self._world = installation.Installation(folder, registers=True)
         self._asked = ports
         self._tell = tell
         self._database_url = database_url
@@ -253,6 +254,9 @@ class Sandbox:
         installation.write_certificates(made, self._world.folder)
         for issuer in made.issuers:
             self._tell(f"CA {issuer.name}: {_common_name(issuer.certificate)}")
+        sandbox_register.fill(
+            opened.sessions(settings["ca"]), self._world.folder / "register", self._present
+        )
         operators = sandbox_operators.enrol(
             opened, settings["ca"], self._world.operators_folder, ports.base_url
         )

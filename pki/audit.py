@@ -50,6 +50,7 @@ class AuditEvent(enum.Enum):
     DATABASE_SAVED = "database.saved"
     DATABASE_RESTORED = "database.restored"
     APPLICATION_RECORDED = "application.recorded"
+    REGISTER_IMPORTED = "register.imported"
     APPLICATION_VETTED = "application.vetted"
     APPLICATION_APPROVED = "application.approved"
     APPLICATION_REJECTED = "application.rejected"

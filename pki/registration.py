@@ -157,6 +157,8 @@ class ListedCertificate:
     not_after: str
     status: str
     reason: str | None
+    role: str | None = None
+    organisation: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -596,6 +598,8 @@ def _listed(entry: object) -> ListedCertificate:
             not_after=str(entry["not_after"]),
             status=str(entry["status"]),
             reason=None if entry["reason"] is None else str(entry["reason"]),
+            role=None if entry.get("role") is None else str(entry["role"]),
+            organisation=None if entry.get("organisation") is None else str(entry["organisation"]),
         )
     except KeyError as error:
         raise _unexpected(str(error)) from error

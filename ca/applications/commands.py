@@ -38,7 +38,7 @@ _DOCUMENT = click.option(
 
 @click.command(
     epilog="Example: imza ca request --credentials w/sandbox.json --category citizen --country AZ"
-    " --person-code 5AB12CD --surname Əliyeva --given-name Günay"
+    " --person-code 5AB12CD --surname 'TEST Əliyeva' --given-name Günay"
     " --document passport:AZ:C0123456:2035-01-31"
 )
 @_CA
@@ -197,6 +197,13 @@ def reject(
     type=click.Path(path_type=pathlib.Path, dir_okay=False),
     help="Where to write the certificate and its chain as PEM.",
 )
+@click.option(
+    "--pkcs12",
+    "pkcs12_path",
+    type=click.Path(path_type=pathlib.Path, dir_okay=False),
+    help="Make a key here and write it with its certificate to this new file; test CAs alone.",
+)
+@click.option("--passphrase-fd", type=int, metavar="N", help="Where the file's passphrase is read.")
 @_CA
 @_JSON
 def issue(
@@ -204,24 +211,40 @@ def issue(
     profile: str,
     csr_path: pathlib.Path | None,
     output: pathlib.Path | None,
+    pkcs12_path: pathlib.Path | None,
+    passphrase_fd: int | None,
     ca: operator_options.CallingOperator,
     as_json: bool,
 ) -> None:
     """Get a certificate for an approved application."""
+    from ca.applications import software_key
     from pki import certificates
 
-    if csr_path is None:
-        raise click.UsageError("expected --csr")
-    content = csr_path.read_bytes()
-    with ca.open() as client:
-        made = client.certify(application_id, profile, _csr_der(content))
+    if (csr_path is None) == (pkcs12_path is None):
+        raise click.UsageError("expected one of --csr and --pkcs12")
+    if (pkcs12_path is None) != (passphrase_fd is None):
+        raise click.UsageError("--pkcs12 and --passphrase-fd go together")
+    if pkcs12_path is not None and passphrase_fd is not None:
+        passphrase = software_key.read_passphrase(passphrase_fd)
+        with ca.open() as client:
+            made = software_key.issue(client, application_id, profile, pkcs12_path, passphrase)
+    elif csr_path is not None:
+        content = csr_path.read_bytes()
+        with ca.open() as client:
+            made = client.certify(application_id, profile, _csr_der(content))
     chain = [certificates.parse(one) for one in (made.certificate_der, *made.chain_der)]
     pem = "".join(certificates.to_pem(one) for one in chain)
     if output is not None:
         output.write_text(pem, encoding="ascii")
     serial = certificates.serial_text(made.serial_number)
-    value = {"serial_number": serial, "pem": pem, "output": str(output) if output else None}
-    _print(value, as_json, [f"serial number {serial}", *([] if output else [pem.rstrip()])])
+    value = {
+        "serial_number": serial,
+        "pem": pem,
+        "output": str(output) if output else None,
+        "pkcs12": str(pkcs12_path) if pkcs12_path else None,
+    }
+    quiet = output is not None or pkcs12_path is not None
+    _print(value, as_json, [f"serial number {serial}", *([] if quiet else [pem.rstrip()])])
 
 
 @click.group(epilog="Example: imza ca application list --credentials w/sandbox.json")

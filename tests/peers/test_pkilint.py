@@ -9,9 +9,9 @@ import sys
 import pytest
 import sqlalchemy
 
-from ca import peer_lint
+from ca import peer_lint, subjects
 from ca.operators import roles
-from pki import certificates, database, profiles, registration, registry
+from pki import algorithms, certificates, database, profiles, registration, registry
 from tests.support import ca_world, crls, operators
 
 pytestmark = pytest.mark.peer
@@ -62,6 +62,27 @@ def test_subscribers_certificates_have_no_finding(
     findings, text = _lint(
         "lint_etsi_cert", "-t", kind, data=issued.certificate_der, folder=tmp_path
     )
+    assert findings == 0, text
+
+
+@pytest.mark.parametrize("key", [algorithms.KeyKind.P256, algorithms.KeyKind.RSA3072])
+@pytest.mark.parametrize("profile", profiles.ORGANISATION_NAMES)
+def test_organisations_certificates_have_no_finding(
+    world: ca_world.World, tmp_path: pathlib.Path, profile: str, key: algorithms.KeyKind
+) -> None:
+    server = registration.Server("GOV", "ss1.example.az") if profile != "seal" else None
+    applicant = subjects.Applicant(
+        registration.Category.ORGANISATION,
+        ca_world.CITIZEN,
+        ca_world.ORGANISATION,
+        "Direktor",
+        (profile,),
+        server,
+    )
+    issued = world.certify(world.approved(applicant), profile, ca_world.make_csr(key))
+    kind = profiles.subscriber_profile(profile, secure_device=True).peer_lint
+    command = ("lint_etsi_cert", "-t", kind) if kind else ("lint_pkix_cert",)
+    findings, text = _lint(*command, data=issued.certificate_der, folder=tmp_path)
     assert findings == 0, text
 
 

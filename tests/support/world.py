@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from ca.operators import roles
+from ca.registers import tables as register_tables
 from imza import config as configs
 from imza import installation, sandbox_operators
 from imza.wiring import resources
@@ -29,6 +30,7 @@ from imza.wiring.zone import ZONES
 from pki import (
     algorithms,
     clock,
+    database,
     failpoints,
     operator_credentials,
     outbound,
@@ -243,6 +245,25 @@ class Office:
 
     def __init__(self, file: pathlib.Path) -> None:
         self._file = file
+
+    def register(self, person_code: str) -> None:
+        """Have a TEST citizen in a sandbox's local register, as an import would."""
+        settings = self._file.parent / "config" / "ca.toml"
+        if not settings.exists():
+            return
+        config = configs.read(settings)
+        if config.register is None or config.database is None:
+            return
+        engine = database.connect(config.database.url)
+        with database.session_factory(engine)() as session:
+            session.merge(
+                register_tables.RegisteredPersonRow(
+                    country="AZ", person_code=person_code, surname="Həsənova",
+                    given_name="Ülkər", state="alive",
+                )
+            )  # fmt: skip
+            session.commit()
+        engine.dispose()
 
     def call(
         self, method: str, path: str, value: object = None, *, expect: Sequence[int] = (200, 201)
@@ -470,6 +491,7 @@ class Applicant:
 
 def apply(office: Office, person_code: str) -> Applicant:
     """Apply for a TEST citizen, and have it approved."""
+    office.register(person_code)
     application = office.call(
         "POST",
         "/ra/v1/applications",
@@ -483,11 +505,18 @@ def apply(office: Office, person_code: str) -> Applicant:
             },
             "organisation": None,
             "title": None,
-            "vetting": {"method": "in_person", "officer": "TEST officer", "document": "TEST"},
+            "vetting": {
+                "method": "in_person",
+                "documents": [
+                    {
+                        "kind": "passport",
+                        "country": "AZ",
+                        "number": "TEST1",
+                        "expires": "2099-12-31",
+                    }
+                ],
+            },
         },
-    )
-    office.call(
-        "POST", f"/ra/v1/applications/{application['id']}/approval", {"officer": "TEST approver"}
     )
     return Applicant(application["id"], ec.generate_private_key(ec.SECP256R1()))
 
