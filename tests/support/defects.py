@@ -253,15 +253,131 @@ DEFECTS: Mapping[str, tuple[str, Mutate]] = {
 }
 
 SEAL_DEFECTS: Mapping[str, tuple[str, Mutate]] = {
-    "a seal with the type of signatures": (
+    "a seal: for signatures": ("qualified-type", _statements(types=(oids.QC_TYPE_ESIGN,))),
+    "a seal: both types": (
         "qualified-type",
-        _statements(types=(oids.QC_TYPE_ESIGN,)),
+        _statements(types=(oids.QC_TYPE_ESIGN, oids.QC_TYPE_ESEAL)),
     ),
-    "a seal without statements": ("extensions", changed(qualified=None)),
-    "a seal with a person's semantics": (
+    "a seal: no type": ("qualified-type", _statements(types=())),
+    "a seal: no compliance": ("qualified-compliance", _statements(compliance=False)),
+    "a seal: no device": ("qualified-device", _statements(secure_device=False)),
+    "a seal: no legislation": ("qualified-legislation", _statements(legislation=())),
+    "a seal: no disclosure": ("qualified-disclosure", _statements(pds=())),
+    "a seal: natural semantics": (
         "qualified-others",
         _statements(semantics=oids.SEMANTICS_NATURAL),
     ),
+    "a seal: a person's policy": (
+        "policies",
+        changed(policies=(oids.TEST_POLICY_SEAL, oids.QCP_N_QSCD)),
+    ),
+    "a seal: no statements at all": ("extensions", changed(qualified=None)),
+    "a seal: RSA of 2048 bits": ("key", _weak_rsa),
+    "a seal: also digital signatures": (
+        "key-usage",
+        _like(profiles.SEAL, key_usage=profiles.SEAL.key_usage | profiles.AUTHENTICATE.key_usage),
+    ),
+    "a seal: a person's name": ("subject-attributes", _subject(NameOID.SURNAME, "TEST Əliyeva")),
+    "a seal: no number": ("subject-attributes", _subject(NameOID.ORGANIZATION_IDENTIFIER, None)),
+    "a seal: no common name": ("subject-attributes", _subject(NameOID.COMMON_NAME, None)),
+    "a seal: no country": ("subject-attributes", _subject(NameOID.COUNTRY_NAME, None)),
+    "a seal: a number of the kind VAT": (
+        "subject-identifier",
+        _subject(NameOID.ORGANIZATION_IDENTIFIER, "VATAZ-9876543210"),
+    ),
+    "a seal: a number too short": (
+        "subject-identifier",
+        _subject(NameOID.ORGANIZATION_IDENTIFIER, "NTRAZ-98765"),
+    ),
+    "a seal: a server's name": (
+        "extensions",
+        _with(x509.SubjectAlternativeName([x509.DNSName("ss1.example.az")])),
+    ),
+}
+
+XROAD_DEFECTS: Mapping[str, tuple[profiles.CertificateProfile, str, Mutate]] = {
+    "a signer that authenticates": (
+        profiles.XROAD_SIGN,
+        "key-usage",
+        _like(
+            profiles.XROAD_SIGN,
+            key_usage=profiles.XROAD_SIGN.key_usage | profiles.XROAD_AUTHENTICATE.key_usage,
+        ),
+    ),
+    "a signer for client authentication": (
+        profiles.XROAD_SIGN,
+        "extended-key-usage",
+        _with(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH])),
+    ),
+    "a signer without a class": (
+        profiles.XROAD_SIGN,
+        "subject-attributes",
+        _subject(NameOID.BUSINESS_CATEGORY, None),
+    ),
+    "a class in lower case": (
+        profiles.XROAD_SIGN,
+        "subject-identifier",
+        _subject(NameOID.BUSINESS_CATEGORY, "gov"),
+    ),
+    "a signer of another name": (
+        profiles.XROAD_SIGN,
+        "subject-identifier",
+        _subject(NameOID.COMMON_NAME, "TEST Başqa"),
+    ),
+    "a code that no member has": (
+        profiles.XROAD_SIGN,
+        "subject-identifier",
+        _subject(NameOID.SERIAL_NUMBER, "98765"),
+    ),
+    "a qualified signer": (
+        profiles.XROAD_SIGN,
+        "extensions",
+        changed(qualified=qc_statements.QcStatements(compliance=True)),
+    ),
+    "a server that signs": (
+        profiles.XROAD_AUTHENTICATE,
+        "key-usage",
+        _like(
+            profiles.XROAD_AUTHENTICATE,
+            key_usage=profiles.XROAD_SIGN.key_usage | profiles.XROAD_AUTHENTICATE.key_usage,
+        ),
+    ),
+    "an EC key that enciphers": (
+        profiles.XROAD_AUTHENTICATE,
+        "key-usage",
+        _like(
+            profiles.XROAD_AUTHENTICATE,
+            key_usage=profiles.XROAD_AUTHENTICATE.key_usage
+            | profiles.XROAD_AUTHENTICATE.rsa_key_usage,
+        ),
+    ),
+    "a server for servers": (
+        profiles.XROAD_AUTHENTICATE,
+        "extended-key-usage",
+        _like(profiles.XROAD_AUTHENTICATE, extended_key_usage=(oids.OCSP_SIGNING,)),
+    ),
+    "a wildcard": (
+        profiles.XROAD_AUTHENTICATE,
+        "subject-identifier",
+        _subject(NameOID.COMMON_NAME, "*.example.az"),
+    ),
+    "a server without its alternative name": (
+        profiles.XROAD_AUTHENTICATE_ACME,
+        "extensions",
+        _without(x509.SubjectAlternativeName),
+    ),
+    "another alternative name": (
+        profiles.XROAD_AUTHENTICATE_ACME,
+        "alternative-names",
+        changed(dns_name="evil.example.az"),
+    ),
+    "an alternative name too many": (
+        profiles.XROAD_AUTHENTICATE,
+        "extensions",
+        _with(x509.SubjectAlternativeName([x509.DNSName("ss1.example.az")])),
+    ),
+    "three years": (profiles.XROAD_AUTHENTICATE, "validity", _for_years(3)),
+    "RSA of 2048 bits": (profiles.XROAD_SIGN, "key", _weak_rsa),
 }
 
 
