@@ -23,7 +23,7 @@ def test_a_secure_device_is_claimed_only_where_it_is_known() -> None:
     assert unknown.standard_policies == (oids.QCP_N,)
 
 
-@pytest.mark.parametrize("name", ["root", "authority", "seal", "", "SIGN"])
+@pytest.mark.parametrize("name", ["root", "authority", "ocsp-responder", "", "SIGN"])
 def test_a_registration_gets_the_subscribers_profiles_alone(name: str) -> None:
     with pytest.raises(profiles.UnknownProfileError):
         profiles.subscriber_profile(name, secure_device=True)
