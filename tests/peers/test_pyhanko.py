@@ -87,6 +87,12 @@ def test_archived_signature_passes_offline_with_only_the_root_trusted(desk: Desk
     assert desk.judge() == [report.AdESPassed.OK]
 
 
+def test_lists_of_partitions_are_as_good_as_whole_ones(desk: Desk) -> None:
+    desk.world.scope = f"{desk.world.base_url}/crl/"
+    desk.sign(signing_world.pades(B_LTA))
+    assert desk.judge() == [report.AdESPassed.OK]
+
+
 def test_second_persons_signature_leaves_the_archived_first_one_valid(desk: Desk) -> None:
     desk.sign(signing_world.pades(B_LTA))
     look = parameters.Appearance(-1, (300, 60, 540, 130))

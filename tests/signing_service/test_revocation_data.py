@@ -114,6 +114,19 @@ def test_delta_crl_is_not_taken_for_a_complete_one() -> None:
         )
 
 
+@pytest.mark.clause("RFC 5280", "6.3.3")
+def test_a_list_of_a_partition_counts_for_the_certificates_that_name_it(
+    world: signing_world.World,
+) -> None:
+    holder, at = world.authorities.signer(), world.clock.now()
+    world.scope = f"{world.base_url}/crl/"
+    assert len(revocation_data.fetch([holder.chain], client=world.client, at=at).crls) == 1
+    # The list of another partition, served under this one's address.
+    world.scope = f"{world.base_url}/crl/other-"
+    with pytest.raises(revocation_data.CRLError, match="another's"):
+        revocation_data.fetch([holder.chain], client=world.client, at=at)
+
+
 @settings(max_examples=200)
 @given(place=st.integers(0, len(CRL) - 1), value=st.integers(0, 255))
 def test_mutated_crl_is_refused_and_nothing_else(place: int, value: int) -> None:

@@ -11,6 +11,7 @@ from ca.trusted_list import enveloped
 from pki import certificates, database, errors, xml_signature, xml_trees
 from signing_service import trusted_lists
 from signing_service.validation import evidence
+from tests.support import crls
 from tests.support import trusted_lists as support
 
 DAY = datetime.timedelta(days=1)
@@ -29,7 +30,7 @@ def pinned(world) -> trusted_lists.Authenticator:
     return trusted_lists.Authenticator(signers=(world.signer,))
 
 
-def rooted(world, *, crls=True, issuer=True, root=None) -> trusted_lists.Authenticator:
+def rooted(world, *, statuses=True, issuer=True, root=None) -> trusted_lists.Authenticator:
     """Knows the root alone, and can ask the CA for the rest."""
 
     def fetch_issuer(url):
@@ -39,7 +40,7 @@ def rooted(world, *, crls=True, issuer=True, root=None) -> trusted_lists.Authent
     def fetch_statuses(missing):
         with world.ca.sessions() as session:
             found = [crls.newest_der(session, name) for name in ("root", "infrastructure")]
-        return evidence.Evidence(crls=found if crls else [])
+        return evidence.Evidence(crls=found if statuses else [])
 
     return trusted_lists.Authenticator(
         roots=(root or world.root,),
@@ -69,7 +70,7 @@ def test_a_list_of_a_signer_that_the_root_certified_is_believed(world):
 
 @pytest.mark.parametrize(
     "change",
-    [{"crls": False}, {"issuer": False}],
+    [{"statuses": False}, {"issuer": False}],
     ids=["its status is not known", "its issuer is not known"],
 )
 def test_a_signer_of_which_not_enough_is_known_is_refused(world, change):

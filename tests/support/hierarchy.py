@@ -192,8 +192,9 @@ class Hierarchy:
         *,
         at: datetime.datetime | None = None,
         number: int = 1,
+        distribution_point: str | None = None,
     ) -> bytes:
-        """A CRL of `issuer` in DER, valid for a week from `at`."""
+        """A CRL of `issuer` in DER, valid for a week from `at`; of one partition where named."""
         at = at or self.at
         builder = (
             x509.CertificateRevocationListBuilder()
@@ -205,6 +206,12 @@ class Hierarchy:
             )
             .add_extension(x509.CRLNumber(number), False)
         )
+        if distribution_point is not None:
+            point = x509.IssuingDistributionPoint(
+                [x509.UniformResourceIdentifier(distribution_point)],
+                None, False, False, None, False, False,
+            )  # fmt: skip
+            builder = builder.add_extension(point, True)
         for serial, when in (revoked or {}).items():
             builder = builder.add_revoked_certificate(
                 x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(when).build()

@@ -42,6 +42,7 @@ class World:
         revoked: Serial numbers that the OCSP responder calls revoked, and since when.
         down: Which of `ocsp`, `crl` and `tsa` answer 503.
         asked: How often each was asked.
+        scope: Where CRLs say that they are of one partition: its address begins with this.
     """
 
     authorities: hierarchy.Hierarchy
@@ -51,6 +52,7 @@ class World:
     revoked: dict[int, datetime.datetime] = dataclasses.field(default_factory=dict)
     down: set[str] = dataclasses.field(default_factory=set)
     asked: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
+    scope: str | None = None
 
     def lookup(self, issuer: str, serial_number: int) -> status.CertificateStatus | None:
         since = self.revoked.get(serial_number)
@@ -132,7 +134,10 @@ def make_world(at: datetime.datetime) -> Iterator[World]:
 
         @application.get("/crl/{name}.crl", dependencies=[world.gate("crl")])
         def crl(name: str) -> fastapi.Response:
-            content = authorities.crl(holders[name], world.revoked, at=present.now())
+            point = None if world.scope is None else f"{world.scope}{name}.crl"
+            content = authorities.crl(
+                holders[name], world.revoked, at=present.now(), distribution_point=point
+            )
             return fastapi.Response(content, media_type="application/pkix-crl")
 
         yield world

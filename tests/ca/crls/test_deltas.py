@@ -80,6 +80,11 @@ def test_a_hold_that_ends_is_removed_by_the_delta_and_forgotten_by_the_next_full
     (delta,) = office.publish_changes()
     assert {one: said[1] for one, said in office.said(delta).items()} == {26: "removeFromCRL"}
     assert crls.apply_delta(office.said(full), office.said(delta)) == office.registered()
+    # Every delta on the same base tells it, the first and the next.
+    again = publication.publish(
+        office.sessions, office.issuing, office.settings, office.at, actor="test", delta=True
+    )
+    assert office.said(again) == office.said(delta)
     following, after = office.publish_full()
     assert 26 not in office.said(following)
     assert office.said(after) == {}

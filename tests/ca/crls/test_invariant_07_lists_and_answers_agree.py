@@ -12,7 +12,7 @@ from hypothesis import stateful
 from hypothesis import strategies as st
 
 from ca import revocation
-from ca.crls import addresses, partitions, published, schedule
+from ca.crls import addresses, partitions, publication, published, schedule
 from pki import audit, database, registry, status
 from tests.support import ca_world, crls
 
@@ -20,7 +20,10 @@ NAME = "citizen"
 START = datetime.datetime(2026, 1, 31, 12, tzinfo=datetime.UTC)
 ISSUING = crls.make_authority(NAME, START - datetime.timedelta(days=30))
 FINAL = [one for one in status.RevocationReason if one.name != "certificateHold"]
-SETTINGS = dataclasses.replace(ca_world.SETTINGS, crl_delta_from=2, crl_partition_size=6)
+SETTINGS = dataclasses.replace(ca_world.SETTINGS, crl_delta_from=2, crl_partition_size=50)
+
+LONG_REVOKED = 30
+"""So many entries there are from the beginning that deltas are shorter than the list."""
 
 
 class Histories(stateful.RuleBasedStateMachine):
@@ -45,9 +48,14 @@ class Histories(stateful.RuleBasedStateMachine):
 
     @stateful.initialize()
     def begin(self) -> None:
+        self.issue(LONG_REVOKED + 8)
+        with self.sessions() as session:
+            for serial in self.serials[:LONG_REVOKED]:
+                revocation.revoke(session, serial, FINAL[0], self.at, actor="test")
+            session.commit()
         self.work()
 
-    @stateful.rule(count=st.integers(1, 4))
+    @stateful.rule(count=st.integers(1, 6))
     def issue(self, count: int) -> None:
         with self.sessions() as session:
             partition = partitions.newest(session, NAME)
@@ -56,48 +64,70 @@ class Histories(stateful.RuleBasedStateMachine):
                 crls.add_certificate(session, NAME, self.serials[-1], self.at, partition)
             session.commit()
 
-    @stateful.precondition(lambda self: self.serials)
-    @stateful.rule(data=st.data(), reason=st.sampled_from(FINAL), known=st.booleans())
-    def revoke(self, data: st.DataObject, reason: status.RevocationReason, known: bool) -> None:
-        serial = data.draw(st.sampled_from(self.serials))
+    @stateful.rule(index=st.integers(1, 8), reason=st.sampled_from(FINAL), known=st.booleans())
+    def revoke(self, index: int, reason: status.RevocationReason, known: bool) -> None:
         since = self.at - datetime.timedelta(hours=1) if known else None
         with self.sessions() as session:
             try:
                 revocation.revoke(
-                    session, serial, reason, self.at, actor="test", invalidity_date=since
+                    session,
+                    self.serials[-index],
+                    reason,
+                    self.at,
+                    actor="test",
+                    invalidity_date=since,
                 )
             except revocation.RevocationStateError:
                 return
             session.commit()
 
-    @stateful.precondition(lambda self: self.serials)
-    @stateful.rule(data=st.data(), ends=st.booleans())
-    def suspend(self, data: st.DataObject, ends: bool) -> None:
-        serial = data.draw(st.sampled_from(self.serials))
-        change = revocation.release if ends else revocation.hold
+    @stateful.rule(indexes=st.sets(st.integers(1, 4), min_size=1))
+    def suspend_or_release(self, indexes: set[int]) -> None:
         with self.sessions() as session:
-            try:
-                change(session, serial, self.at, actor="test")
-            except revocation.RevocationStateError:
-                return
+            for index in indexes:
+                serial = self.serials[-index]
+                reason = registry.find(session, serial).status.reason
+                if reason is None:
+                    revocation.hold(session, serial, self.at, actor="test")
+                elif reason is status.RevocationReason.certificateHold:
+                    revocation.release(session, serial, self.at, actor="test")
             session.commit()
 
     @stateful.rule(minutes=st.integers(-600, 900))
     def move_clock(self, minutes: int) -> None:
         self.at += datetime.timedelta(minutes=minutes)
 
-    @stateful.rule()
-    def publish_full(self) -> None:
-        self._take(schedule.publish_all(self.sessions, ISSUING, SETTINGS, self.at, actor="test"))
+    @stateful.rule(kind=st.sampled_from(["delta", "delta", "full", "changes", "due"]))
+    def publish(self, kind: str) -> None:
+        if kind == "delta":
+            self.publish_delta()
+        elif kind == "full":
+            self._take(
+                schedule.publish_all(self.sessions, ISSUING, SETTINGS, self.at, actor="test")
+            )
+        elif kind == "changes":
+            arguments = (self.sessions, ISSUING, SETTINGS, self.at)
+            self._take(schedule.publish_changes(*arguments, actor="test"))
+            self._agree()
+        else:
+            self.work()
 
-    @stateful.rule()
-    def publish_changes(self) -> None:
-        arguments = (self.sessions, ISSUING, SETTINGS, self.at)
-        self._take(schedule.publish_changes(*arguments, actor="test"))
-        self._agree()
+    def publish_delta(self) -> None:
+        """Whether or not the schedule would."""
+        with self.sessions() as session:
+            scopes = partitions.scopes(session, NAME)
+        for scope in scopes:
+            try:
+                made = publication.publish(
+                    self.sessions, ISSUING, SETTINGS, self.at,
+                    actor="test", partition=scope.partition, delta=True,
+                )  # fmt: skip
+            except publication.NoBaseError:
+                continue
+            self._take((made,))
 
-    @stateful.rule()
     def work(self) -> None:
+        """What the worker does every minute."""
         made = schedule.publish_due(self.sessions, [ISSUING], SETTINGS, self.at, actor="test")
         self._take(made)
         self._agree()
@@ -162,8 +192,8 @@ class Histories(stateful.RuleBasedStateMachine):
 
 TestInvariant7 = Histories.TestCase
 TestInvariant7.settings = hypothesis.settings(
-    max_examples=10,
-    stateful_step_count=20,
+    max_examples=20,
+    stateful_step_count=25,
     deadline=None,
     suppress_health_check=list(hypothesis.HealthCheck),
 )
