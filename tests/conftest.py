@@ -35,7 +35,11 @@ def postgresql_url() -> Iterator[str]:
             pytest.skip(str(error))
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.peer)])
+ON_POSTGRESQL = pytest.param("postgresql", marks=[pytest.mark.peer, pytest.mark.slow])
+"""Each test of the database runs on both; `make test` leaves the second to `make test-all`."""
+
+
+@pytest.fixture(params=["sqlite", ON_POSTGRESQL])
 def engine(request: pytest.FixtureRequest, tmp_path: pathlib.Path) -> Iterator[sqlalchemy.Engine]:
     """An empty database with every table, on SQLite and on PostgreSQL."""
     if request.param == "sqlite":
