@@ -62,11 +62,11 @@ class AuditEvent(enum.Enum):
     CERTIFICATE_HELD = "certificate.held"
     CERTIFICATE_RELEASED = "certificate.released"
     CONTACT_RECORDED = "contact.recorded"
-    REVOCATION_PASSWORD_SET = "revocation-password.set"  # noqa: S105 - an event
+    REVOCATION_PASSWORD_CHANGED = "revocation-password.changed"  # noqa: S105 - an event
     REVOCATION_PASSWORD_LOCKED = "revocation-password.locked"  # noqa: S105 - an event
     SUBSCRIBER_CHECKED = "subscriber.checked"
     NOTICE_SENT = "notice.sent"
-    NOTICE_GIVEN_UP = "notice.given-up"
+    NOTICE_ABANDONED = "notice.abandoned"
     CRL_INTENDED = "crl.intended"
     CRL_PUBLISHED = "crl.published"
     CRL_PARTITION_OPENED = "crl-partition.opened"

@@ -46,14 +46,19 @@ def set_statement(one: statements.Statement, font: pathlib.Path, bold_font: path
         raise FontMissingError(
             f"expected TrueType fonts at {font} and {bold_font} ({type(error).__name__})"
         ) from error
-    pdf.check_letters()
-    # Kerning and marks as the font's tables say; without it Georgian and ə, ğ stand unevenly.
-    pdf.set_text_shaping(True)
-    pdf.add_page()
-    pdf.set_front()
-    for section in one.sections:
-        pdf.set_section(section)
-    return bytes(pdf.output())
+    try:
+        pdf.check_letters()
+        # Kerning and marks as the font's tables say; without it Georgian and ə, ğ stand unevenly.
+        pdf.set_text_shaping(True)
+        pdf.add_page()
+        pdf.set_front()
+        for section in one.sections:
+            pdf.set_section(section)
+        return bytes(pdf.output())
+    finally:
+        # The library reads the fonts' tables when it needs them, and leaves the files open.
+        for used in pdf.fonts.values():
+            used.ttfont.close()
 
 
 class _Sheet(fpdf.FPDF):

@@ -217,7 +217,7 @@ def _put_back(post: Post, messages: Sequence[_Message], at: datetime.datetime) -
 def _give_up(session: orm.Session, row: tables.NoticeRow, at: datetime.datetime) -> None:
     row.state = GIVEN_UP
     row.settled_at = at
-    _audit(session, audit.AuditEvent.NOTICE_GIVEN_UP, row, at)
+    _audit(session, audit.AuditEvent.NOTICE_ABANDONED, row, at)
     log.warning("notice_given_up serial=%s occasion=%s", row.serial_number, row.occasion)
 
 

@@ -96,7 +96,7 @@ def renew(
     row.recorded_at = at
     audit.append(
         session,
-        audit.AuditEvent.REVOCATION_PASSWORD_SET,
+        audit.AuditEvent.REVOCATION_PASSWORD_CHANGED,
         at,
         actor=actor,
         details={"application": application_id},

@@ -25,7 +25,11 @@ def _draft(
         MemoryKey("ca-citizen", make_key(kind)),
         at + datetime.timedelta(days=40 * 365),
     )
-    applicant = subjects.Applicant(registration.Category.CITIZEN, ca_world.CITIZEN)
+    person = ca_world.CITIZEN
+    if profile.subject is profiles.SubjectKind.SERVER:
+        # Its common name is a DNS name.
+        person = dataclasses.replace(person, surname="TEST", given_name="SERVER")
+    applicant = subjects.Applicant(registration.Category.CITIZEN, person)
     return drafts.draft_certificate(
         profile,
         issuer,

@@ -11,9 +11,9 @@ from ca import revocation
 from ca.crls import api as crls_api
 from ca.trusted_list import api as list_api
 from ca.trusted_list import publication
-from pki import access, certificates, clock, database, outbound, status, web
+from pki import certificates, clock, database, outbound, status, web
 from signing_service import commands, trust, trust_sources, trusted_lists
-from tests.support import ca_world, crls, servers
+from tests.support import ca_world, crls, open_gate, servers
 from tests.support import trusted_lists as support
 
 DAY = datetime.timedelta(days=1)
@@ -30,11 +30,10 @@ def zone(tmp_path, at):
     ca = ca_world.make_world(sessions, at, settings)
     world = support.ListWorld(ca, publication.Publisher(sessions, ca.keys, ca.hierarchy))
     present = clock.FixedClock(at)
-    tokens = access.AccessTokens(access.Settings(), sessions)
     routers = [
         ca_api.public_routes(sessions),
         crls_api.public_routes(sessions, present),
-        list_api.routes(world.publisher, tokens, present),
+        list_api.routes(world.publisher, open_gate.OpenGate(), present),
         list_api.public_routes(sessions, present),
     ]
     with servers.serve(web.application("test", routers), port=port):

@@ -137,7 +137,7 @@ def test_a_refusal_for_now_is_tried_again_under_the_same_id_and_then_given_up(de
         (entry,) = (
             one
             for one in audit.entries(session, after=0, limit=1000)
-            if one.event == "notice.given-up"
+            if one.event == "notice.abandoned"
         )
     assert "example.az" not in entry.details
 
