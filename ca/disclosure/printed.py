@@ -7,6 +7,7 @@ import datetime
 import pathlib
 
 import fpdf
+import fpdf.fonts
 from fpdf.enums import MethodReturnValue, WrapMode
 from fpdf.fonts import TTFFont
 
@@ -58,7 +59,8 @@ def set_statement(one: statements.Statement, font: pathlib.Path, bold_font: path
     finally:
         # The library reads the fonts' tables when it needs them, and leaves the files open.
         for used in pdf.fonts.values():
-            used.ttfont.close()
+            if isinstance(used, fpdf.fonts.TTFFont):
+                used.ttfont.close()
 
 
 class _Sheet(fpdf.FPDF):
