@@ -1,5 +1,6 @@
 """The regular duties of a zone: raise levels, expire sessions, publish CRLs."""
 
+import datetime
 import logging
 import threading
 from collections.abc import Sequence
@@ -11,14 +12,19 @@ log = logging.getLogger(__name__)
 
 PAUSE_S = 0.5
 
+FIRST_RUN = datetime.timedelta(minutes=15)
+
 
 class Worker:
     """Runs jobs, each at its own pace, in one thread; a job that fails is tried again in turn."""
 
     def __init__(self, jobs: Sequence[Job], present: clock.Clock) -> None:
-        """Take the jobs; each runs for the first time one interval from now."""
+        """Take the jobs; each runs for the first time an interval from now, or soon after.
+
+        A zone that is restarted every night must not miss its daily duties.
+        """
         self._present = present
-        self._due = {job.name: present.now() + job.every for job in jobs}
+        self._due = {job.name: present.now() + min(job.every, FIRST_RUN) for job in jobs}
         self._jobs = tuple(jobs)
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="worker", daemon=True)

@@ -53,6 +53,8 @@ class Responder:
     def await_ready(self) -> None:
         with httpx.Client(trust_env=False) as client:
             self.await_that(lambda: self._ask(client) == "answered")
+        # The first worker answers before the last one is there.
+        self.await_that(lambda: "imza ocsp serves at" in self.log.read_text())
 
     def await_that(self, holds: Callable[[], bool]) -> None:
         deadline = time.monotonic() + LIMIT_S

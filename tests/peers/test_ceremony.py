@@ -30,6 +30,7 @@ class Installation:
         pin.chmod(0o600)
         content: dict[str, object] = {
             "database": {"url": f"sqlite:///{folder}/ca.sqlite"},
+            "signature_log": {"file": f"{folder}/signatures.log"},
             "ca": {
                 "country": "AZ",
                 "organisation_name": "imza",

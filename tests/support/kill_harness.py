@@ -141,7 +141,8 @@ class Harness:
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(["tests.support.kill_server"])
         url = configs.require(self._config.database, "database").url
-        self._sessions = database.session_factory(database.connect(url))
+        self._engine = database.connect(url)
+        self._sessions = database.session_factory(self._engine)
         self.failures: collections.Counter[str] = collections.Counter()
 
     def _lay_out(self, database_url: str | None) -> pathlib.Path:
@@ -166,6 +167,10 @@ class Harness:
         }
         path.write_text(tomli_w.dumps(content), encoding="utf-8")
         return path
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self._engine.dispose()
 
     def found(self) -> None:
         """Make the authorities, in a process of its own: this one never loads the module."""
@@ -398,8 +403,8 @@ def play(
     with (
         tempfile.TemporaryDirectory(prefix="imza-kill-") as base,
         databases(kind, pathlib.Path(base) / "pg") as url,
+        contextlib.closing(Harness(pathlib.Path(base) / "ca", url)) as harness,
     ):
-        harness = Harness(pathlib.Path(base) / "ca", url)
         harness.found()
         return [harness.kill_at(name, runs) for name in names], dict(harness.failures)
 
