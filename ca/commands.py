@@ -135,7 +135,8 @@ def show(serial: str, ca: operator_options.CallingOperator, as_json: bool) -> No
     """Show one certificate."""
     with ca.open() as client:
         found = client.show(_serial_number(serial))
-    _print(found, as_json, [f"{name:<16}{value}" for name, value in found.items()])
+    known = [(name, value) for name, value in found.items() if value is not None]
+    _print(found, as_json, [f"{name:<16}{value}" for name, value in known])
 
 
 @group.group(epilog="Example: imza ca audit verify --credentials w/sandbox.json")

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pki import operator_options
+
 if TYPE_CHECKING:
     from pki import registration
 
@@ -29,19 +31,12 @@ MAX_CALL_BYTES = 56 * 2**10
     type=click.Path(path_type=pathlib.Path, dir_okay=False),
     help="Where to write one JSON object for each line of the list.",
 )
-@click.option("--server", help="The CA zone's address; default: the one in the file.")
-@click.option(
-    "--credentials",
-    required=True,
-    type=click.Path(path_type=pathlib.Path, dir_okay=False),
-    help="An operator's file, or a sandbox.json.",
-)
+@operator_options.calls_ca()
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def command(
     path: pathlib.Path,
     output: pathlib.Path,
-    server: str | None,
-    credentials: pathlib.Path,
+    ca: operator_options.CallingOperator,
     as_json: bool,
 ) -> int:
     """Get the certificates of a list of approved applications.
@@ -55,9 +50,9 @@ def command(
     from pki import registration
 
     orders = list(_read(path))
-    issued = 0
+    issued = done = 0
     with (
-        registration.open_client(server, credentials) as client,
+        ca.open() as client,
         output.open("w", encoding="ascii") as file,
     ):
         for call in _calls(orders):
@@ -65,6 +60,8 @@ def command(
                 issued += isinstance(answer, registration.IssuedCertificate)
                 file.write(json.dumps(_written(order, answer)) + "\n")
             file.flush()
+            done += len(call)
+            click.echo(f"{done} of {len(orders)}", err=True)
     refused = len(orders) - issued
     if as_json:
         click.echo(json.dumps({"issued": issued, "refused": refused, "output": str(output)}))

@@ -7,8 +7,9 @@ from typing import Any
 
 import click
 
+from pki import operator_options
+
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-_SERVER = click.option("--server", help="The CA zone's address; default: the one in the file.")
 
 
 @click.group(
@@ -18,31 +19,24 @@ _SERVER = click.option("--server", help="The CA zone's address; default: the one
 )
 @click.option("--from", "first", help="The first month, such as 2026-01; a year before the last.")
 @click.option("--to", "last", help="The last month; the present one.")
-@click.option(
-    "--credentials",
-    type=click.Path(path_type=pathlib.Path, dir_okay=False),
-    help="An operator's file, or a sandbox.json.",
-)
-@_SERVER
+@operator_options.calls_ca(required=False)
 @_JSON
 @click.pass_context
 def group(
     context: click.Context,
     first: str | None,
     last: str | None,
-    credentials: pathlib.Path | None,
-    server: str | None,
+    ca: operator_options.CallingOperator | None,
     as_json: bool,
 ) -> None:
     """Certificates issued and valid, signatures and authentications, month by month."""
     if context.invoked_subcommand is not None:
         return
     from ca.bulletin import client as bulletin
-    from pki import registration
 
-    if credentials is None:
+    if ca is None:
         raise click.UsageError("Missing option '--credentials'.")
-    with registration.open_client(server, credentials) as client:
+    with ca.open() as client:
         found = bulletin.statistics(client, first, last)
     if as_json:
         click.echo(json.dumps(found, ensure_ascii=False))
@@ -64,28 +58,21 @@ def group(
     type=click.Path(path_type=pathlib.Path, dir_okay=False),
     help="Write the statement here.",
 )
-@click.option(
-    "--credentials",
-    required=True,
-    type=click.Path(path_type=pathlib.Path, dir_okay=False),
-    help="An operator's file, or a sandbox.json.",
-)
-@_SERVER
+@operator_options.calls_ca()
 @_JSON
 def usage(
     month: str,
     relying_party: str,
     path: pathlib.Path | None,
-    credentials: pathlib.Path,
-    server: str | None,
+    ca: operator_options.CallingOperator,
     as_json: bool,
 ) -> None:
     """What a relying party used in a month, and what it owes."""
     from ca.bulletin import client as bulletin
     from ca.bulletin import statement
-    from pki import durable_files, registration
+    from pki import durable_files
 
-    with registration.open_client(server, credentials) as client:
+    with ca.open() as client:
         told = bulletin.usage_statement(client, month, relying_party)
     content = statement.write_csv(told)
     if path is not None:
@@ -138,12 +125,13 @@ def _table(found: Mapping[str, Any]) -> list[str]:
             cells.append(f"{count:>13}{_percent(figure['on_month']):>9}"
                          f"{_percent(figure['on_year']):>9}")  # fmt: skip
         lines.append(f"{total['month']:<9}" + "".join(cells))
-    if found["fees"]:
+    owed = [one for one in found["fees"] if one["count"]]
+    if owed:
         lines += ["", "Fees for certificates, with VAT"]
         lines += [
             f"{one['month']:<9}{one['category']:<14}{one['count']:>9}"
             f"{one['gross']:>14} {one['currency']}"
-            for one in found["fees"]
+            for one in owed
         ]
     lines += [
         f"The zone {one['zone']} did not answer ({one['code']}): its figures are not known."
