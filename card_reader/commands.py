@@ -5,10 +5,14 @@ import json
 import os
 import pathlib
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import click
 
 from pki import operator_options
+
+if TYPE_CHECKING:
+    from pki import approved_applications, registration
 
 
 @click.group(
@@ -178,23 +182,26 @@ def unblock(reader: str | None, pin_fd: int | None, as_json: bool) -> None:
         --surname "Əliyeva TEST" --given-name "Günay TEST" \\
         --document passport:AZ:C0123456:2035-01-31 \\
         --pin-letter letter.json
+    imza card personalise --operator officer.toml --application ID --pin-letter letter.json
     """,
 )
 @_READER
 @operator_options.calls_ca(pin_option="--operator-pin-fd")
+@operator_options.application()
 @click.option(
-    "--category", type=click.Choice(["citizen", "business", "official"]), default="citizen"
+    "--category",
+    type=click.Choice(["citizen", "business", "official"]),
+    help="Default: citizen.",
 )
-@click.option("--country", default="AZ", show_default=True)
-@click.option("--person-code", required=True)
-@click.option("--surname", required=True)
-@click.option("--given-name", required=True)
+@click.option("--country", help="Of the person's number. Default: AZ.")
+@click.option("--person-code")
+@click.option("--surname")
+@click.option("--given-name")
 @click.option("--organisation", "organisation_name", help="Name of the organisation signed for.")
 @click.option("--organisation-code", help="Its registration or tax number.")
 @click.option("--title", help="The person's position there.")
 @click.option(
     "--document",
-    required=True,
     metavar="KIND:COUNTRY:NUMBER:EXPIRES",
     help="The identity document that was checked, such as passport:AZ:C0123456:2035-01-31.",
 )
@@ -213,34 +220,29 @@ def unblock(reader: str | None, pin_fd: int | None, as_json: bool) -> None:
 def personalise(
     reader: str | None,
     ca: operator_options.CallingOperator,
-    category: str,
-    country: str,
-    person_code: str,
-    surname: str,
-    given_name: str,
-    organisation_name: str | None,
-    organisation_code: str | None,
-    title: str | None,
-    document: str,
+    application_id: str | None,
     management_key_file: pathlib.Path | None,
     pin_letter: pathlib.Path | None,
     pin_fd: int | None,
     as_json: bool,
+    **applicant: str | None,
 ) -> None:
-    """Make keys on a blank card, have them certified, and set PIN and PUK."""
+    """Make keys on a blank card, have them certified, and set PIN and PUK.
+
+    Whom the card is for is said by the options of an applicant, who is vetted and approved here, or
+    by --application, which another operator approved.
+    """
     from card_reader import personalise as station
     from card_reader import pin, piv, piv_session, readers
-    from pki import certificates, clock, registration
-    from pki import vetting as vettings
+    from pki import approved_applications, certificates, clock
 
-    vetting = vettings.Vetting((vettings.Document.parse(document),))
-    if (organisation_name is None) is not (organisation_code is None):
+    operator_options.check_applicant(
+        application_id, applicant, ("person_code", "surname", "given_name", "document")
+    )
+    if (applicant["organisation_name"] is None) is not (applicant["organisation_code"] is None):
         raise click.UsageError("--organisation and --organisation-code go together")
     if pin_letter is not None and pin_fd is not None:
         raise click.UsageError("choose one of --pin-letter and --pin-fd")
-    organisation = None
-    if organisation_name is not None and organisation_code is not None:
-        organisation = registration.Organisation(country, organisation_code, organisation_name)
     key = piv.TRANSPORT_MANAGEMENT_KEY
     if management_key_file is not None:
         key = station.read_management_key(management_key_file)
@@ -256,23 +258,19 @@ def personalise(
         card = piv_session.PivSession(connection.transmit)
         # Before anybody is bothered with an application: is the card blank?
         card.authenticate_manager(key)
-        application_id = station.apply_for_card(
-            registrar,
-            registration.Category(category),
-            registration.Person(country, person_code, surname, given_name),
-            vetting,
-            organisation=organisation,
-            title=title,
-        )
+        if application_id is None:
+            application = _apply(registrar, applicant)
+        else:
+            application = approved_applications.find(registrar, application_id)
         done = station.personalise(
             card,
             registrar,
-            application_id,
+            application.id,
             clock.SystemClock().now(),
             pin=new_pin,
             puk=new_puk,
             management_key=key,
-            person_code=person_code,
+            person_code=application.person.person_code,
             letter=letter,
         )
         done.pin.wipe()
@@ -284,7 +282,7 @@ def personalise(
     _done(
         {
             "reader": name,
-            "application": application_id,
+            "application": application.id,
             "certificates": serials,
             "pin_letter": None if pin_letter is None else os.fspath(pin_letter.absolute()),
         },
@@ -293,6 +291,34 @@ def personalise(
         f"  certificate to authenticate: {serials['authenticate']}"
         + ("" if pin_letter is None else f"\n  PIN and PUK: {pin_letter}"),
         as_json=as_json,
+    )
+
+
+def _apply(
+    registrar: "registration.RegistrationClient", given: Mapping[str, str | None]
+) -> "approved_applications.ApprovedApplication":
+    """Hand in the application that the options of an applicant describe."""
+    from pki import approved_applications, registration
+    from pki import vetting as vettings
+
+    country = given["country"] or "AZ"
+    organisation = None
+    if given["organisation_name"] and given["organisation_code"]:
+        organisation = registration.Organisation(
+            country, given["organisation_code"], given["organisation_name"]
+        )
+    return approved_applications.apply(
+        registrar,
+        registration.Category(given["category"] or "citizen"),
+        registration.Person(
+            country,
+            given["person_code"] or "",
+            given["surname"] or "",
+            given["given_name"] or "",
+        ),
+        vettings.Vetting((vettings.Document.parse(given["document"] or ""),)),
+        organisation=organisation,
+        title=given["title"],
     )
 
 

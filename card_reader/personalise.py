@@ -21,7 +21,6 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from card_reader import pin as card_pin
 from card_reader import piv, piv_session, signing_card, tlv
 from pki import certificates, der, durable_files, errors, registration
-from pki import vetting as vettings
 
 CARD_LIFETIME = datetime.timedelta(days=5 * 365)
 """What the card says of itself in its CHUID; the certificates end before."""
@@ -117,31 +116,6 @@ class PersonalisedCard:
     pin: card_pin.Pin
     puk: card_pin.Pin
     management_key: bytes = dataclasses.field(repr=False)
-
-
-def apply_for_card(
-    ca: registration.RegistrationClient,
-    category: registration.Category,
-    person: registration.Person,
-    vetting: vettings.Vetting,
-    *,
-    organisation: registration.Organisation | None = None,
-    title: str | None = None,
-) -> str:
-    """Hand in a vetted person's application, approve it, and return its identifier.
-
-    Raises:
-        RegistrationRefusedError: The CA's rules forbid it, an officer approving alone perhaps.
-        PeerError: The CA did not answer.
-    """
-    application = ca.apply(category, person, vetting, organisation=organisation, title=title)
-    if application.state is not registration.ApplicationState.APPROVED:
-        application = ca.approve(application.id)
-    if application.state is not registration.ApplicationState.APPROVED:
-        raise errors.StateError(
-            f"expected an approved application, got one that is {application.state.value}"
-        )
-    return application.id
 
 
 def personalise(

@@ -10,7 +10,7 @@ from card_reader import personalise as personalisation
 from card_reader import piv, piv_session, readers
 from card_reader.virtual_card import reader_station
 from imza import people
-from pki import registration
+from pki import approved_applications, registration
 
 READERS = 4
 """One for each person with a card, one with a blank card to personalise, one empty."""
@@ -108,7 +108,7 @@ def _issue(
     registrar: registration.RegistrationClient,
     at: datetime.datetime,
 ) -> None:
-    application = personalisation.apply_for_card(
+    application = approved_applications.apply(
         registrar,
         registration.Category(person.role),
         person.vetted,
@@ -120,7 +120,7 @@ def _issue(
         done = personalisation.personalise(
             piv_session.PivSession(connection.transmit),
             registrar,
-            application,
+            application.id,
             at,
             person_code=person.person_code,
             letter=personalisation.PinLetter(letter),

@@ -5,6 +5,8 @@ from typing import Any
 
 import click
 
+from pki import operator_options
+
 DIR_HELP = "A sandbox's folder; its station is DIR/mobile/station.toml."
 
 
@@ -31,25 +33,25 @@ def _station_options(command: Any) -> Any:
 @group.command(
     epilog="Example: imza mobile enrol --dir w --phone +994501112233 --person 5AB12CE"
     " --surname 'Test' --given-name 'Aytən' --document passport:AZ:AA1234567:2035-01-31"
+    ", or: imza mobile enrol --dir w --phone +994501112233 --application ID"
 )
 @_station_options
 @click.option("--phone", required=True, help="Phone number with + and country code.")
-@click.option("--person", "person_code", required=True, help="The person's number.")
-@click.option("--country", default="AZ", show_default=True, help="Whose number it is.")
-@click.option("--surname", required=True)
-@click.option("--given-name", required=True)
+@operator_options.application()
+@click.option("--person", "person_code", help="The person's number.")
+@click.option("--country", help="Whose number it is. Default: AZ.")
+@click.option("--surname")
+@click.option("--given-name")
 @click.option(
     "--category",
     type=click.Choice(["citizen", "business", "official"]),
-    default="citizen",
-    show_default=True,
+    help="Default: citizen.",
 )
 @click.option("--organisation", help="Name of the organisation (business and official).")
 @click.option("--organisation-code", help="Its number.")
 @click.option("--title", help="The person's position in it.")
 @click.option(
     "--document",
-    required=True,
     metavar="KIND:COUNTRY:NUMBER:EXPIRES",
     help="The document that was seen, such as passport:AZ:AA1234567:2035-01-31.",
 )
@@ -61,13 +63,26 @@ def _station_options(command: Any) -> Any:
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def enrol(
-    folder: pathlib.Path | None, config: pathlib.Path | None, as_json: bool, **given: str | None
+    folder: pathlib.Path | None,
+    config: pathlib.Path | None,
+    phone: str,
+    application_id: str | None,
+    behaviour: str,
+    as_json: bool,
+    **applicant: str | None,
 ) -> None:
-    """Enrol a person with a simulated SIM: keys, certificates, subscriber."""
+    """Enrol a person with a simulated SIM: keys, certificates, subscriber.
+
+    Whom the SIM is for is said by the options of an applicant, who is vetted and approved here, or
+    by --application, which another operator approved.
+    """
     from mobile_id.simulation import station
 
+    operator_options.check_applicant(
+        application_id, applicant, ("person_code", "surname", "given_name", "document")
+    )
     with station.open_station(station.settings_path(folder, config)) as opened:
-        done = opened.enrol(given)
+        done = opened.enrol(phone, applicant, behaviour, application_id=application_id)
     _print(
         {
             "subscriber_id": done.subscriber_id,

@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 import functools
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -38,6 +38,41 @@ class CallingOperator:
         return registration.open_client(
             self.server, self.path, operator=self.operator, secret_fd=self.secret_fd
         )
+
+
+def application() -> Callable[[Command], Command]:
+    """Give a command the option that goes on with an application that is approved already."""
+    return click.option(
+        "--application",
+        "application_id",
+        metavar="ID",
+        help="An application that was vetted and approved; instead of an applicant's options.",
+    )
+
+
+def check_applicant(
+    application_id: str | None, given: Mapping[str, str | None], required: Collection[str]
+) -> None:
+    """Check that options say whom a card or a SIM is for, and say it once.
+
+    Args:
+        application_id: What `--application` named.
+        given: The options that describe an applicant, by their parameters' names.
+        required: Those among them without which nobody is described.
+
+    Raises:
+        UsageError: Both, or neither, or a part.
+    """
+    named = [name for name, value in given.items() if value is not None]
+    wanted = named if application_id is not None else [n for n in required if n not in named]
+    if not wanted:
+        return
+    context = click.get_current_context()
+    options = {one.name: one.opts[0] for one in context.command.params}
+    listed = ", ".join(options[name] for name in wanted)
+    if application_id is not None:
+        raise click.UsageError(f"--application says whom it is for already: leave out {listed}")
+    raise click.UsageError(f"expected --application, or an applicant: {listed} missing")
 
 
 def calls_ca(

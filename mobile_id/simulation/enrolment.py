@@ -14,7 +14,7 @@ from sqlalchemy import orm
 from mobile_id import addressee, results, subscribers
 from mobile_id.simulation import personas, sim_applet
 from mobile_id.simulation.pin import Pin
-from pki import algorithms, certificates, errors, registration
+from pki import algorithms, approved_applications, certificates, errors, registration
 from pki import vetting as vettings
 
 PROFILES = {
@@ -32,7 +32,11 @@ class WrongCertificateError(errors.PeerError):
 
 @dataclasses.dataclass(frozen=True)
 class Applicant:
-    """Who asks for a SIM, in which role, and how their identity was checked."""
+    """Who asks for a SIM, in which role, and how their identity was checked.
+
+    Attributes:
+        vetting: By it the application is handed in here.
+    """
 
     person: registration.Person
     phone_number: str = dataclasses.field(repr=False)
@@ -40,6 +44,19 @@ class Applicant:
     category: registration.Category = registration.Category.CITIZEN
     organisation: registration.Organisation | None = None
     title: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class ApprovedApplicant:
+    """Whose application for a SIM was approved before, perhaps by another operator."""
+
+    application: approved_applications.ApprovedApplication
+    phone_number: str = dataclasses.field(repr=False)
+
+    @property
+    def person(self) -> registration.Person:
+        """Who it is for."""
+        return self.application.person
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,7 +74,7 @@ def enrol_subscriber(
     sessions: orm.sessionmaker[orm.Session],
     registrar: registration.RegistrationClient,
     folder: pathlib.Path,
-    applicant: Applicant,
+    applicant: Applicant | ApprovedApplicant,
     *,
     behaviour: personas.Behaviour,
     at: datetime.datetime,
@@ -121,18 +138,20 @@ def enrol_subscriber(
 def _certify(
     registrar: registration.RegistrationClient,
     applet: sim_applet.SimApplet,
-    applicant: Applicant,
+    applicant: Applicant | ApprovedApplicant,
     person: personas.SimulatedPerson,
 ) -> dict[results.Operation, bytes]:
-    application = registrar.apply(
-        applicant.category,
-        applicant.person,
-        applicant.vetting,
-        organisation=applicant.organisation,
-        title=applicant.title,
-    )
-    if application.state is registration.ApplicationState.AWAITING_APPROVAL:
-        application = registrar.approve(application.id)
+    if isinstance(applicant, ApprovedApplicant):
+        application = applicant.application
+    else:
+        application = approved_applications.apply(
+            registrar,
+            applicant.category,
+            applicant.person,
+            applicant.vetting,
+            organisation=applicant.organisation,
+            title=applicant.title,
+        )
     issued: dict[results.Operation, bytes] = {}
     for operation, profile in PROFILES.items():
         request = applet.certificate_request(operation, person.pin(operation))

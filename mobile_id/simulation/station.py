@@ -15,6 +15,7 @@ from sqlalchemy import orm
 from mobile_id import addressee, results, subscribers
 from mobile_id.simulation import enrolment, personas, phones, sim_applet
 from pki import (
+    approved_applications,
     certificates,
     clock,
     database,
@@ -126,36 +127,30 @@ class Station:
         """Where a simulated person's PINs are."""
         return personas.person_path(self._folder, phone_number)
 
-    def enrol(self, given: Mapping[str, str | None]) -> enrolment.Enrolment:
-        """Enrol from the options of the command."""
-        organisation = None
-        if given["organisation"] or given["organisation_code"]:
-            organisation = registration.Organisation(
-                given["country"] or "",
-                given["organisation_code"] or "",
-                given["organisation"] or "",
-            )
+    def enrol(
+        self,
+        phone_number: str,
+        given: Mapping[str, str | None],
+        behaviour_name: str,
+        *,
+        application_id: str | None = None,
+    ) -> enrolment.Enrolment:
+        """Enrol whom the options of the command describe, or an approved application is for."""
         try:
-            behaviour = personas.Behaviour(given["behaviour"])
+            behaviour = personas.Behaviour(behaviour_name)
         except ValueError as error:
             known = ", ".join(one.value for one in personas.Behaviour)
             raise errors.InputError(f"expected a behaviour of {known}") from error
-        applicant = enrolment.Applicant(
-            registration.Person(
-                given["country"] or "",
-                given["person_code"] or "",
-                given["surname"] or "",
-                given["given_name"] or "",
-            ),
-            given["phone"] or "",
-            vettings.Vetting((vettings.Document.parse(given["document"] or ""),)),
-            registration.Category(given["category"]),
-            organisation,
-            given["title"],
-        )
         with registration.open_client(
             self._config.registration_url, self._config.registration_credentials
         ) as registrar:
+            applicant: enrolment.Applicant | enrolment.ApprovedApplicant
+            if application_id is None:
+                applicant = _applicant(phone_number, given)
+            else:
+                applicant = enrolment.ApprovedApplicant(
+                    approved_applications.find(registrar, application_id), phone_number
+                )
             return enrolment.enrol_subscriber(
                 self._sessions,
                 registrar,
@@ -227,3 +222,25 @@ class Station:
         if result is None:
             raise NothingDeliveredError("the simulated person never answers")
         return Answered(result, prompt.relying_party, prompt.text, prompt.control_code)
+
+
+def _applicant(phone_number: str, given: Mapping[str, str | None]) -> enrolment.Applicant:
+    country = given["country"] or "AZ"
+    organisation = None
+    if given["organisation"] or given["organisation_code"]:
+        organisation = registration.Organisation(
+            country, given["organisation_code"] or "", given["organisation"] or ""
+        )
+    return enrolment.Applicant(
+        registration.Person(
+            country,
+            given["person_code"] or "",
+            given["surname"] or "",
+            given["given_name"] or "",
+        ),
+        phone_number,
+        vettings.Vetting((vettings.Document.parse(given["document"] or ""),)),
+        registration.Category(given["category"] or "citizen"),
+        organisation,
+        given["title"],
+    )

@@ -183,15 +183,3 @@ def test_a_ca_that_is_down_is_a_peer_error(tmp_path: pathlib.Path) -> None:
         pytest.raises(outbound.PeerUnavailableError),
     ):
         client.approve("a1")
-
-
-def test_an_application_is_handed_in_and_approved(small_ca: card_station.SmallCA) -> None:
-    with card_station.registration_client(small_ca) as client:
-        application_id = personalise.apply_for_card(
-            client,
-            registration.Category.CITIZEN,
-            card_station.PERSON,
-            card_station.VETTING,
-        )
-    assert application_id == "a1"
-    assert small_ca.applications[-1]["category"] == "citizen"

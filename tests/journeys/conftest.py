@@ -1,11 +1,13 @@
 import os
 import pathlib
+import shutil
 import tempfile
 from collections.abc import Iterator
 
 import pytest
 
 from imza import samples
+from tests.support import office as offices
 from tests.support import world as worlds
 
 
@@ -52,3 +54,13 @@ def form(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     path = tmp_path_factory.mktemp("samples") / "form.xml"
     samples.write_form(path)
     return path
+
+
+@pytest.fixture
+def office(tmp_path: pathlib.Path) -> offices.Office:
+    """A CA of the test's own, under a clock that it may move."""
+    if offices.FAKETIME is None or shutil.which("openssl") is None:
+        if os.environ.get("CI"):
+            pytest.fail("expected the packages faketime and openssl")
+        pytest.skip("needs the packages faketime and openssl")
+    return offices.Office(tmp_path)

@@ -22,7 +22,7 @@ from cryptography.x509.oid import NameOID
 from card_reader import personalise, piv_session, readers
 from card_reader import pin as card_pin
 from card_reader.virtual_card import applet, card_file, reader_station
-from pki import algorithms, errors, registration
+from pki import algorithms, approved_applications, errors, registration
 from pki import vetting as vettings
 from tests.support import hierarchy as hierarchy_support
 from tests.support import operators, servers
@@ -178,7 +178,7 @@ def make_card(path: pathlib.Path, ca: SmallCA) -> TestCard:
         done = personalise.personalise(
             session,
             client,
-            personalise.apply_for_card(client, registration.Category.CITIZEN, PERSON, VETTING),
+            approved_applications.apply(client, registration.Category.CITIZEN, PERSON, VETTING).id,
             ca.hierarchy.at,
             person_code=PERSON.person_code,
         )
