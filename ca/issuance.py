@@ -44,6 +44,7 @@ _STORE = (
         state=registry.CertificateState.ISSUED.value,
         certificate_der=sqlalchemy.bindparam("der"),
         issued_at=sqlalchemy.bindparam("at"),
+        changed=sqlalchemy.bindparam("change"),
     )
 )
 
@@ -426,11 +427,12 @@ def _store(
             values.append({"row_id": row.id, "der": signed[place], "at": at})
             outcomes[place] = _issued(row.id, one, signed[place])
         if stored:
-            session.execute(_STORE, values)
-            failpoints.reach("store")
             event = audit.AuditEvent.CERTIFICATE_ISSUED
-            audit.append_all(session, [_occurrence(event, one, at) for one in stored])
+            head = audit.append_all(session, [_occurrence(event, one, at) for one in stored])
             failpoints.reach("audit")
+            # Under the log's number, by which responders learn of them; see `registry.changed`.
+            session.execute(_STORE, [value | {"change": head.number} for value in values])
+            failpoints.reach("store")
         session.commit()
     for one in stored:
         failpoints.reach("publish")

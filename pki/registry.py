@@ -60,6 +60,26 @@ class CertificateRow(database.Base):
     __table_args__ = (
         sqlalchemy.UniqueConstraint("issuer_name", "serial_number", name="uq_certificates_serial"),
         sqlalchemy.Index("ix_certificates_crl_partition", "issuer_name", "crl_partition"),
+        # Whatever a responder has to know of a certificate, in the order of the changes: it reads
+        # the index alone, never the rows with the certificates' bytes.
+        sqlalchemy.Index(
+            "ix_certificates_changed",
+            "changed",
+            "issuer_name",
+            "serial_number",
+            "revoked_at",
+            "reason",
+            "invalidity_date",
+            sqlite_where=sqlalchemy.text("changed IS NOT NULL"),
+            postgresql_where=sqlalchemy.text("changed IS NOT NULL"),
+        ),
+        # The few certificates of our own services.
+        sqlalchemy.Index(
+            "ix_certificates_services",
+            "profile",
+            sqlite_where=sqlalchemy.text("key_label IS NOT NULL"),
+            postgresql_where=sqlalchemy.text("key_label IS NOT NULL"),
+        ),
     )
 
     id: orm.Mapped[int] = orm.mapped_column(primary_key=True)
@@ -88,6 +108,11 @@ class CertificateRow(database.Base):
     invalidity_date: orm.Mapped[datetime.datetime | None] = orm.mapped_column(database.UtcDateTime)
     # Which of the issuer's revocation lists tells of it; 0 is the one without a partition.
     crl_partition: orm.Mapped[int] = orm.mapped_column(default=0, server_default="0")
+    # The number of the audit log's entry about the last change of its status: issued, abandoned,
+    # held, released, revoked. None while it is intended, and unknown to responders. The log's head
+    # is locked from the number until the commit, so that changes become visible in this order and
+    # whoever has read up to a number has missed nothing below it.
+    changed: orm.Mapped[int | None] = orm.mapped_column()
 
 
 @dataclasses.dataclass(frozen=True)

@@ -98,6 +98,8 @@ def record(
 ) -> None:
     """Store the entries of certificates whose status changed, in the transaction of the change.
 
+    The registry's rows are numbered with it, for the responders that follow the changes.
+
     Args:
         session: The transaction.
         rows: The certificates, with their new status.
@@ -105,6 +107,8 @@ def record(
             until the commit, so that numbers grow in the order in which changes become visible.
         at: When it changed.
     """
+    for row in rows:
+        row.changed = change
     entry = tables.CRLEntryRow
     session.execute(
         sqlalchemy.delete(entry).where(entry.certificate_id.in_([one.id for one in rows]))
