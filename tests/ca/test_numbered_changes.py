@@ -53,15 +53,14 @@ def test_every_certificate_of_a_hierarchy_that_was_issued_has_a_number(
     assert all(row.changed for row in rows)
 
 
-@pytest.mark.parametrize("column", ["changed", "serial_number", "revoked_at", "reason"])
-def test_following_changes_reads_an_index_alone(world: ca_world.World, column: str) -> None:
+def test_following_changes_reads_an_index_alone(world: ca_world.World) -> None:
     with world.sessions() as session:
         if session.get_bind().dialect.name != "sqlite":
             pytest.skip("the planner of PostgreSQL chooses by the size of the tables")
         plan = session.execute(
             sqlalchemy.text(
                 "EXPLAIN QUERY PLAN SELECT changed, issuer_name, serial_number, revoked_at, reason,"
-                f" invalidity_date, {column} FROM certificates WHERE changed > 5 ORDER BY changed"
+                " invalidity_date FROM certificates WHERE changed > 5 ORDER BY changed"
             )
         ).all()
     assert "COVERING INDEX ix_certificates_changed" in str(plan)
