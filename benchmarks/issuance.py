@@ -18,7 +18,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
 from benchmarks import row
-from ca import authority, drafts, issuance, peer_lint, subjects
+from ca import authority, drafts, issuance, orders, peer_lint, subjects
 from ca import settings as ca_settings
 from pki import algorithms, clock, database, profiles, registration, registry
 from tests.support import ca_world, postgresql
@@ -78,14 +78,14 @@ class _Bench:
         subject: str,
         count: int,
         target: float | None,
-        ours: Callable[[Sequence[issuance.Order]], None],
+        ours: Callable[[Sequence[orders.Order]], None],
     ) -> row.Row:
         ours(self._orders(count))
         our_rates, their_rates = [], []
         for _ in range(ROUNDS):
-            orders = self._orders(count)
-            their_rates.append(count / _seconds(self._build_and_sign, orders))
-            our_rates.append(count / _seconds(ours, orders))
+            batch = self._orders(count)
+            their_rates.append(count / _seconds(self._build_and_sign, batch))
+            our_rates.append(count / _seconds(ours, batch))
         ratio = statistics.median(
             one / other for one, other in zip(our_rates, their_rates, strict=True)
         )
@@ -99,22 +99,22 @@ class _Bench:
             target is None or ratio >= target,
         )
 
-    def batch(self, orders: Sequence[issuance.Order]) -> None:
-        self._issue(orders, self._settings)
+    def batch(self, batch: Sequence[orders.Order]) -> None:
+        self._issue(batch, self._settings)
 
-    def batch_judged_in_full(self, orders: Sequence[issuance.Order]) -> None:
-        self._issue(orders, dataclasses.replace(self._settings, lint_by_form=False))
+    def batch_judged_in_full(self, batch: Sequence[orders.Order]) -> None:
+        self._issue(batch, dataclasses.replace(self._settings, lint_by_form=False))
 
-    def each(self, orders: Sequence[issuance.Order]) -> None:
-        for one in orders:
+    def each(self, batch: Sequence[orders.Order]) -> None:
+        for one in batch:
             self._issue((one,), self._settings)
 
-    def _issue(self, orders: Sequence[issuance.Order], settings: ca_settings.Settings) -> None:
-        for outcome in issuance.issue_certificates(self._sessions, orders, settings, self._at):
+    def _issue(self, batch: Sequence[orders.Order], settings: ca_settings.Settings) -> None:
+        for outcome in issuance.issue_certificates(self._sessions, batch, settings, self._at):
             if not isinstance(outcome, registry.CertificateRecord):
                 raise outcome
 
-    def _orders(self, count: int) -> list[issuance.Order]:
+    def _orders(self, count: int) -> list[orders.Order]:
         applicant = subjects.Applicant(registration.Category.CITIZEN, ca_world.CITIZEN)
         name = subjects.subject_name(applicant, self._settings)
         made = []
@@ -128,12 +128,12 @@ class _Bench:
                 self._settings,
                 self._at,
             )
-            request = issuance.IssuanceRequest(f"bench/{self._count}", "bench")
-            made.append(issuance.Order(draft, request))
+            request = orders.IssuanceRequest(f"bench/{self._count}", "bench")
+            made.append(orders.Order(draft, request))
         return made
 
-    def _build_and_sign(self, orders: Sequence[issuance.Order]) -> None:
-        for one in orders:
+    def _build_and_sign(self, batch: Sequence[orders.Order]) -> None:
+        for one in batch:
             draft = one.draft
             builder = (
                 x509.CertificateBuilder()
@@ -151,8 +151,8 @@ class _Bench:
 
 
 def _seconds(
-    work: Callable[[Sequence[issuance.Order]], None], orders: Sequence[issuance.Order]
+    work: Callable[[Sequence[orders.Order]], None], batch: Sequence[orders.Order]
 ) -> float:
     start = time.perf_counter()
-    work(orders)
+    work(batch)
     return time.perf_counter() - start

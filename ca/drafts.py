@@ -68,6 +68,13 @@ class CertificateDraft:
     crl_partition: int = 0
     dns_name: str | None = None
 
+    @functools.cached_property
+    def public_key_der(self) -> bytes:
+        """The key as SubjectPublicKeyInfo in DER (RFC 5280 4.1.2.7)."""
+        return self.public_key.public_bytes(
+            serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+        )
+
 
 def draft_certificate(
     profile: profiles.CertificateProfile,
@@ -165,9 +172,7 @@ def build_twin(draft: CertificateDraft) -> bytes:
             der.SEQUENCE, der.encode_time(draft.not_before), der.encode_time(draft.not_after)
         ),
         draft.subject.public_bytes(),
-        draft.public_key.public_bytes(
-            serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
-        ),
+        draft.public_key_der,
         der.encode(
             _EXTENSIONS,
             der.encode(

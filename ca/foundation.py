@@ -6,7 +6,17 @@ import datetime
 from cryptography import x509
 from sqlalchemy import orm
 
-from ca import authority, drafts, generations, hierarchy, issuance, service_keys, subjects
+from ca import (
+    authority,
+    drafts,
+    generations,
+    hierarchy,
+    intents,
+    issuance,
+    orders,
+    service_keys,
+    subjects,
+)
 from ca import settings as ca_settings
 from ca.crls import addresses, published, schedule
 from pki import algorithms, audit, certificates, clock, profiles, registry
@@ -19,7 +29,7 @@ def initialise(
     settings: ca_settings.Settings,
     at: datetime.datetime,
     *,
-    actor: str = issuance.SYSTEM,
+    actor: str = orders.SYSTEM,
 ) -> hierarchy.Hierarchy:
     """Make what is missing of the authorities, and return it.
 
@@ -30,7 +40,7 @@ def initialise(
         LintError: The settings lead to a certificate that breaks its profile.
         hierarchy.AuthorityChangedError: The key store is not the one the registry was made with.
     """
-    issuance.reconcile(sessions, at)
+    intents.reconcile(sessions, at)
     Foundation(sessions, keys, settings, at, actor).run()
     authorities = hierarchy.load(sessions, keys, settings)
     service_keys.renew_responders(sessions, keys, authorities, at, actor=actor)
@@ -111,7 +121,7 @@ class Foundation:
             self.settings,
             self.at,
         )
-        request = issuance.IssuanceRequest(f"service/{label}", self.actor, label)
+        request = orders.IssuanceRequest(f"service/{label}", self.actor, label)
         return issuance.issue_certificate(self.sessions, draft, request, self.settings, self.at)
 
     def _certificate(
@@ -131,7 +141,7 @@ class Foundation:
         draft = drafts.draft_certificate(
             profile, issuer, subject, handle.public_key, self.settings, self.at
         )
-        request = issuance.IssuanceRequest(f"authority/{name}", self.actor, handle.label)
+        request = orders.IssuanceRequest(f"authority/{name}", self.actor, handle.label)
         record = issuance.issue_certificate(self.sessions, draft, request, self.settings, self.at)
         if record.certificate_der is None:
             raise hierarchy.NotInitialisedError(f"the certificate of {name} was not stored")

@@ -15,7 +15,7 @@ import sqlalchemy
 from cryptography import x509
 from sqlalchemy import orm
 
-from ca import authority, generations, issuance, peer_lint
+from ca import authority, generations, intents, orders, peer_lint
 from ca import settings as ca_settings
 from ca.crls import addresses, published, schedule
 from pki import algorithms, certificates, errors, profiles, registration, registry
@@ -211,7 +211,7 @@ def start(
     Raises as `load` does.
     """
     hierarchy = load(sessions, keys, settings)
-    issuance.reconcile(sessions, at)
+    intents.reconcile(sessions, at)
     peer_lint.load()
     return hierarchy
 
@@ -221,7 +221,7 @@ def publish_due_crls(
     hierarchy: Hierarchy,
     at: datetime.datetime,
     *,
-    actor: str = issuance.SYSTEM,
+    actor: str = orders.SYSTEM,
 ) -> tuple[published.PublishedCRL, ...]:
     """Publish every CRL that is due; the worker's regular duty.
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import orm
 
-from ca import drafts, generations, hierarchy, issuance, subjects
+from ca import drafts, generations, hierarchy, issuance, orders, subjects
 from pki import algorithms, audit, certificates, clock, profiles, registry
 from pki.keystore import store
 
@@ -20,7 +20,7 @@ def renew_responders(
     at: datetime.datetime,
     *,
     names: Sequence[str] | None = None,
-    actor: str = issuance.SYSTEM,
+    actor: str = orders.SYSTEM,
 ) -> tuple[registry.CertificateRecord, ...]:
     """Certify the issuing CAs' responders anew where their certificates near their ends.
 
@@ -48,7 +48,7 @@ def renew_responders(
             authorities.settings,
             at,
         )
-        request = issuance.IssuanceRequest(
+        request = orders.IssuanceRequest(
             f"responder/{name}/{clock.whole_seconds(at).isoformat()}", actor, label
         )
         renewed.append(
@@ -63,7 +63,7 @@ def renew_list_signer(
     authorities: hierarchy.Hierarchy,
     at: datetime.datetime,
     *,
-    actor: str = issuance.SYSTEM,
+    actor: str = orders.SYSTEM,
 ) -> registry.CertificateRecord | None:
     """Certify the trusted list's signer where there is none or its certificate nears its end.
 
@@ -90,7 +90,7 @@ def renew_list_signer(
         settings,
         at,
     )
-    request = issuance.IssuanceRequest(
+    request = orders.IssuanceRequest(
         f"service/{hierarchy.TRUSTED_LIST_SIGNER}/{clock.whole_seconds(at).isoformat()}",
         actor,
         hierarchy.TRUSTED_LIST_SIGNER,

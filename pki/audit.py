@@ -112,6 +112,7 @@ _ENTRIES = cast(sqlalchemy.Table, EntryRow.__table__)
 _HEADS = cast(sqlalchemy.Table, HeadRow.__table__)
 _READ_HEAD = sqlalchemy.select(_HEADS.c.number, _HEADS.c.hash).where(_HEADS.c.id == _HEAD_ID)
 _LOCK_HEAD = _READ_HEAD.with_for_update()
+_ADD_ENTRIES = sqlalchemy.insert(_ENTRIES)
 _MOVE_HEAD = (
     sqlalchemy.update(_HEADS)
     .where(_HEADS.c.id == _HEAD_ID)
@@ -173,9 +174,17 @@ def append(
     return append_all(session, (Occurrence(event, at, actor, details),))
 
 
-def append_all(session: orm.Session, occurrences: Sequence[Occurrence]) -> AuditHead:
-    """Append an entry for each of several changes of one transaction, in their order."""
-    present = lock(session)
+def append_all(
+    session: orm.Session, occurrences: Sequence[Occurrence], *, locked: AuditHead | None = None
+) -> AuditHead:
+    """Append an entry for each of several changes of one transaction, in their order.
+
+    Args:
+        session: The transaction of the changes.
+        occurrences: What happened.
+        locked: What `lock` returned in this transaction, where nothing was appended since.
+    """
+    present = lock(session) if locked is None else locked
     number, previous = present.number, present.hash
     rows = []
     for one in occurrences:
@@ -198,7 +207,7 @@ def append_all(session: orm.Session, occurrences: Sequence[Occurrence]) -> Audit
         )
         previous = value
     if rows:
-        session.execute(sqlalchemy.insert(_ENTRIES), rows)
+        session.execute(_ADD_ENTRIES, rows)
         session.execute(_MOVE_HEAD, {"new_number": number, "new_hash": previous})
     return AuditHead(number, previous)
 

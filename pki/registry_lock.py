@@ -39,6 +39,18 @@ class RegistryLockRow(database.Base):
     reconciled_by: orm.Mapped[str | None] = orm.mapped_column(sqlalchemy.String(128))
 
 
+# By columns: a session that saw the row before must see what another process did to it.
+_STATE = sqlalchemy.select(
+    RegistryLockRow.log_number,
+    RegistryLockRow.log_hash,
+    RegistryLockRow.log_start,
+    RegistryLockRow.locked_at,
+    RegistryLockRow.reason,
+    RegistryLockRow.reconciled_at,
+    RegistryLockRow.reconciled_by,
+).where(RegistryLockRow.id == _ID)
+
+
 @dataclasses.dataclass(frozen=True)
 class LockState:
     """What the row says.
@@ -60,18 +72,7 @@ class LockState:
 
 def state(session: orm.Session) -> LockState:
     """Return what the row says."""
-    # By columns: a session that saw the row before must see what another process did to it.
-    row = session.execute(
-        sqlalchemy.select(
-            RegistryLockRow.log_number,
-            RegistryLockRow.log_hash,
-            RegistryLockRow.log_start,
-            RegistryLockRow.locked_at,
-            RegistryLockRow.reason,
-            RegistryLockRow.reconciled_at,
-            RegistryLockRow.reconciled_by,
-        ).where(RegistryLockRow.id == _ID)
-    ).first()
+    row = session.execute(_STATE).first()
     if row is None:
         return LockState()
     mark = (

@@ -7,7 +7,7 @@ import sqlalchemy
 from cryptography import x509
 from sqlalchemy import orm
 
-from ca import csr, drafts, hierarchy, issuance, subjects
+from ca import csr, drafts, hierarchy, issuance, orders, subjects
 from ca import settings as ca_settings
 from ca.applications import states
 from pki import algorithms, certificates, errors, oids, profiles, registry
@@ -87,7 +87,7 @@ def certify_application(
         application_id,
         profile_name,
         csr.parse(csr_der).public_key,
-        issuance.IssuanceRequest(states.request_key(application_id, profile.name), actor),
+        orders.IssuanceRequest(states.request_key(application_id, profile.name), actor),
         at,
         software_key=software_key,
     )
@@ -99,7 +99,7 @@ def certify_key(
     application_id: str,
     profile_name: str,
     public_key: algorithms.PublicKey,
-    request: issuance.IssuanceRequest,
+    request: orders.IssuanceRequest,
     at: datetime.datetime,
     *,
     renews: x509.Name | None = None,
@@ -136,7 +136,7 @@ def certify_key(
         )
     record = issuance.issue_certificate(sessions, order.draft, request, authorities.settings, at)
     if record.certificate_der is None:
-        raise issuance.IssuanceAbandonedError("the certificate was abandoned: ask again")
+        raise orders.IssuanceAbandonedError("the certificate was abandoned: ask again")
     # What was issued before may be by an earlier generation than the one that issues now.
     chain_der = authorities.named(record.issuer_name).chain_der
     return Issued(record, record.certificate_der, chain_der)
@@ -148,12 +148,12 @@ def prepare_order(
     application_id: str,
     profile_name: str,
     public_key: algorithms.PublicKey,
-    request: issuance.IssuanceRequest,
+    request: orders.IssuanceRequest,
     at: datetime.datetime,
     *,
     renews: x509.Name | None = None,
     software_key: bool = False,
-) -> issuance.Order:
+) -> orders.Order:
     """Return what is to be issued for an application; arguments and errors as `certify_key`."""
     settings = authorities.settings
     profile = _profile(profile_name, settings, software_key=software_key)
@@ -176,7 +176,7 @@ def prepare_order(
     draft = drafts.draft_certificate(profile, issuer, subject, public_key, settings, at)
     if renews is None:
         _check_role(session, draft, request, settings, at)
-    return issuance.Order(draft, request)
+    return orders.Order(draft, request)
 
 
 def find_first(
@@ -208,7 +208,7 @@ def _profile(
 def _check_role(
     session: orm.Session,
     draft: drafts.CertificateDraft,
-    request: issuance.IssuanceRequest,
+    request: orders.IssuanceRequest,
     settings: ca_settings.Settings,
     at: datetime.datetime,
 ) -> None:

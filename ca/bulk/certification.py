@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import orm
 
-from ca import csr, hierarchy, issuance
+from ca import csr, hierarchy, issuance, orders
 from ca.applications import certification, states
 from pki import algorithms, database, errors
 
@@ -52,28 +52,26 @@ def certify_applications(
             keys[place] = csr.parse(one.csr_der).public_key
         except errors.ImzaError as error:
             answers[place] = error
-    orders: dict[int, issuance.Order] = {}
+    batch: dict[int, orders.Order] = {}
     with sessions() as session:
         for place, key in keys.items():
             try:
-                orders[place] = _order(session, authorities, asked[place], key, at, actor)
+                batch[place] = _order(session, authorities, asked[place], key, at, actor)
             except database.DatabaseError:
                 raise
             except errors.ImzaError as error:
                 answers[place] = error
-    outcomes = issuance.issue_certificates(
-        sessions, list(orders.values()), authorities.settings, at
-    )
-    for place, outcome in zip(orders, outcomes, strict=True):
+    outcomes = issuance.issue_certificates(sessions, list(batch.values()), authorities.settings, at)
+    for place, outcome in zip(batch, outcomes, strict=True):
         answers[place] = _answer(authorities, outcome)
     return tuple(answers[place] for place in range(len(asked)))
 
 
-def _answer(authorities: hierarchy.Hierarchy, outcome: issuance.Outcome) -> Answer:
+def _answer(authorities: hierarchy.Hierarchy, outcome: orders.Outcome) -> Answer:
     if isinstance(outcome, errors.ImzaError):
         return outcome
     if outcome.certificate_der is None:
-        return issuance.IssuanceAbandonedError("the certificate was abandoned: ask again")
+        return orders.IssuanceAbandonedError("the certificate was abandoned: ask again")
     # What was issued before may be by an earlier generation than the one that issues now.
     chain_der = authorities.named(outcome.issuer_name).chain_der
     return certification.Issued(outcome, outcome.certificate_der, chain_der)
@@ -86,7 +84,7 @@ def _order(
     public_key: algorithms.PublicKey,
     at: datetime.datetime,
     actor: str,
-) -> issuance.Order:
+) -> orders.Order:
     name = states.request_key(asked.application_id, asked.profile_name)
     return certification.prepare_order(
         session,
@@ -94,6 +92,6 @@ def _order(
         asked.application_id,
         asked.profile_name,
         public_key,
-        issuance.IssuanceRequest(name, actor),
+        orders.IssuanceRequest(name, actor),
         at,
     )

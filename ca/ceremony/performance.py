@@ -9,7 +9,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from sqlalchemy import orm
 
-from ca import drafts, foundation, hierarchy, issuance, service_keys, subjects
+from ca import drafts, foundation, hierarchy, issuance, orders, service_keys, subjects
 from ca import settings as ca_settings
 from ca.ceremony import detached_signature, foreign_authority, script, transcript, transcript_key
 from ca.continuity import compromise
@@ -288,7 +288,7 @@ def _cross_certify(stage: Stage, step: script.Step, at: datetime.datetime) -> _E
     made = issuance.issue_certificate(
         stage.sessions,
         draft,
-        issuance.IssuanceRequest(f"cross/{step.name}/{transcript.time_text(at)}", ACTOR),
+        orders.IssuanceRequest(f"cross/{step.name}/{transcript.time_text(at)}", ACTOR),
         stage.settings,
         at,
     )
@@ -323,7 +323,7 @@ def _sign(
         stage.settings,
         at,
     )
-    request = issuance.IssuanceRequest(
+    request = orders.IssuanceRequest(
         f"ceremony/{unsigned.opened_at}/{unsigned.script.sha256[:32]}", ACTOR
     )
     record = issuance.issue_certificate(stage.sessions, draft, request, stage.settings, at)

@@ -37,6 +37,11 @@ class Closure:
     completed_at: datetime.datetime | None
 
 
+_REASON = sqlalchemy.select(tables.ClosureRow.reason).where(
+    tables.ClosureRow.issuer_name == sqlalchemy.bindparam("issuer")
+)
+
+
 def close(
     session: orm.Session,
     issuer_name: str,
@@ -100,11 +105,7 @@ def check_open(session: orm.Session, issuer_name: str, profile_name: str) -> Non
     registry_lock.check_open(session)
     if profile_name == profiles.OCSP_RESPONDER.name:
         return
-    reason = session.scalar(
-        sqlalchemy.select(tables.ClosureRow.reason).where(
-            tables.ClosureRow.issuer_name == issuer_name
-        )
-    )
+    reason = session.execute(_REASON, {"issuer": issuer_name}).scalar_one_or_none()
     if reason is not None:
         raise AuthorityClosedError(
             f"the authority {issuer_name!r} is closed ({reason}): certify with its next generation"

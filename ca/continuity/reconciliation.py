@@ -21,7 +21,7 @@ import sqlalchemy
 from cryptography import x509
 from sqlalchemy import orm
 
-from ca import issuance
+from ca import intents
 from ca.continuity import closures, known_signatures
 from ca.crls import entries
 from ca.crls import tables as crl_tables
@@ -113,7 +113,7 @@ def reconcile(
     mark = None if new_log else found.mark
     missing = _missing_crl_numbers(sessions, path, mark)
     _check_handed_in(missing, published, without_crl)
-    issuance.reconcile(sessions, present.now())
+    intents.reconcile(sessions, present.now())
     count = 0
     for batch in _unknown_certificates(sessions, path, mark):
         _record_unknown(sessions, batch, issuers, present.now(), actor)

@@ -17,13 +17,14 @@ from ca import settings as ca_settings
 from ca.crls import addresses, tables
 from pki import audit, registry
 
+_NEWEST = sqlalchemy.select(sqlalchemy.func.max(tables.CRLPartitionRow.number)).where(
+    tables.CRLPartitionRow.issuer_name == sqlalchemy.bindparam("issuer")
+)
+
 
 def newest(session: orm.Session, issuer_name: str) -> int:
     """The partition into which an authority's certificates are issued now; 0 where it is whole."""
-    query = sqlalchemy.select(sqlalchemy.func.max(tables.CRLPartitionRow.number)).where(
-        tables.CRLPartitionRow.issuer_name == issuer_name
-    )
-    return session.scalars(query).one() or 0
+    return session.execute(_NEWEST, {"issuer": issuer_name}).scalar_one() or 0
 
 
 def scopes(session: orm.Session, issuer_name: str) -> tuple[addresses.Scope, ...]:

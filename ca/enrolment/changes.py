@@ -7,7 +7,7 @@ import logging
 
 from sqlalchemy import orm
 
-from ca import hierarchy, issuance, publication, revocation
+from ca import hierarchy, orders, publication, revocation
 from ca.applications import certification
 from ca.enrolment import (
     messages,
@@ -288,7 +288,7 @@ def _issue(
         sender.application_id,
         sender.profile,
         asked.public_key,
-        issuance.IssuanceRequest(transactions.request_key(request.identity), sender.name),
+        orders.IssuanceRequest(transactions.request_key(request.identity), sender.name),
         request.at,
         renews=(
             sender.certificate.subject if isinstance(sender, senders.CertificateSender) else None

@@ -10,7 +10,7 @@ import secrets
 
 from sqlalchemy import exc, orm
 
-from ca import drafts, hierarchy, issuance, lint
+from ca import drafts, hierarchy, lint, orders
 from ca.applications import states
 from ca.enrolment import (
     changes,
@@ -35,9 +35,9 @@ its transactionID, however old it is."""
 _FAILURES: tuple[tuple[type[errors.ImzaError], messages.FailureInfo], ...] = (
     (lint.LintError, messages.FailureInfo.badCertTemplate),
     (drafts.ProfileRefusedError, messages.FailureInfo.badCertTemplate),
-    (issuance.KeyCertifiedError, messages.FailureInfo.duplicateCertReq),
-    (issuance.RequestInProgressError, messages.FailureInfo.transactionIdInUse),
-    (issuance.RequestAnsweredError, messages.FailureInfo.transactionIdInUse),
+    (orders.KeyCertifiedError, messages.FailureInfo.duplicateCertReq),
+    (orders.RequestInProgressError, messages.FailureInfo.transactionIdInUse),
+    (orders.RequestAnsweredError, messages.FailureInfo.transactionIdInUse),
     (algorithms.UnsupportedAlgorithmError, messages.FailureInfo.badAlg),
     (errors.InputError, messages.FailureInfo.badDataFormat),
     (errors.NotFoundError, messages.FailureInfo.badRequest),

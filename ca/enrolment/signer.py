@@ -5,7 +5,7 @@ import datetime
 from cryptography.hazmat.primitives import serialization
 from sqlalchemy import orm
 
-from ca import drafts, hierarchy, issuance, service_keys, subjects
+from ca import drafts, hierarchy, issuance, orders, service_keys, subjects
 from ca.enrolment import protection
 from pki import algorithms, certificates, clock, errors, profiles, registry
 from pki.keystore import store
@@ -62,7 +62,7 @@ class CurrentSigner:
             KEY_LABEL,
             algorithms.KeyKind.P256,
             at,
-            actor=issuance.SYSTEM,
+            actor=orders.SYSTEM,
         )
         with self._sessions() as session:
             record = registry.current_certificate(
@@ -95,9 +95,9 @@ class CurrentSigner:
             settings,
             at,
         )
-        request = issuance.IssuanceRequest(
+        request = orders.IssuanceRequest(
             f"service/{KEY_LABEL}/{clock.whole_seconds(at).isoformat()}",
-            issuance.SYSTEM,
+            orders.SYSTEM,
             KEY_LABEL,
         )
         return issuance.issue_certificate(self._sessions, draft, request, settings, at)

@@ -15,7 +15,7 @@ import sqlalchemy
 from cryptography import x509
 from sqlalchemy import exc, orm
 
-from ca import csr, drafts, generations, hierarchy, issuance, revocation, subjects
+from ca import csr, drafts, generations, hierarchy, issuance, orders, revocation, subjects
 from ca.operators import roles, tables
 from pki import audit, certificates, errors, profiles, registry, status
 
@@ -291,7 +291,7 @@ def _certify(
         authorities.settings,
         at,
     )
-    asked = issuance.IssuanceRequest(wanted, actor)
+    asked = orders.IssuanceRequest(wanted, actor)
     return issuance.issue_certificate(sessions, draft, asked, authorities.settings, at)
 
 

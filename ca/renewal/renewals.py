@@ -8,7 +8,7 @@ import logging
 from cryptography import x509
 from sqlalchemy import orm
 
-from ca import csr, hierarchy, issuance, revocation
+from ca import csr, hierarchy, orders, revocation
 from ca.applications import certification
 from ca.renewal import lineage, rules, signed_request
 from ca.renewal import settings as renewal_settings
@@ -76,9 +76,9 @@ def renew(
     asked = csr.parse(signed.csr_der)
     key = lineage.request_key(old.serial_number, hashlib.sha256(signed.csr_der).hexdigest())
     actor = operator or f"subscriber:{certificates.serial_text(old.serial_number)}"
-    request = issuance.IssuanceRequest(key, actor)
+    request = orders.IssuanceRequest(key, actor)
     with sessions() as session:
-        earlier = issuance.find_answer(session, request, asked.key_sha256)
+        earlier = orders.find_answer(session, request, asked.key_sha256)
         if earlier is None:
             application_id = rules.check(
                 session,

@@ -5,7 +5,7 @@ import datetime
 import sqlalchemy
 from sqlalchemy import orm
 
-from ca import issuance, tables
+from ca import orders, tables
 from ca.renewal import lineage
 from ca.renewal import settings as renewal_settings
 from pki import algorithms, certificates, clock, errors, registry, status
@@ -108,9 +108,7 @@ def _check_key(session: orm.Session, new_key: algorithms.PublicKey) -> None:
         .limit(1)
     ).first()
     if known is not None:
-        raise issuance.KeyCertifiedError(
-            "expected a key that has no certificate yet: make a new one"
-        )
+        raise orders.KeyCertifiedError("expected a key that has no certificate yet: make a new one")
 
 
 def _check_identity(

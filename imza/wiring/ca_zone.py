@@ -9,7 +9,7 @@ from sqlalchemy import orm
 import ca.api
 import ca.bulk.api
 import ca.enrolment.api
-from ca import hierarchy, issuance, service_keys
+from ca import hierarchy, intents, service_keys
 from ca.applications import api as applications_api
 from ca.applications import identity_check
 from ca.audit_log import anchors
@@ -122,9 +122,7 @@ def build(
             Job(
                 "end-open-intents",
                 REGULAR,
-                lambda at: issuance.reconcile(
-                    sessions, at, recorded_before=at - issuance.OPEN_LIMIT
-                ),
+                lambda at: intents.reconcile(sessions, at, recorded_before=at - intents.OPEN_LIMIT),
             ),
             Job(
                 "publish-trusted-list",

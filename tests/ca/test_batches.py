@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 import sqlalchemy
 
-from ca import authority, drafts, issuance, lint, subjects
+from ca import authority, drafts, issuance, lint, orders, subjects
 from pki import algorithms, audit, certificates, errors, profiles, registration, registry, signature
 from tests.support import ca_world
 from tests.support.hierarchy import make_key
@@ -18,7 +18,7 @@ def _orders(
     world: ca_world.World,
     count: int,
     change: Callable[[int, drafts.CertificateDraft], drafts.CertificateDraft] | None = None,
-) -> list[issuance.Order]:
+) -> list[orders.Order]:
     applicant = subjects.Applicant(registration.Category.CITIZEN, ca_world.CITIZEN)
     made = []
     for number in range(count):
@@ -32,14 +32,14 @@ def _orders(
         )
         if change is not None:
             draft = change(number, draft)
-        request = issuance.IssuanceRequest(f"application/{number}/sign", "test")
-        made.append(issuance.Order(draft, request))
+        request = orders.IssuanceRequest(f"application/{number}/sign", "test")
+        made.append(orders.Order(draft, request))
     return made
 
 
-def _issue(world: ca_world.World, orders: list[issuance.Order]) -> tuple[issuance.Outcome, ...]:
+def _issue(world: ca_world.World, batch: list[orders.Order]) -> tuple[orders.Outcome, ...]:
     settings = dataclasses.replace(world.settings, lint_by_form=True)
-    return issuance.issue_certificates(world.sessions, orders, settings, world.at)
+    return issuance.issue_certificates(world.sessions, batch, settings, world.at)
 
 
 def _states(world: ca_world.World) -> list[str]:
@@ -71,9 +71,9 @@ class _WatchedKey:
         return self._handle.sign(representation)
 
 
-def _with_key(orders: list[issuance.Order], key: _WatchedKey) -> list[issuance.Order]:
+def _with_key(batch: list[orders.Order], key: _WatchedKey) -> list[orders.Order]:
     changed = []
-    for one in orders:
+    for one in batch:
         issuer = dataclasses.replace(one.draft.issuer, key=key)
         draft = dataclasses.replace(one.draft, issuer=issuer)
         changed.append(dataclasses.replace(one, draft=draft))
@@ -81,11 +81,11 @@ def _with_key(orders: list[issuance.Order], key: _WatchedKey) -> list[issuance.O
 
 
 def test_each_of_many_is_issued_recorded_and_told_in_its_place(world: ca_world.World) -> None:
-    orders = _orders(world, 12)
-    outcomes = _issue(world, orders)
+    batch = _orders(world, 12)
+    outcomes = _issue(world, batch)
 
     issuer = world.hierarchy.authorities["citizen"].certificate
-    for order, outcome in zip(orders, outcomes, strict=True):
+    for order, outcome in zip(batch, outcomes, strict=True):
         assert isinstance(outcome, registry.CertificateRecord)
         assert outcome.serial_number == order.draft.serial_number
         certificates.check_issued_by(outcome.certificate, issuer)
@@ -121,31 +121,31 @@ def test_one_that_breaks_its_profile_does_not_spoil_the_others(world: ca_world.W
         early = world.at.replace(year=world.at.year - 30)
         return dataclasses.replace(draft, not_before=early) if number == 2 else draft
 
-    orders = _orders(world, 5, spoil)
+    batch = _orders(world, 5, spoil)
     signatures = world.keys.signatures
-    outcomes = _issue(world, orders)
+    outcomes = _issue(world, batch)
 
     assert isinstance(outcomes[2], lint.LintError)
     assert sum(isinstance(one, registry.CertificateRecord) for one in outcomes) == 4
     assert world.keys.signatures == signatures + 4
     with world.sessions() as session, pytest.raises(registry.CertificateNotFoundError):
-        registry.find_row(session, orders[2].draft.serial_number)
+        registry.find_row(session, batch[2].draft.serial_number)
 
 
 @pytest.mark.parametrize("unforeseen", [False, True])
 def test_one_whose_signature_fails_is_abandoned_and_the_others_are_stored(
     world: ca_world.World, unforeseen: bool
 ) -> None:
-    orders = _orders(world, 6)
+    batch = _orders(world, 6)
     digest = algorithms.HashAlgorithm.SHA384.digest(
-        authority.to_be_signed(drafts.build_twin(orders[3].draft))
+        authority.to_be_signed(drafts.build_twin(batch[3].draft))
     )
 
     def fail(hashed: bytes) -> None:
         if hashed == digest:
             raise ZeroDivisionError if unforeseen else errors.DeviceError("away", retriable=True)
 
-    failing = _with_key(orders, _WatchedKey(world, fail))
+    failing = _with_key(batch, _WatchedKey(world, fail))
     if unforeseen:
         with pytest.raises(ZeroDivisionError):
             _issue(world, failing)
@@ -155,16 +155,16 @@ def test_one_whose_signature_fails_is_abandoned_and_the_others_are_stored(
         assert sum(isinstance(one, registry.CertificateRecord) for one in outcomes) == 5
     assert sorted(_states(world)) == ["abandoned"] + ["issued"] * 5
     with world.sessions() as session:
-        found = registry.status_of(session, "citizen", orders[3].draft.serial_number)
+        found = registry.status_of(session, "citizen", batch[3].draft.serial_number)
     assert found is not None
     assert not found.is_good
 
 
 def test_the_same_batch_again_gives_the_same_certificates(world: ca_world.World) -> None:
-    orders = _orders(world, 4)
-    first = _issue(world, orders)
+    batch = _orders(world, 4)
+    first = _issue(world, batch)
     signatures = world.keys.signatures
-    assert _issue(world, [*orders, *_orders(world, 5)[4:]])[:4] == first
+    assert _issue(world, [*batch, *_orders(world, 5)[4:]])[:4] == first
     assert world.keys.signatures == signatures + 1
 
 
@@ -183,8 +183,8 @@ def test_a_request_or_a_key_that_stands_in_a_batch_twice_is_issued_once(
                 dataclasses.replace(other, draft=stolen)]
     )  # fmt: skip
     assert isinstance(outcomes[0], registry.CertificateRecord)
-    assert isinstance(outcomes[1], issuance.RequestInProgressError)
-    assert isinstance(outcomes[2], issuance.KeyCertifiedError)
+    assert isinstance(outcomes[1], orders.RequestInProgressError)
+    assert isinstance(outcomes[2], orders.KeyCertifiedError)
     assert _states(world) == ["issued"]
 
 
@@ -198,13 +198,13 @@ def test_a_batch_has_its_limit(world: ca_world.World) -> None:
 def test_batches_at_once_give_each_request_one_certificate(world: ca_world.World) -> None:
     batches = [_orders(world, 8) for _ in range(4)]
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
-        found = list(pool.map(lambda orders: _issue(world, orders), batches))
+        found = list(pool.map(lambda batch: _issue(world, batch), batches))
     for place in range(8):
         told = [outcomes[place] for outcomes in found]
         issued = [one for one in told if isinstance(one, registry.CertificateRecord)]
         assert len(issued) == 1
         assert all(
-            isinstance(one, issuance.RequestInProgressError | issuance.RequestAnsweredError)
+            isinstance(one, orders.RequestInProgressError | orders.RequestAnsweredError)
             for one in told
             if one not in issued
         )

@@ -15,7 +15,18 @@ import pytest
 import sqlalchemy
 from sqlalchemy import exc, orm
 
-from ca import authority, drafts, issuance, lint, revocation, serials, subjects, tables
+from ca import (
+    authority,
+    drafts,
+    intents,
+    issuance,
+    lint,
+    orders,
+    revocation,
+    serials,
+    subjects,
+    tables,
+)
 from ca.applications import approval, states
 from ca.audit_log import export, proof
 from pki import (
@@ -135,7 +146,7 @@ def test_invariant_1_the_database_has_the_bytes_before_any_key_of_an_authority_s
 def test_invariant_2_what_a_linter_refuses_is_never_signed(world: ca_world.World) -> None:
     signatures = world.keys.signatures
     draft = _draft(world, serial_number=1)
-    request = issuance.IssuanceRequest("x", "test")
+    request = orders.IssuanceRequest("x", "test")
     with pytest.raises(lint.LintError):
         issuance.issue_certificate(world.sessions, draft, request, world.settings, world.at)
     assert world.keys.signatures == signatures
@@ -157,12 +168,12 @@ def test_invariant_2_other_bytes_than_the_linted_ones_halt_the_issuance(
         return sign(asked)
 
     key.sign = change_then_sign  # type: ignore[method-assign]
-    request = issuance.IssuanceRequest("x", "test")
+    request = orders.IssuanceRequest("x", "test")
     with pytest.raises(authority.SignedBytesError):
         issuance.issue_certificate(world.sessions, draft, request, world.settings, world.at)
     key.sign = sign  # type: ignore[method-assign]
 
-    issuance.reconcile(world.sessions, world.at)
+    intents.reconcile(world.sessions, world.at)
     with world.sessions() as session:
         found = registry.status_of(session, "citizen", draft.serial_number)
         assert found is not None
@@ -179,7 +190,7 @@ def test_invariant_4_one_request_never_yields_a_second_certificate(world: ca_wor
     key.fails_with = None
     found = {world.certify(application, csr_der=csr_der).certificate_der for _ in range(3)}
     assert len(found) == 1
-    with pytest.raises(issuance.RequestAnsweredError):
+    with pytest.raises(orders.RequestAnsweredError):
         world.certify(application)
     facts = certificates.parse(found.pop())
     issued = _rows(world, registry.CertificateState.ISSUED)
@@ -266,7 +277,7 @@ def test_invariant_9_an_issuer_uses_a_serial_number_once(world: ca_world.World) 
     issued = world.certify(world.application())
     signatures = world.keys.signatures
     draft = _draft(world, serial_number=issued.record.serial_number)
-    request = issuance.IssuanceRequest("another", "test")
+    request = orders.IssuanceRequest("another", "test")
     with pytest.raises(errors.StateError):
         issuance.issue_certificate(world.sessions, draft, request, world.settings, world.at)
     assert world.keys.signatures == signatures

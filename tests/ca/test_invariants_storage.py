@@ -17,7 +17,7 @@ import httpx
 import pytest
 import sqlalchemy
 
-from ca import hierarchy, issuance
+from ca import hierarchy, intents
 from ca.applications import api as applications_api
 from imza import config as configs
 from imza import health
@@ -77,7 +77,7 @@ class Office:
 
     def check_whole(self) -> None:
         """No serial is left open after a recovery, and both logs are whole."""
-        issuance.reconcile(self.sessions, self.at)
+        intents.reconcile(self.sessions, self.at)
         with self.sessions() as session:
             audit.verify(session)
             found = session.scalars(sqlalchemy.select(registry.CertificateRow)).all()

@@ -7,7 +7,7 @@ import pytest
 import sqlalchemy
 from cryptography import x509
 
-from ca import authority, drafts, hierarchy, issuance, lint, subjects
+from ca import authority, drafts, hierarchy, intents, issuance, lint, orders, subjects
 from ca.applications import states
 from ca.crls import tables as crl_tables
 from pki import (
@@ -41,7 +41,7 @@ def test_the_same_request_again_gives_the_same_certificate(world: ca_world.World
 def test_another_key_needs_another_application(world: ca_world.World) -> None:
     application = world.application()
     world.certify(application)
-    with pytest.raises(issuance.RequestAnsweredError):
+    with pytest.raises(orders.RequestAnsweredError):
         world.certify(application)
 
 
@@ -49,9 +49,9 @@ def test_a_key_serves_one_subject_and_one_use(world: ca_world.World) -> None:
     csr_der = ca_world.make_csr()
     application = world.application()
     world.certify(application, "sign", csr_der)
-    with pytest.raises(issuance.KeyCertifiedError):
+    with pytest.raises(orders.KeyCertifiedError):
         world.certify(application, "authenticate", csr_der)
-    with pytest.raises(issuance.KeyCertifiedError):
+    with pytest.raises(orders.KeyCertifiedError):
         world.certify(world.application(ca_world.GEORGIAN), "sign", csr_der)
 
 
@@ -150,32 +150,32 @@ def test_a_key_that_signs_something_else_is_noticed(world: ca_world.World) -> No
 
 def test_an_intent_is_neither_good_nor_handed_out(world: ca_world.World) -> None:
     draft = _draft(world)
-    request = issuance.IssuanceRequest("application/x/sign", "test")
+    request = orders.IssuanceRequest("application/x/sign", "test")
     judged = _judged(world, draft, request)
-    assert issuance._record_intents(world.sessions, {0: judged}, world.at) == {}
+    assert intents.record(world.sessions, {0: judged}, world.at) == {}
 
     with world.sessions() as session:
         assert registry.status_of(session, "citizen", draft.serial_number) is None
-    with pytest.raises(issuance.RequestInProgressError):
+    with pytest.raises(orders.RequestInProgressError):
         issuance.issue_certificate(world.sessions, draft, request, world.settings, world.at)
 
-    assert issuance.reconcile(world.sessions, world.at) == (draft.serial_number,)
+    assert intents.reconcile(world.sessions, world.at) == (draft.serial_number,)
     with world.sessions() as session:
         found = registry.status_of(session, "citizen", draft.serial_number)
     assert found == status.CertificateStatus(world.at, status.RevocationReason.unspecified, None)
-    assert issuance.reconcile(world.sessions, world.at) == ()
+    assert intents.reconcile(world.sessions, world.at) == ()
 
 
 def test_a_process_whose_intent_was_abandoned_stores_nothing(world: ca_world.World) -> None:
     draft = _draft(world)
-    request = issuance.IssuanceRequest("application/x/sign", "test")
+    request = orders.IssuanceRequest("application/x/sign", "test")
     judged = _judged(world, draft, request)
-    issuance._record_intents(world.sessions, {0: judged}, world.at)
+    intents.record(world.sessions, {0: judged}, world.at)
     certificate_der = authority.sign_like(judged.twin_der, draft.issuer.key)
-    issuance.reconcile(world.sessions, world.at)
+    intents.reconcile(world.sessions, world.at)
 
-    stored = issuance._store(world.sessions, {0: judged}, {0: certificate_der}, world.at)
-    assert isinstance(stored[0], issuance.IssuanceAbandonedError)
+    stored = intents.store(world.sessions, {0: judged}, {0: certificate_der}, world.at)
+    assert isinstance(stored[0], orders.IssuanceAbandonedError)
     with world.sessions() as session:
         assert registry.find_issued(session, certificate_der) is None
 
@@ -233,7 +233,7 @@ def test_a_killed_process_leaves_no_certificate_unknown(
         recorded = algorithms.HashAlgorithm.SHA384.digest(open_intents[0].to_be_signed_der)
         assert signed.read_bytes() == recorded
 
-    assert issuance.reconcile(sessions, at) == (serial,)
+    assert intents.reconcile(sessions, at) == (serial,)
     with sessions() as session:
         found = registry.status_of(session, "citizen", serial)
         assert found is not None
@@ -264,7 +264,7 @@ def test_a_broken_twin_is_neither_recorded_nor_signed(world: ca_world.World) -> 
     signatures = world.keys.signatures
     with pytest.raises(lint.LintError):
         issuance.issue_certificate(
-            world.sessions, draft, issuance.IssuanceRequest("x", "test"), world.settings, world.at
+            world.sessions, draft, orders.IssuanceRequest("x", "test"), world.settings, world.at
         )
     assert world.keys.signatures == signatures
     with world.sessions() as session, pytest.raises(registry.CertificateNotFoundError):
@@ -272,10 +272,10 @@ def test_a_broken_twin_is_neither_recorded_nor_signed(world: ca_world.World) -> 
 
 
 def _judged(
-    world: ca_world.World, draft: drafts.CertificateDraft, request: issuance.IssuanceRequest
-) -> issuance._Judged:
-    order = issuance.Order(draft, request)
-    return issuance._judge(drafts.build_twin(draft), order, world.settings, world.at)
+    world: ca_world.World, draft: drafts.CertificateDraft, request: orders.IssuanceRequest
+) -> orders.JudgedOrder:
+    order = orders.Order(draft, request)
+    return issuance.judge(drafts.build_twin(draft), order, world.settings, world.at)
 
 
 def _draft(world: ca_world.World, **changes: object) -> drafts.CertificateDraft:
@@ -306,7 +306,7 @@ def test_many_at_once_get_one_certificate_and_the_log_stays_whole(world: ca_worl
     def ask(application_id: str, csr_der: bytes) -> bytes | None:
         try:
             return world.certify(application_id, csr_der=csr_der).certificate_der
-        except issuance.RequestInProgressError:
+        except orders.RequestInProgressError:
             return None
 
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
@@ -330,7 +330,7 @@ def test_one_key_asked_for_twice_at_once_is_certified_once(world: ca_world.World
     def ask(application_id: str) -> bool:
         try:
             world.certify(application_id, csr_der=csr_der)
-        except issuance.KeyCertifiedError:
+        except orders.KeyCertifiedError:
             return False
         return True
 
@@ -364,11 +364,11 @@ def test_an_intent_that_lost_its_process_is_ended_while_the_authority_runs(
     world: ca_world.World,
 ) -> None:
     draft = _draft(world)
-    request = issuance.IssuanceRequest("application/x/sign", "test")
+    request = orders.IssuanceRequest("application/x/sign", "test")
     judged = _judged(world, draft, request)
-    issuance._record_intents(world.sessions, {0: judged}, world.at)
-    limit = issuance.OPEN_LIMIT
-    assert issuance.reconcile(world.sessions, world.at, recorded_before=world.at - limit) == ()
+    intents.record(world.sessions, {0: judged}, world.at)
+    limit = intents.OPEN_LIMIT
+    assert intents.reconcile(world.sessions, world.at, recorded_before=world.at - limit) == ()
     later = world.at + limit + limit
-    ended = issuance.reconcile(world.sessions, later, recorded_before=later - limit)
+    ended = intents.reconcile(world.sessions, later, recorded_before=later - limit)
     assert ended == (draft.serial_number,)

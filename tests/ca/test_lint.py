@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 from cryptography import x509
 
-from ca import authority, drafts, issuance, lint, peer_lint, subjects
+from ca import authority, drafts, issuance, lint, orders, peer_lint, subjects
 from pki import algorithms, database, profiles
 from tests.support import ca_world, defects
 from tests.support.hierarchy import MemoryKey, make_key
@@ -105,7 +105,7 @@ def test_a_defect_is_refused_and_nothing_is_signed(
             database.session_factory(engine),
             mutate(draft),
             draft,
-            issuance.IssuanceRequest("x", "test"),
+            orders.IssuanceRequest("x", "test"),
             SETTINGS,
             draft.not_before,
         )

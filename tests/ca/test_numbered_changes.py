@@ -1,7 +1,7 @@
 import pytest
 import sqlalchemy
 
-from ca import issuance, revocation
+from ca import intents, revocation
 from pki import audit, registry, status
 from tests.support import ca_world
 
@@ -40,7 +40,7 @@ def test_an_intent_has_no_number_until_it_is_abandoned(world: ca_world.World) ->
         row = registry.find_row(session, serial)
         row.state, row.changed = registry.CertificateState.INTENDED.value, None
         session.commit()
-    assert issuance.reconcile(world.sessions, world.at) == (serial,)
+    assert intents.reconcile(world.sessions, world.at) == (serial,)
     assert _changed(world, serial) == _head(world)
 
 

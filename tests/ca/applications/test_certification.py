@@ -7,7 +7,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from ca import drafts, hierarchy, issuance, schemas, subjects
+from ca import drafts, hierarchy, orders, schemas, subjects
 from ca.applications import certification
 from pki import algorithms, certificates, errors, oids, profiles, registration, registry
 from tests.support import ca_world
@@ -150,7 +150,7 @@ def test_one_key_gets_no_second_xroad_certificate(world: ca_world.World) -> None
     application = world.approved(_organisation("xroad-authenticate", "xroad-sign"))
     csr_der = ca_world.make_csr()
     world.certify(application, "xroad-authenticate", csr_der)
-    with pytest.raises(issuance.KeyCertifiedError):
+    with pytest.raises(orders.KeyCertifiedError):
         world.certify(application, "xroad-sign", csr_der)
 
 
@@ -232,7 +232,7 @@ def test_a_key_in_a_file_gets_no_claim_of_a_device(world: ca_world.World) -> Non
         application,
         "sign",
         make_key(algorithms.KeyKind.P256).public_key(),
-        issuance.IssuanceRequest("renewal/test", "test"),
+        orders.IssuanceRequest("renewal/test", "test"),
         world.at,
         renews=certificates.parse(issued.certificate_der).subject,
     )

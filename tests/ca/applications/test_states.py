@@ -6,7 +6,7 @@ import datetime
 import pytest
 import sqlalchemy
 
-from ca import issuance, subjects, tables
+from ca import orders, subjects, tables
 from ca.applications import approval, certification, identity_check, states
 from ca.operators import roles
 from pki import audit, errors, profiles, registration
@@ -247,7 +247,7 @@ def test_one_application_gives_a_certificate_of_each_profile(world: ca_world.Wor
     authenticate = world.certify(application, "authenticate")
     assert sign.record.profile == "sign"
     assert authenticate.record.profile == "authenticate"
-    with pytest.raises(issuance.RequestAnsweredError):
+    with pytest.raises(orders.RequestAnsweredError):
         world.certify(application, "authenticate")
 
 

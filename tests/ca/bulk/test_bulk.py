@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy
 from click.testing import CliRunner
 
-from ca import commands, csr, issuance
+from ca import commands, csr, orders
 from ca.applications import api as applications_api
 from ca.applications import states
 from ca.bulk import api as bulk_api
@@ -33,10 +33,10 @@ def office(world: ca_world.World, tmp_path: pathlib.Path) -> Iterator[pathlib.Pa
         yield operators.office(world, tmp_path, base_url)
 
 
-def _list(path: pathlib.Path, orders: list[tuple[str, str, bytes]]) -> None:
+def _list(path: pathlib.Path, batch: list[tuple[str, str, bytes]]) -> None:
     lines = [
         {"application": one, "profile": profile, "csr": base64.b64encode(csr_der).decode()}
-        for one, profile, csr_der in orders
+        for one, profile, csr_der in batch
     ]
     path.write_text("".join(json.dumps(one) + "\n" for one in lines))
 
@@ -63,7 +63,7 @@ def test_each_ends_as_it_would_alone(world: ca_world.World) -> None:
         states.ApplicationNotFoundError,
         type(answers[4]),
         csr.CSRError,
-        issuance.RequestInProgressError,
+        orders.RequestInProgressError,
     ]
     assert isinstance(answers[4], errors.InputError)
     authenticate = answers[1]
@@ -75,13 +75,13 @@ def test_each_ends_as_it_would_alone(world: ca_world.World) -> None:
 def test_the_command_asks_for_a_whole_list_and_gives_it_again(
     world: ca_world.World, office: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:
-    orders = [(world.application(), "sign", ca_world.make_csr()) for _ in range(4)]
+    batch = [(world.application(), "sign", ca_world.make_csr()) for _ in range(4)]
     # Too much for one call together.
     large = ca_world.make_csr(algorithms.KeyKind.RSA3072)
-    orders.append((world.application(), "sign", large))
-    orders.append((_waiting(world), "sign", ca_world.make_csr()))
+    batch.append((world.application(), "sign", large))
+    batch.append((_waiting(world), "sign", ca_world.make_csr()))
     path, output = tmp_path / "list.jsonl", tmp_path / "issued.jsonl"
-    _list(path, orders)
+    _list(path, batch)
     arguments = ["issue-batch", str(path), "-o", str(output), "--credentials", str(office)]
 
     texts = []
@@ -94,9 +94,9 @@ def test_the_command_asks_for_a_whole_list_and_gives_it_again(
         texts.append(output.read_text())
     assert texts[0] == texts[1]
     lines = [json.loads(one) for one in texts[0].splitlines()]
-    assert [one["application"] for one in lines] == [one[0] for one in orders]
+    assert [one["application"] for one in lines] == [one[0] for one in batch]
     assert lines[5]["problem"]["code"] == "not-approved"
-    for line, (_, _, csr_der) in zip(lines[:5], orders[:5], strict=True):
+    for line, (_, _, csr_der) in zip(lines[:5], batch[:5], strict=True):
         certificate = certificates.parse(base64.b64decode(line["certificate"]))
         key = certificates.public_key(certificate)
         assert certificates.key_sha256(key) == csr.parse(csr_der).key_sha256
@@ -157,16 +157,16 @@ def test_a_csr_that_is_no_base64_is_refused_in_its_place(
 def test_eight_clients_at_once_get_all_that_they_ask_for(
     world: ca_world.World, office: pathlib.Path
 ) -> None:
-    orders = [(world.application(), ca_world.make_csr()) for _ in range(24)]
+    batch = [(world.application(), ca_world.make_csr()) for _ in range(24)]
 
     def ask(share: list[tuple[str, bytes]]) -> list[int]:
         with registration.open_client(None, office) as client:
             return [client.certify(one, "sign", csr_der).serial_number for one, csr_der in share]
 
-    shares = [orders[start::8] for start in range(8)]
+    shares = [batch[start::8] for start in range(8)]
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
         serials = [one for share in pool.map(ask, shares) for one in share]
-    assert len(set(serials)) == len(orders)
+    assert len(set(serials)) == len(batch)
     with world.sessions() as session:
         audit.verify(session)
         states_found = session.scalars(sqlalchemy.select(registry.CertificateRow.state)).all()

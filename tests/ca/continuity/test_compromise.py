@@ -7,7 +7,7 @@ import sqlalchemy
 from cryptography import x509
 from sqlalchemy import orm
 
-from ca import hierarchy, issuance, revocation, service_keys
+from ca import hierarchy, orders, revocation, service_keys
 from ca.continuity import closures, compromise, rollover
 from ca.trusted_list import services
 from pki import audit, clock, errors, profiles, registry, status
@@ -127,7 +127,7 @@ def test_a_certificate_that_was_being_issued_is_abandoned(
 
     before = key.signatures
     key.sign = sign_late  # type: ignore[method-assign,assignment]
-    with pytest.raises(issuance.IssuanceAbandonedError):
+    with pytest.raises(orders.IssuanceAbandonedError):
         world.certify(world.application())
     with world.sessions() as session:
         rows = session.scalars(

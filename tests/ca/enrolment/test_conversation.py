@@ -9,7 +9,7 @@ from hypothesis import strategies
 from pyasn1.codec.der import decoder
 from pyasn1_alt_modules import rfc9480
 
-from ca import issuance, tables
+from ca import orders, tables
 from ca.applications import certification
 from ca.enrolment import messages, protection, transactions
 from ca.enrolment import tables as enrolment_tables
@@ -510,7 +510,7 @@ def test_what_was_issued_and_never_answered_is_revoked_in_the_end(office: Office
         application,
         "authenticate",
         cmp_office.new_key().public_key(),
-        issuance.IssuanceRequest(transactions.request_key(identity), "test"),
+        orders.IssuanceRequest(transactions.request_key(identity), "test"),
         at,
     )
     wait = datetime.timedelta(hours=1)

@@ -4,7 +4,7 @@ import datetime
 
 import pytest
 
-from ca import csr, issuance
+from ca import csr, orders
 from ca.operators import register, roles
 from imza import sandbox_operators
 from pki import audit, certificates, errors, oids, registry
@@ -85,7 +85,7 @@ def test_a_name_is_never_used_again(world: ca_world.World, name: str) -> None:
 def test_a_key_belongs_to_one_operator(world: ca_world.World) -> None:
     key = operators.new_key()
     operators.enrol(world, roles.Role.RA_OFFICER, key=key)
-    with pytest.raises(issuance.KeyCertifiedError):
+    with pytest.raises(orders.KeyCertifiedError):
         operators.enrol(world, roles.Role.APPROVER, key=key)
     with world.sessions() as session, pytest.raises(register.OperatorNotFoundError):
         register.find(session, operators.NAMES[roles.Role.APPROVER])

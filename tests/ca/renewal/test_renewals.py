@@ -8,7 +8,7 @@ from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ca import csr, issuance, revocation, tables
+from ca import csr, orders, revocation, tables
 from ca.applications import certification, states
 from ca.renewal import lineage, renewals, rules, signed_request
 from ca.renewal import settings as renewal_settings
@@ -95,7 +95,7 @@ def test_a_certificate_on_hold_or_revoked_renews_nothing(owner: renewal.Owner) -
 
 
 def test_a_new_key_has_no_certificate_yet(owner: renewal.Owner) -> None:
-    with pytest.raises(issuance.KeyCertifiedError):
+    with pytest.raises(orders.KeyCertifiedError):
         owner.renew(renewal.csr_for(key=owner.key))
 
 
