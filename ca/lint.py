@@ -394,11 +394,14 @@ def qualified_others(twin: Twin) -> Iterator[str]:
 
 
 def subject_country(twin: Twin) -> Iterator[str]:
-    """EN 319 412-2 4.2.4: a country by its two capitals, and one whose rules are known."""
+    """EN 319 412-2 4.2.4: a country by its two capitals; people may be of any."""
     if twin.profile.subject is profiles.SubjectKind.FOREIGN_AUTHORITY:
         # Another country's authority, of whatever country but ours.
         if not twin.facts.country or twin.facts.country == twin.settings.country:
             yield "expected the capitals of another country"
+    elif twin.profile.subject is profiles.SubjectKind.PERSON:
+        if not person_codes.is_country(twin.facts.country or ""):
+            yield "expected the capitals of a country"
     elif twin.facts.country not in person_codes.countries():
         yield "expected the capitals of a country that is served"
 
@@ -438,7 +441,11 @@ def subject_identifier(twin: Twin) -> Iterator[str]:
     facts = twin.facts
     try:
         if twin.profile.subject is profiles.SubjectKind.PERSON:
-            person_codes.check_person_code(facts.person_country or "", facts.person_code or "")
+            wanted = person_codes.person_identifier(
+                facts.person_country or "", facts.person_code or ""
+            )
+            if facts.identifier != wanted:
+                yield "expected the person's number after its own kind"
             if facts.person_country != facts.country:
                 yield "expected the person's number to be of the subject's country"
             if not (facts.common_name or "").endswith(f",{facts.person_code}"):

@@ -22,7 +22,7 @@ class Person:
         surname: In the person's own script.
         given_name: Likewise.
         country: Whose person code it is, ISO 3166.
-        person_code: FIN, personal number or personal code.
+        person_code: FIN, personal number, personal code, or a passport as `PAS-U12345678`.
         role: Which issuing CA certifies the person: citizen, business or official.
         phone_number: With `+`, or None for somebody with a card alone.
         behaviour: What the person's phone does: a Mobile-ID result, or MANUAL.

@@ -79,6 +79,16 @@ def hash_device_secret(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
+def check_number(country: str, person_code: str) -> None:
+    """Check that a relying party could ask for a person: by a national number.
+
+    Raises:
+        PersonCodeError: The person has none here, or another shape.
+    """
+    person_codes.rules(country)
+    person_codes.check_person_code(country, person_code)
+
+
 def record(
     session: orm.Session,
     who: addressee.Addressee,
@@ -97,7 +107,7 @@ def record(
         InputError: The phone number, the person code or a certificate is wrong.
     """
     addressee.check_phone_number(who.phone_number)
-    person_codes.check_person_code(country, who.person_code)
+    check_number(country, who.person_code)
     if by_phone_number(session, who.phone_number) is not None:
         raise SubscriberExistsError("the phone number has a subscriber already")
     for der in (authentication_certificate, signing_certificate):

@@ -70,7 +70,8 @@ class CertificateFacts:
         given_name: Or None.
         country: The subject's country, or None.
         identifier: The subject's serialNumber, such as `PNOAZ-5AB12CD`, or None.
-        person_code: The number inside a `PNO` identifier, or None.
+        person_code: The number inside a `PNO` identifier; the number of a passport or an identity
+            card with its kind before it, such as `PAS-U12345678`; or None.
         person_country: The country of that number, or None.
         organisation: The organisation's name, or None.
         organisation_identifier: Such as `NTRAZ-1234567890`, or None.
@@ -303,8 +304,7 @@ def _read(certificate: x509.Certificate) -> CertificateFacts:
     organisation = attributes.get(oids.ORGANIZATION_NAME)
     identifier = attributes.get(oids.SERIAL_NUMBER)
     person = person_codes.parse_identifier(identifier) if identifier else None
-    if person is not None and person.kind != "PNO":
-        person = None
+    person_code = person_codes.person_code_of(person) if person is not None else None
     return CertificateFacts(
         sha256=sha256(certificate),
         serial_number=certificate.serial_number,
@@ -318,8 +318,8 @@ def _read(certificate: x509.Certificate) -> CertificateFacts:
         given_name=given_name,
         country=attributes.get(oids.COUNTRY_NAME),
         identifier=identifier,
-        person_code=person.code if person else None,
-        person_country=person.country if person else None,
+        person_code=person_code,
+        person_country=person.country if person is not None and person_code else None,
         organisation=organisation,
         organisation_identifier=attributes.get(oids.ORGANIZATION_IDENTIFIER),
         title=attributes.get(oids.TITLE),

@@ -12,11 +12,16 @@ from sqlalchemy import orm
 from ca import hierarchy, subjects
 from ca.applications import signed_text, states, vetting_record
 from ca.registers import comparison, facts
-from pki import clock, errors
+from pki import clock, errors, person_codes
 from pki import vetting as vettings
 
 MAX_DOCUMENTS = 5
 _DOCUMENT_NUMBER = re.compile(r"[A-Z0-9][A-Z0-9 /-]{2,23}")
+_SEPARATORS = re.compile(r"[ /-]")
+_NAMING_DOCUMENTS = {
+    "PAS": vettings.DocumentKind.PASSPORT,
+    "IDC": vettings.DocumentKind.IDENTITY_CARD,
+}
 _COUNTRY = re.compile(r"[A-Z]{2}")
 
 
@@ -136,6 +141,10 @@ def _check_signature(
 def _check_identified(
     applicant: subjects.Applicant, handed_in: vettings.Vetting, *, resident: bool
 ) -> None:
+    named = person_codes.document_number(applicant.person.person_code)
+    if named is not None:
+        _check_named_document(applicant.person.country, *named, handed_in)
+        return
     kinds = {vettings.DocumentKind.PASSPORT}
     if resident:
         kinds.add(vettings.DocumentKind.IDENTITY_CARD)
@@ -145,6 +154,20 @@ def _check_identified(
         names = " or ".join(sorted(one.value for one in kinds))
         raise VettingRefusedError(
             f"expected a {names} of {applicant.person.country} among the documents seen"
+        )
+
+
+def _check_named_document(
+    country: str, kind: str, number: str, handed_in: vettings.Vetting
+) -> None:
+    """Who is named by a document has shown that very document."""
+    wanted = _NAMING_DOCUMENTS[kind]
+    if not any(
+        one.kind is wanted and one.country == country and _SEPARATORS.sub("", one.number) == number
+        for one in handed_in.documents
+    ):
+        raise VettingRefusedError(
+            f"expected the {wanted.value} of {country} by whose number the person is named"
         )
 
 

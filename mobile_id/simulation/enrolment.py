@@ -97,6 +97,7 @@ def enrol_subscriber(
     """
     who = addressee.Addressee(applicant.phone_number, applicant.person.person_code)
     addressee.check_phone_number(who.phone_number)
+    subscribers.check_number(applicant.person.country, who.person_code)
     with sessions() as session:
         if subscribers.by_phone_number(session, who.phone_number) is not None:
             raise subscribers.SubscriberExistsError("the phone number has a subscriber already")

@@ -50,6 +50,7 @@ def test_a_sim_without_subscriber_is_replaced_by_the_next_enrolment(world: World
     [
         ("AZ", "5AB12CI", "+994501112233", person_codes.PersonCodeError),
         ("EE", "60001017860", "+37268000769", person_codes.PersonCodeError),
+        ("TR", "PAS-U12345678", "+905301112233", person_codes.PersonCodeError),
         ("AZ", "5AB12CD", "994501112233", addressee.AddresseeError),
         ("AZ", "5AB12CD", "+1234567", addressee.AddresseeError),
     ],

@@ -47,6 +47,8 @@ def _lint(command: str, *arguments: str, data: bytes, folder: pathlib.Path) -> t
         (ca_world.CITIZEN, registration.Category.CITIZEN),
         (ca_world.GEORGIAN, registration.Category.BUSINESS),
         (ca_world.ESTONIAN, registration.Category.OFFICIAL),
+        (ca_world.TURK, registration.Category.CITIZEN),
+        (ca_world.UKRAINIAN, registration.Category.BUSINESS),
     ],
 )
 @pytest.mark.parametrize("profile", ["sign", "authenticate"])
@@ -63,6 +65,23 @@ def test_subscribers_certificates_have_no_finding(
         "lint_etsi_cert", "-t", kind, data=issued.certificate_der, folder=tmp_path
     )
     assert findings == 0, text
+
+
+@pytest.mark.clause("EN 319 412-1", "5.1.3")
+def test_openssl_reads_whose_passport_names_a_non_resident(
+    world: ca_world.World, tmp_path: pathlib.Path
+) -> None:
+    issued = world.certify(world.application(ca_world.TURK), "authenticate")
+    (tmp_path / "c.der").write_bytes(issued.certificate_der)
+    told = subprocess.run(
+        ["openssl", "x509", "-inform", "DER", "-in", str(tmp_path / "c.der"), "-noout",
+         "-subject", "-nameopt", "multiline"],
+        capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+    assert "serialNumber              = PASTR-U12345678\n" in told
+    assert "countryName               = TR\n" in told
+    facts = certificates.read(certificates.parse(issued.certificate_der))
+    assert (facts.person_country, facts.person_code) == ("TR", "PAS-U12345678")
 
 
 @pytest.mark.parametrize("key", [algorithms.KeyKind.P256, algorithms.KeyKind.RSA3072])

@@ -1,3 +1,4 @@
+import iso3166
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -90,3 +91,40 @@ def test_any_input_raises_input_error_and_nothing_else(country: str, code: str) 
             check(country, code)
         except errors.InputError:
             continue
+
+
+@pytest.mark.parametrize(
+    ("country", "code", "identifier"),
+    [("TR", "PAS-U12345678", "PASTR-U12345678"), ("UA", "IDC-000123456", "IDCUA-000123456")],
+)
+@pytest.mark.clause("EN 319 412-1", "5.1.3")
+def test_people_of_countries_without_rules_are_named_by_a_document(
+    country: str, code: str, identifier: str
+) -> None:
+    assert person_codes.person_identifier(country, code) == identifier
+    parsed = person_codes.parse_identifier(identifier)
+    assert parsed is not None
+    assert (parsed.country, person_codes.person_code_of(parsed)) == (country, code)
+
+
+@pytest.mark.parametrize(
+    ("country", "code"),
+    [
+        *(("AZ", "PAS-U12345678"), ("EE", "IDC-123456789"), ("TR", "12345678901")),
+        *(("TR", "PAS-U123"), ("TR", "PAS-" + "A" * 21), ("TR", "PAS-u12345678")),
+        *(("TR", "PAS-U1234 5678"), ("TR", "PAS-U12345678\n"), ("TR", "PAS-Ü2345678")),
+        *(("TR", "TIN-U12345678"), ("TR", "PASTR-U12345678"), ("XX", "PAS-U12345678")),
+        *(("tr", "PAS-U12345678"), ("", "PAS-U12345678")),
+    ],
+)
+def test_other_documents_and_other_characters_are_refused(country: str, code: str) -> None:
+    with pytest.raises(person_codes.PersonCodeError) as refused:
+        person_codes.person_identifier(country, code)
+    assert "U12345678" not in refused.value.message
+
+
+def test_countries_are_those_of_iso_3166() -> None:
+    known = {one for one in iso3166.countries_by_alpha2 if person_codes.is_country(one)}
+    # The list knows Kosovo's XK too, which ISO 3166-1 leaves to its users.
+    assert set(iso3166.countries_by_alpha2) - known == {"XK"}
+    assert not any(map(person_codes.is_country, ("az", "XX", "EU", "AZE", "", "A")))

@@ -13,7 +13,7 @@ from ca import foundation, hierarchy, subjects
 from ca import settings as ca_settings
 from ca.applications import certification, identity_check, states
 from ca.operators import roles
-from pki import algorithms, registration, signature
+from pki import algorithms, person_codes, registration, signature
 from pki import vetting as vettings
 from pki.keystore import store
 from tests.support.hierarchy import MemoryKeyStore, make_key
@@ -36,6 +36,8 @@ ORGANISATION = registration.Organisation("AZ", "9876543210", "TEST Ağıllı Ç�
 CITIZEN = registration.Person("AZ", "5AB12CD", "Əliyeva-Şıxlı", "Günay Öztürk")
 GEORGIAN = registration.Person("GE", "01234567890", "გიორგაძე", "ნინო")
 ESTONIAN = registration.Person("EE", "60001019906", "O\u2019CONNEŽ-ŠUSLIK TESTNUMBER", "MARY ÄNN")
+TURK = registration.Person("TR", "PAS-U12345678", "TEST Yılmaz", "Ayşe")
+UKRAINIAN = registration.Person("UA", "IDC-000123456", "TEST Шевченко", "Олена")
 FOREIGN_AUTHORITY = x509.Name(
     [
         x509.NameAttribute(NameOID.COUNTRY_NAME, "GE"),
@@ -49,9 +51,12 @@ APPROVER = roles.Operator("officer-2", roles.Role.APPROVER)
 
 def vetting_of(person: registration.Person) -> vettings.Vetting:
     """What an officer saw who had a person with a passport before them."""
-    passport = vettings.DocumentKind.PASSPORT
+    kind, number = person_codes.document_number(person.person_code) or ("PAS", "P1234567")
+    seen = vettings.DocumentKind.PASSPORT
+    if kind == "IDC":
+        seen = vettings.DocumentKind.IDENTITY_CARD
     expires = datetime.date(2035, 1, 31)
-    return vettings.Vetting((vettings.Document(passport, person.country, "P1234567", expires),))
+    return vettings.Vetting((vettings.Document(seen, person.country, number, expires),))
 
 
 VETTING = vetting_of(CITIZEN)

@@ -241,6 +241,14 @@ DEFECTS: Mapping[str, tuple[str, Mutate]] = {
     ),
     "a FIN with O": ("subject-identifier", _subject(NameOID.SERIAL_NUMBER, "PNOAZ-5AB12CO")),
     "a passport number": ("subject-identifier", _subject(NameOID.SERIAL_NUMBER, "PASAZ-5AB12CD")),
+    "a passport number as a national one": (
+        "subject-identifier",
+        _subject(NameOID.SERIAL_NUMBER, "PNOTR-PAS-U12345678"),
+    ),
+    "a passport number with a space": (
+        "subject-identifier",
+        _subject(NameOID.SERIAL_NUMBER, "PASTR-U1234 5678"),
+    ),
     "another country's number": (
         "subject-identifier",
         _subject(NameOID.SERIAL_NUMBER, "PNOGE-01234567890"),

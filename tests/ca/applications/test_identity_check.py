@@ -1,5 +1,6 @@
 """Documents, consulates, registers and qualified signatures: what establishes an identity."""
 
+import dataclasses
 import datetime
 import pathlib
 import subprocess
@@ -107,6 +108,32 @@ def test_a_consulate_vets_non_residents_alone_and_is_named(world: ca_world.World
     )
     with pytest.raises(identity_check.VettingRefusedError, match="non-resident"):
         _examine(world, CITIZEN, resident)
+
+
+@pytest.mark.parametrize("person", [ca_world.TURK, ca_world.UKRAINIAN], ids=lambda one: one.country)
+@pytest.mark.parametrize("method", [vettings.Method.CONSULATE, vettings.Method.IN_PERSON])
+@pytest.mark.clause("EN 319 412-1", "5.1.3")
+def test_who_is_named_by_a_document_shows_that_document(
+    world: ca_world.World, person: registration.Person, method: vettings.Method
+) -> None:
+    applicant = subjects.Applicant(registration.Category.CITIZEN, person)
+    consulate = "TEST Ankara" if method is vettings.Method.CONSULATE else None
+    (seen,) = ca_world.vetting_of(person).documents
+    spaced = dataclasses.replace(seen, number=f"{seen.number[:3]} {seen.number[3:]}")
+    for shown in (seen, spaced):
+        _examine(world, applicant, vettings.Vetting((shown,), method, consulate))
+    (other_kind,) = {vettings.DocumentKind.PASSPORT, vettings.DocumentKind.IDENTITY_CARD} - {
+        seen.kind
+    }
+    for wrong in (
+        dataclasses.replace(seen, number="U00000000"),
+        dataclasses.replace(seen, country="GE"),
+        dataclasses.replace(seen, kind=other_kind),
+        dataclasses.replace(seen, kind=vettings.DocumentKind.RESIDENCE_PERMIT),
+        dataclasses.replace(seen, expires=datetime.date(2020, 1, 1)),
+    ):
+        with pytest.raises(identity_check.VettingRefusedError):
+            _examine(world, applicant, vettings.Vetting((wrong,), method, consulate))
 
 
 def test_a_consulates_word_is_judged_by_a_second_operator(world: ca_world.World) -> None:
