@@ -92,7 +92,7 @@ def judge_signature(
     """
     proven = [one.proven_time for one in covering if one.proven_time is not None]
     control = min([*proven, at])
-    own = [time_stamps.judge(stamp, circumstances, control) for stamp in found.time_stamps]
+    own = _judge_own(found.time_stamps, circumstances, control)
     missing = [need for verdict in own for need in verdict.missing]
     proven += [
         verdict.proven_time
@@ -162,6 +162,33 @@ def judge_signature(
         info=(*found.info, *notes),
     )
     return judged, missing
+
+
+def _judge_own(
+    stamps: Sequence[findings.FoundTimeStamp],
+    circumstances: policy.Circumstances,
+    control: datetime.datetime,
+) -> list[time_stamps.TimeStampVerdict]:
+    """Judge a signature's own time stamps, those over the whole signature from the newest back.
+
+    Each archive time stamp proves that what it covers existed at its time, the older time stamps
+    among it (EN 319 102-1 5.6.2.2).
+    """
+    verdicts: dict[int, time_stamps.TimeStampVerdict] = {}
+    archive = [
+        (time_stamps.stated_time(stamp), place)
+        for place, stamp in enumerate(stamps)
+        if stamp.kind is report.TimeStampKind.ARCHIVE
+    ]
+    for _, place in sorted(archive, reverse=True):
+        verdicts[place] = time_stamps.judge(stamps[place], circumstances, control)
+        proven = verdicts[place].proven_time
+        if proven is not None:
+            control = min(control, proven)
+    for place, stamp in enumerate(stamps):
+        if place not in verdicts:
+            verdicts[place] = time_stamps.judge(stamp, circumstances, control)
+    return [verdicts[place] for place in range(len(stamps))]
 
 
 def _verdict(

@@ -7,20 +7,19 @@ badly.
 import dataclasses
 import datetime
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from asn1crypto import cms as asn1_cms
 from asn1crypto import core as asn1_core
-from asn1crypto import parser as asn1_parser
 from asn1crypto import tsp as asn1_tsp
 from asn1crypto import x509 as asn1_x509
 from cryptography import exceptions, x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, padding, rsa, utils
 
-from pki import algorithms, certificates, errors
-from signing_service.validation import evidence
+from pki import algorithms, certificates, der, errors
+from signing_service.validation import ber, evidence
 
 ASN1_FAULTS = (
     ValueError,
@@ -48,6 +47,13 @@ _HASHERS: dict[str, type[hashes.HashAlgorithm]] = {
     "sha3_256": hashes.SHA3_256,
     "sha3_384": hashes.SHA3_384,
     "sha3_512": hashes.SHA3_512,
+}
+_HASH_IDENTIFIERS = {
+    "sha1": "1.3.14.3.2.26",
+    "sha224": "2.16.840.1.101.3.4.2.4",
+    "sha256": "2.16.840.1.101.3.4.2.1",
+    "sha384": "2.16.840.1.101.3.4.2.2",
+    "sha512": "2.16.840.1.101.3.4.2.3",
 }
 _PLAIN_ECDSA = {
     f"0.4.0.127.0.7.1.1.4.1.{number}": name
@@ -103,12 +109,22 @@ class CertificateBinding:
 class Message:
     """A CMS SignedData with one signer."""
 
-    def __init__(self, data: bytes) -> None:
-        """Read the structure; raises `CMSFormatError`."""
+    def __init__(self, data: bytes, *, is_counter_signature: bool = False) -> None:
+        """Read the structure; raises `CMSFormatError`.
+
+        Args:
+            data: BER or DER; what follows it is not looked at.
+            is_counter_signature: The signer signs another one's value (RFC 5652 11.4).
+        """
         if len(data) > MAX_BYTES:
             raise errors.LimitError(f"expected a CMS signature of at most {MAX_BYTES} bytes")
+        self._is_counter_signature = is_counter_signature
         try:
-            outer = asn1_cms.ContentInfo.load(data)
+            definite, _ = ber.to_definite(data)
+        except ber.BERError as error:
+            raise CMSFormatError(f"expected CMS SignedData: {error.message}") from error
+        try:
+            outer = asn1_cms.ContentInfo.load(definite)
             if outer["content_type"].native != "signed_data":
                 raise CMSFormatError("expected CMS SignedData, got another content type")
             self._signed = outer["content"]
@@ -124,7 +140,7 @@ class Message:
             self.digest_algorithm: str = self._signer["digest_algorithm"]["algorithm"].native
             self._has_attributes = not isinstance(self._signer["signed_attrs"], asn1_core.Void)
             self._attributes = _by_type(self._signer["signed_attrs"])
-            self._unsigned = _by_type(self._signer["unsigned_attrs"])
+            self._unsigned = _readable(self._signer["unsigned_attrs"])
             self.certificates_der = tuple(
                 _encoded(one.chosen)
                 for one in self._signed["certificates"] or ()
@@ -154,6 +170,24 @@ class Message:
                 if found:
                     return evidence.read_certificate(der)
         except (*ASN1_FAULTS, errors.InputError):
+            return None
+        return None
+
+    def certificate_among(self, candidates: Iterable[x509.Certificate]) -> x509.Certificate | None:
+        """The signing certificate, found by the signer's identifier among others' certificates."""
+        try:
+            identifier = self._signer["sid"]
+            named = identifier.chosen
+            for one in candidates:
+                if identifier.name != "issuer_and_serial_number":
+                    extension = one.extensions.get_extension_for_class(x509.SubjectKeyIdentifier)
+                    if extension.value.digest == named.native:
+                        return one
+                elif one.serial_number == named[
+                    "serial_number"
+                ].native and one.issuer.public_bytes() == _encoded(named["issuer"].chosen):
+                    return one
+        except (*ASN1_FAULTS, x509.ExtensionNotFound):
             return None
         return None
 
@@ -253,10 +287,12 @@ class Message:
         return frozenset({self.digest_algorithm, hash_name, *mask})
 
     def _check_attributes(self, digest: bytes) -> None:
-        # RFC 5652 11: exactly one of each, with one value.
-        if len(self._attributes.get("content_type", ())) != 1:
-            raise CMSFormatError("expected one content-type attribute")
-        if self._attributes["content_type"][0].native != self.content_type:
+        # RFC 5652 11: exactly one of each, with one value; a counter-signature has no type.
+        expected = 0 if self._is_counter_signature else 1
+        types = self._attributes.get("content_type", ())
+        if len(types) != expected:
+            raise CMSFormatError(f"expected {expected} content-type attribute(s), got {len(types)}")
+        if types and types[0].native != self.content_type:
             raise CMSFormatError("the content-type attribute names another type of content")
         if len(self._attributes.get("message_digest", ())) != 1:
             raise CMSFormatError("expected one message-digest attribute")
@@ -345,10 +381,10 @@ class Token:
 def has_other_bytes_behind(data: bytes) -> bool:
     """Whether something but padding with zeros follows the CMS signature."""
     try:
-        size = asn1_parser.peek(data)
-    except ASN1_FAULTS:
+        _, end = ber.to_definite(data)
+    except errors.InputError:
         return False
-    return any(data[size:])
+    return any(data[end:])
 
 
 def read_token(data: bytes) -> Token:
@@ -379,14 +415,14 @@ def _verify(
     hasher = utils.Prehashed(_HASHERS[hash_name]())
     try:
         if isinstance(key, ec.EllipticCurvePublicKey) and scheme in ("ecdsa", "plain_ecdsa"):
-            der = algorithms.ecdsa_raw_to_der(value) if scheme == "plain_ecdsa" else value
-            key.verify(der, prehashed, ec.ECDSA(hasher))
+            encoded = algorithms.ecdsa_raw_to_der(value) if scheme == "plain_ecdsa" else value
+            key.verify(encoded, prehashed, ec.ECDSA(hasher))
         elif isinstance(key, rsa.RSAPublicKey) and scheme == "rsassa_pss":
             salt = parameters["salt_length"].native
             mask = padding.MGF1(_HASHERS[_mask_hash(parameters)]())
             key.verify(value, prehashed, padding.PSS(mask, salt), hasher)
         elif isinstance(key, rsa.RSAPublicKey) and scheme == "rsassa_pkcs1v15":
-            key.verify(value, prehashed, padding.PKCS1v15(), hasher)
+            _verify_pkcs1(key, value, prehashed, hash_name)
         elif isinstance(key, dsa.DSAPublicKey) and scheme == "dsa":
             key.verify(value, prehashed, hasher)
         else:
@@ -397,6 +433,28 @@ def _verify(
         raise ValueMismatchError("the signature value does not verify") from error
     except ASN1_FAULTS as error:
         raise UnsupportedCMSError(f"the scheme {scheme} cannot be verified here") from error
+
+
+def _verify_pkcs1(key: rsa.RSAPublicKey, value: bytes, prehashed: bytes, hash_name: str) -> None:
+    """RSASSA-PKCS1-v1_5; also where the hash's parameters were left out instead of being NULL.
+
+    RFC 8017 9.2 note 1 has the NULL and allows to accept a value without it. Both forms are
+    compared whole, so that nothing can hide in what is left out.
+    """
+    scheme = padding.PKCS1v15()
+    try:
+        key.verify(value, prehashed, scheme, utils.Prehashed(_HASHERS[hash_name]()))
+    except exceptions.InvalidSignature:
+        identifier = _HASH_IDENTIFIERS.get(hash_name)
+        if identifier is None:
+            raise
+        bare = der.encode(
+            der.SEQUENCE,
+            der.encode(der.SEQUENCE, der.encode_oid(identifier)),
+            der.encode(der.OCTET_STRING, prehashed),
+        )
+        if key.recover_data_from_signature(value, scheme, None) != bare:
+            raise
 
 
 def _mask_hash(parameters: Any) -> str:
@@ -432,4 +490,18 @@ def _by_type(attributes: Any) -> dict[str, list[Any]]:
         return found
     for attribute in attributes:
         found.setdefault(attribute["type"].native, []).extend(attribute["values"])
+    return found
+
+
+def _readable(attributes: Any) -> dict[str, list[Any]]:
+    """Unsigned attributes, without those that cannot be read: anybody can add one."""
+    found: dict[str, list[Any]] = {}
+    if isinstance(attributes, asn1_core.Void):
+        return found
+    for place in range(len(attributes)):
+        try:
+            attribute = attributes[place]
+            found.setdefault(attribute["type"].native, []).extend(attribute["values"])
+        except ASN1_FAULTS:
+            continue
     return found

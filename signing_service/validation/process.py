@@ -7,6 +7,8 @@ import pathlib
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
+from cryptography import x509
+
 from pki import clock, errors
 from signing_service import documents, trust
 from signing_service.validation import (
@@ -16,6 +18,7 @@ from signing_service.validation import (
     policy,
     report,
 )
+from signing_service.validation.cades import signed_data
 
 MAX_DOCUMENT_BYTES = 256 * 2**20
 """Largest document that is validated."""
@@ -69,7 +72,7 @@ def validate(
     Foreign documents belong in `isolation.validate`, which has limits on time and memory.
 
     Args:
-        document: A PDF, or XML with XML signatures.
+        document: A PDF, XML with XML signatures, or CMS.
         trust: Where certification paths may end.
         at: The time judged; the present, usually.
         fetch: Called once, between two judgements, for what the first found missing; a judgement
@@ -102,7 +105,7 @@ def judge(
     at = clock.require_utc(at)
     if document.path.stat().st_size > MAX_DOCUMENT_BYTES:
         raise errors.LimitError(f"expected a document of at most {MAX_DOCUMENT_BYTES} bytes")
-    found = _read(document, detached)
+    found = _read(document, detached, trust.certificates)
     if fetched is not None:
         found.evidence.add(
             certificates_der=fetched.certificates,
@@ -126,12 +129,18 @@ def judge(
 
 
 def _read(
-    document: documents.Document, detached: Sequence[documents.Document]
+    document: documents.Document,
+    detached: Sequence[documents.Document],
+    supplied: Sequence[x509.Certificate],
 ) -> findings.FoundDocument:
     """Tell the format by its first bytes and read the document with that format's reader."""
     # Each reader brings a large library; only the one that is needed is loaded.
     with document.path.open("rb") as file:
         head = file.read(1024)
+    if signed_data.looks_like_cms(head):
+        from signing_service.validation.cades import document as cades_document
+
+        return cades_document.read(document.path, document.name, _read_detached(detached), supplied)
     if b"%PDF-" in head:
         from signing_service.validation import pdf_document
 
@@ -141,9 +150,7 @@ def _read(
         from signing_service.validation import xml_document
 
         return xml_document.read(document.path, document.name, _read_detached(detached))
-    raise DocumentUnreadableError(
-        "expected a PDF or an XML document with signatures, got something else"
-    )
+    raise DocumentUnreadableError("expected a PDF, XML or CMS with signatures, got something else")
 
 
 def _read_detached(detached: Sequence[documents.Document]) -> dict[str, bytes]:

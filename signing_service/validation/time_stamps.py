@@ -132,6 +132,14 @@ def _no_proof(
     return TimeStampVerdict(shown, None, ())
 
 
+def stated_time(found: findings.FoundTimeStamp) -> datetime.datetime:
+    """What a token says, unchecked; the beginning of time for one that cannot be read."""
+    try:
+        return cms_signature.read_token(found.token).time
+    except errors.InputError:
+        return datetime.datetime.min.replace(tzinfo=datetime.UTC)
+
+
 def take_evidence(found: findings.FoundTimeStamp, known: evidence.Evidence) -> None:
     """Certificates and statuses inside a token are evidence like any other."""
     try:

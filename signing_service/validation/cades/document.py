@@ -1,0 +1,303 @@
+"""CAdES signatures of a document: every signer and counter-signer found and checked."""
+
+import dataclasses
+import hashlib
+import pathlib
+from collections.abc import Iterable, Mapping
+
+from cryptography import x509
+
+from pki import errors
+from signing_service.validation import cms_signature, evidence, findings, report
+from signing_service.validation.cades import (
+    archive,
+    attributes,
+    carried_evidence,
+    levels,
+    signed_data,
+)
+
+MAX_COUNTER_DEPTH = 5
+"""Counter-signatures of counter-signatures."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Content:
+    """What a signer signed, or what might be it.
+
+    Attributes:
+        octets: The content by its name; several where it is not told which one was signed.
+        is_inside: It is in the CMS itself.
+    """
+
+    octets: Mapping[str, bytes]
+    is_inside: bool
+
+    def find(self, signer: signed_data.Signer, name: str) -> tuple[str, bytes] | None:
+        """The content whose digest was signed; of a single one, that one."""
+        if len(self.octets) <= 1:
+            return next(iter(self.octets.items()), None)
+        wanted = _message_digest(signer)
+        for key, octets in self.octets.items():
+            if name in hashlib.algorithms_available and _hash(name, octets) == wanted:
+                return key, octets
+        return next(iter(self.octets.items()))
+
+
+def read(
+    path: pathlib.Path,
+    name: str,
+    detached: Mapping[str, bytes],
+    supplied: Iterable[x509.Certificate] = (),
+) -> findings.FoundDocument:
+    """Find every signature of a CMS file and check its cryptography.
+
+    Args:
+        path: The CMS.
+        name: What the document is called.
+        detached: Originals by their names, for a signature without content.
+        supplied: Certificates of trusted people, for a signature that leaves its own out.
+
+    Raises:
+        SignedDataError: The file is no CMS signature.
+        LimitError: It is over a limit.
+    """
+    if path.stat().st_size > signed_data.MAX_BYTES:
+        raise errors.LimitError(f"expected CMS of at most {signed_data.MAX_BYTES} bytes")
+    data = path.read_bytes()
+    signed = signed_data.parse(data)
+    known = evidence.Evidence()
+    found = signatures(signed, name, detached, known, supplied)
+    if data[signed.ends_at :].strip(b"\0\r\n"):
+        behind = report.Finding("bytes-behind-signature", "other bytes follow the signature")
+        found = tuple(dataclasses.replace(one, warnings=(*one.warnings, behind)) for one in found)
+    return findings.FoundDocument("CAdES", found, (), known)
+
+
+def signatures(
+    signed: signed_data.SignedData,
+    name: str,
+    detached: Mapping[str, bytes],
+    known: evidence.Evidence,
+    supplied: Iterable[x509.Certificate] = (),
+    *,
+    prefix: str = "",
+) -> tuple[findings.FoundSignature, ...]:
+    """Read the signatures of a SignedData, and give what it carries to `known`.
+
+    Args:
+        signed: It.
+        name: What the document is called, where the content is inside.
+        detached: Originals by their names.
+        known: Takes the evidence.
+        supplied: Certificates from elsewhere.
+        prefix: Goes before the identifiers.
+    """
+    if signed.content is not None:
+        content = Content({name: signed.content}, True)
+    else:
+        content = Content(detached, False)
+    carried_evidence.take(signed, known)
+    candidates = (*supplied, *known.certificates.values())
+    found = []
+    for number, signer in enumerate(signed.signers, start=1):
+        identifier = f"{prefix}signer-{number}"
+        one = _signature(signed, signer, identifier, content, known, candidates)
+        if content.is_inside and detached:
+            one = dataclasses.replace(
+                one,
+                warnings=(
+                    *one.warnings,
+                    report.Finding(
+                        "detached-not-used",
+                        "the signature holds its own content: the detached document was not looked"
+                        " at",
+                    ),
+                ),
+            )
+        found.append(one)
+        found += _counter_signatures(signed, signer, identifier, known, candidates, 1)
+    return tuple(found)
+
+
+def _signature(
+    signed: signed_data.SignedData,
+    signer: signed_data.Signer,
+    identifier: str,
+    content: Content,
+    known: evidence.Evidence,
+    candidates: Iterable[x509.Certificate],
+) -> findings.FoundSignature:
+    base = _unread(identifier)
+    try:
+        message = signed.message_of(signer)
+    except errors.InputError as error:
+        return _failed(base, False, report.SubIndication.FORMAT_FAILURE, error)
+    chosen = content.find(signer, message.digest_algorithm)
+    octets = None if chosen is None else chosen[1]
+
+    def content_digest(name: str) -> bytes:
+        if octets is None:
+            raise _ContentMissingError("the signature is detached and its document is not here")
+        return _hash(name, octets)
+
+    certificate = message.certificate or message.certificate_among(candidates)
+    stamps = _time_stamps(signed, signer, message, content_digest, octets)
+    for stamp in stamps:
+        carried_evidence.take_token(stamp.token, known)
+    binding = None if certificate is None else message.binding(certificate)
+    found = dataclasses.replace(
+        base,
+        level=levels.level(signed, signer, certificate, known),
+        certificate=certificate,
+        is_bound=None if binding is None or not binding.present else binding.matches,
+        claimed_signing_time=message.signing_time,
+        time_stamps=stamps,
+        scope_kind=report.ScopeKind.NONE if chosen is None else report.ScopeKind.FULL,
+        scope_names=() if chosen is None else (chosen[0],),
+    )
+    return _checked(found, message, certificate, content_digest)
+
+
+def _counter_signatures(
+    signed: signed_data.SignedData,
+    parent: signed_data.Signer,
+    parent_identifier: str,
+    known: evidence.Evidence,
+    candidates: Iterable[x509.Certificate],
+    depth: int,
+) -> list[findings.FoundSignature]:
+    """Signatures over a signature's value, which it carries (RFC 5652 11.4)."""
+    values = parent.values_of(attributes.COUNTER_SIGNATURE)
+    if not values:
+        return []
+    if depth > MAX_COUNTER_DEPTH or len(values) > signed_data.MAX_SIGNERS:
+        raise errors.LimitError(
+            f"expected at most {signed_data.MAX_SIGNERS} counter-signatures of one signature, and"
+            f" {MAX_COUNTER_DEPTH} levels of them"
+        )
+    found = []
+    for number, raw in enumerate(values, start=1):
+        identifier = f"{parent_identifier}-counter-{number}"
+        base = dataclasses.replace(
+            _unread(identifier),
+            scope_kind=report.ScopeKind.PARTIAL,
+            scope_names=(f"the signature {parent_identifier}",),
+        )
+        try:
+            signer = signed_data.parse_signer(raw)
+            message = signed.message_of(signer, is_counter_signature=True)
+        except errors.InputError as error:
+            found.append(_failed(base, False, report.SubIndication.FORMAT_FAILURE, error))
+            continue
+        digest = archive.over([parent.signature_value])
+        certificate = message.certificate or message.certificate_among(candidates)
+        binding = None if certificate is None else message.binding(certificate)
+        stamps = _time_stamps(signed, signer, message, digest, parent.signature_value)
+        one = dataclasses.replace(
+            base,
+            level=levels.level(signed, signer, certificate, known),
+            certificate=certificate,
+            is_bound=None if binding is None or not binding.present else binding.matches,
+            claimed_signing_time=message.signing_time,
+            time_stamps=stamps,
+        )
+        found.append(_checked(one, message, certificate, digest))
+        found += _counter_signatures(signed, signer, identifier, known, candidates, depth + 1)
+    return found
+
+
+class _ContentMissingError(errors.InputError):
+    """A detached signature whose document was not handed in."""
+
+    code = "signed-data-missing"
+
+
+def _checked(
+    found: findings.FoundSignature,
+    message: cms_signature.Message,
+    certificate: x509.Certificate | None,
+    content_digest: archive.ContentDigest,
+) -> findings.FoundSignature:
+    """Verify digest and value (EN 319 102-1 5.2.7)."""
+    if message.content_type == "tst_info":
+        problem = report.Finding("content-type", "a time-stamp token is no signature of a document")
+        return dataclasses.replace(
+            found, intact=False, failure=(report.SubIndication.FORMAT_FAILURE, problem)
+        )
+    if certificate is None:
+        return found
+    try:
+        used = message.check(certificate, content_digest)
+    except _ContentMissingError as error:
+        return _failed(found, None, report.SubIndication.SIGNED_DATA_NOT_FOUND, error)
+    except cms_signature.DigestMismatchError as error:
+        return _failed(found, False, report.SubIndication.HASH_FAILURE, error)
+    except cms_signature.ValueMismatchError as error:
+        return _failed(found, False, report.SubIndication.SIG_CRYPTO_FAILURE, error)
+    except cms_signature.UnsupportedCMSError as error:
+        sub_indication = report.SubIndication.CRYPTO_CONSTRAINTS_FAILURE_NO_POE
+        return _failed(found, None, sub_indication, error)
+    except errors.LimitError:
+        raise
+    except errors.InputError as error:
+        return _failed(found, False, report.SubIndication.FORMAT_FAILURE, error)
+    return dataclasses.replace(found, intact=True, digest_algorithms=used)
+
+
+def _time_stamps(
+    signed: signed_data.SignedData,
+    signer: signed_data.Signer,
+    message: cms_signature.Message,
+    content_digest: archive.ContentDigest,
+    content: bytes | None,
+) -> tuple[findings.FoundTimeStamp, ...]:
+    early = [
+        findings.FoundTimeStamp(report.TimeStampKind.CONTENT, value, content_digest)
+        for one in signer.signed
+        if one.oid == attributes.CONTENT_TIME_STAMP
+        for value in one.values
+    ]
+    return (*early, *archive.time_stamps(signed, signer, content_digest, content))
+
+
+def _message_digest(signer: signed_data.Signer) -> bytes:
+    values = [
+        value
+        for one in signer.signed
+        if one.oid == attributes.MESSAGE_DIGEST
+        for value in one.values
+    ]
+    return signed_data.content_of(values[0], None) if values else b""
+
+
+def _unread(identifier: str) -> findings.FoundSignature:
+    return findings.FoundSignature(
+        identifier=identifier,
+        format="CAdES",
+        level="UNKNOWN",
+        intact=None,
+        failure=None,
+        certificate=None,
+        is_bound=None,
+        digest_algorithms=frozenset(),
+        claimed_signing_time=None,
+        time_stamps=(),
+        scope_kind=report.ScopeKind.NONE,
+        scope_names=(),
+    )
+
+
+def _failed(
+    found: findings.FoundSignature,
+    intact: bool | None,
+    sub_indication: report.SubIndication,
+    error: errors.ImzaError,
+) -> findings.FoundSignature:
+    return dataclasses.replace(
+        found, intact=intact, failure=(sub_indication, report.Finding(error.code, error.message))
+    )
+
+
+def _hash(name: str, octets: bytes) -> bytes:
+    return hashlib.new(name, octets, usedforsecurity=False).digest()

@@ -1,0 +1,108 @@
+"""The level of a CAdES signature, by what is really present (EN 319 122-1 6, annex A)."""
+
+from collections.abc import Sequence
+
+from cryptography import x509
+
+from pki import certificates, der
+from signing_service.validation import evidence
+from signing_service.validation.cades import attributes, signed_data
+
+_SHA1 = der.encode_oid("1.3.14.3.2.26")
+
+
+def level(
+    signed: signed_data.SignedData,
+    signer: signed_data.Signer,
+    certificate: x509.Certificate | None,
+    known: evidence.Evidence,
+) -> str:
+    """Name the level of a signer's signature."""
+    names = [one.oid for one in signer.signed]
+    bound = sum(_binds(one) for one in signer.signed)
+    if not bound:
+        return "CMS-NOT-ETSI"
+    unsigned = [one.oid for one in signer.unsigned]
+    if attributes.EVIDENCE_RECORDS.intersection(unsigned):
+        return "CAdES-ERS"
+    reached = _reached(signed, unsigned, certificate, known)
+    if _is_baseline(signed, names, unsigned, bound, certificate):
+        return f"CAdES-BASELINE-{reached}"
+    return _extended(names, unsigned, reached)
+
+
+def _binds(attribute: signed_data.Attribute) -> bool:
+    """Whether an attribute names the certificate as EN 319 122-1 5.2.2 wants it.
+
+    The second version is for other hashes than SHA-1, which the first one has (RFC 5035 5.4.1).
+    """
+    if attribute.oid == attributes.SIGNING_CERTIFICATE_V2:
+        return not any(_SHA1 in value[:32] for value in attribute.values)
+    return attribute.oid == attributes.SIGNING_CERTIFICATE
+
+
+def _is_baseline(
+    signed: signed_data.SignedData,
+    names: Sequence[str],
+    unsigned: Sequence[str],
+    bound: int,
+    certificate: x509.Certificate | None,
+) -> bool:
+    """The requirements of EN 319 122-1 6.3 that can be seen in the signature."""
+    once = (attributes.CONTENT_TYPE, attributes.MESSAGE_DIGEST, attributes.SIGNING_TIME)
+    older = {
+        *attributes.REFERENCES,
+        attributes.CERTIFICATE_VALUES,
+        attributes.REVOCATION_VALUES,
+        attributes.CADES_C_TIME_STAMP,
+        attributes.REFERENCES_TIME_STAMP,
+        attributes.ARCHIVE_TIME_STAMP,
+        attributes.ARCHIVE_TIME_STAMP_V2,
+        attributes.LONG_TERM_VALIDATION,
+    }
+    return (
+        bound == 1
+        and all(names.count(oid) == 1 for oid in once)
+        and not older.intersection(unsigned)
+        and certificate is not None
+        and certificates.to_der(certificate) in signed.certificates
+    )
+
+
+def _reached(
+    signed: signed_data.SignedData,
+    unsigned: Sequence[str],
+    certificate: x509.Certificate | None,
+    known: evidence.Evidence,
+) -> str:
+    if attributes.ARCHIVE_TIME_STAMP_V3 in unsigned:
+        return "LTA"
+    if attributes.SIGNATURE_TIME_STAMP not in unsigned:
+        return "B"
+    if signed.crls and certificate is not None and known.mentions(certificate):
+        return "LT"
+    return "T"
+
+
+def _extended(names: Sequence[str], unsigned: Sequence[str], reached: str) -> str:
+    """The names of EN 319 122-2, for what has more or less than a baseline level."""
+    if reached == "LTA" or {
+        attributes.ARCHIVE_TIME_STAMP,
+        attributes.ARCHIVE_TIME_STAMP_V2,
+        attributes.LONG_TERM_VALIDATION,
+    }.intersection(unsigned):
+        return "CAdES-A"
+    has_references = {
+        attributes.CERTIFICATE_REFERENCES,
+        attributes.REVOCATION_REFERENCES,
+    }.issubset(unsigned)
+    if has_references:
+        values = {attributes.CERTIFICATE_VALUES, attributes.REVOCATION_VALUES}.issubset(unsigned)
+        stamped = {
+            attributes.CADES_C_TIME_STAMP,
+            attributes.REFERENCES_TIME_STAMP,
+        }.intersection(unsigned)
+        return f"CAdES-{'X' if stamped or values else 'C'}{'L' if values else ''}"
+    if attributes.SIGNATURE_TIME_STAMP in unsigned:
+        return "CAdES-T"
+    return "CAdES-EPES" if attributes.SIGNATURE_POLICY in names else "CAdES-BES"
