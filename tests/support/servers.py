@@ -41,3 +41,10 @@ def free_port() -> int:
     """A port that nothing listens on just now."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return int(listener.getsockname()[1])
+
+
+def answers(port: int) -> bool:
+    """Whether something on this machine listens on a port."""
+    with socket.socket() as connection:
+        connection.settimeout(1)
+        return connection.connect_ex(("127.0.0.1", port)) == 0

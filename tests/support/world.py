@@ -405,12 +405,28 @@ class Zones:
 
 
 @contextlib.contextmanager
-def zones_apart(folder: pathlib.Path) -> Iterator[Zones]:
-    """Lay out an installation, make its authorities, and start each zone as a process."""
+def zones_apart(
+    folder: pathlib.Path,
+    *,
+    started: Sequence[str] = ZONES,
+    database_url: str | None = None,
+    settings: Mapping[tuple[str, str], Mapping[str, object]] | None = None,
+) -> Iterator[Zones]:
+    """Lay out an installation, make its authorities, and start zones, each as a process.
+
+    Args:
+        folder: Where it lies.
+        started: Which zones.
+        database_url: One database for all zones, instead of a SQLite file for each.
+        settings: Entries of a zone's section before it starts, as `Zones.change` sets them.
+    """
     urls = {zone: f"http://127.0.0.1:{servers.free_port()}" for zone in ZONES}
     addresses = installation.Addresses(**urls)
     world = installation.Installation(folder)
-    world.lay_out(addresses)
+    world.lay_out(addresses, database_url=database_url)
+    zones = Zones(world, addresses, {})
+    for (zone, section), values in (settings or {}).items():
+        zones.change(zone, section, **values)
     subprocess.run(
         [*IMZA, "ca", "init", "--config", str(world.config_path("ca")), "--out", str(folder)],
         check=True, capture_output=True,
@@ -418,11 +434,10 @@ def zones_apart(folder: pathlib.Path) -> Iterator[Zones]:
     with contextlib.closing(resources.Resources(clock.SystemClock())) as opened:
         config = configs.read(world.config_path("ca"))
         sandbox_operators.enrol(opened, config, world.operators_folder, addresses.ca)
-    zones = Zones(world, addresses, {})
     try:
-        for zone in ZONES:
+        for zone in started:
             zones.launch(zone)
-        for zone in ZONES:
+        for zone in started:
             zones.await_ready(zone)
         yield zones
     finally:
