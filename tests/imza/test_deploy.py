@@ -4,8 +4,6 @@ import dataclasses
 import hashlib
 import pathlib
 import re
-import shutil
-import subprocess
 import tomllib
 import typing
 
@@ -93,19 +91,3 @@ def test_the_settings_that_the_guide_shows_can_be_read() -> None:
 def test_the_guides_way_to_hash_a_secret_is_the_programs() -> None:
     assert "hashlib.sha256" in GUIDE.read_text(encoding="utf-8")
     assert access.hash_secret("TEST") == hashlib.sha256(b"TEST").hexdigest()
-
-
-@pytest.mark.peer
-def test_systemd_finds_nothing_wrong_with_the_unit(tmp_path: pathlib.Path) -> None:
-    program = shutil.which("systemd-analyze")
-    if program is None:
-        pytest.skip("systemd is not installed")
-    text = (DEPLOY / "systemd" / "imza@.service").read_text()
-    assert "serve %i --config /etc/imza/%i.toml" in text
-    unit = tmp_path / "imza@ca.service"
-    # Only the program's place is another: it is not installed in /opt here.
-    unit.write_text(text.replace("/opt/imza/.venv/bin/imza", "/bin/true"))
-    done = subprocess.run(
-        [program, "verify", "--man=no", str(unit)], capture_output=True, text=True, check=False
-    )
-    assert [line for line in done.stderr.splitlines() if str(unit.name) in line] == []

@@ -174,6 +174,11 @@ def _send(method: str, url: str, **sending: Any) -> outbound.Reply:
         return client.send(method, url, **sending)
 
 
+def ready(base_url: str) -> bool:
+    """Whether a zone says of itself that it can work."""
+    return _send("GET", f"{base_url}/readyz", expect=(200, 503)).status == 200
+
+
 class Api:
     """A portal's client, written against the contract alone."""
 
@@ -341,6 +346,8 @@ class Zones:
     installation: installation.Installation
     addresses: installation.Addresses
     processes: dict[str, "subprocess.Popen[bytes]"]
+    prefixes: Mapping[str, Sequence[str]] = dataclasses.field(default_factory=dict)
+    """What stands before the command of a zone."""
 
     @property
     def operators(self) -> pathlib.Path:
@@ -357,8 +364,8 @@ class Zones:
         armed = {} if failpoint is None else {failpoints.VARIABLE: failpoint}
         with (self.installation.folder / f"{zone}.log").open("ab") as log:
             self.processes[zone] = subprocess.Popen(
-                [*IMZA, "serve", zone, "--config", str(self.installation.config_path(zone)),
-                 "--upgrade-database"],
+                [*self.prefixes.get(zone, ()), *IMZA, "serve", zone,
+                 "--config", str(self.installation.config_path(zone)), "--upgrade-database"],
                 stderr=log, env={**os.environ, **armed},
             )  # fmt: skip
 
@@ -411,6 +418,7 @@ def zones_apart(
     started: Sequence[str] = ZONES,
     database_url: str | None = None,
     settings: Mapping[tuple[str, str], Mapping[str, object]] | None = None,
+    prefixes: Mapping[str, Sequence[str]] | None = None,
 ) -> Iterator[Zones]:
     """Lay out an installation, make its authorities, and start zones, each as a process.
 
@@ -419,12 +427,13 @@ def zones_apart(
         started: Which zones.
         database_url: One database for all zones, instead of a SQLite file for each.
         settings: Entries of a zone's section before it starts, as `Zones.change` sets them.
+        prefixes: What stands before the command of a zone.
     """
     urls = {zone: f"http://127.0.0.1:{servers.free_port()}" for zone in ZONES}
     addresses = installation.Addresses(**urls)
     world = installation.Installation(folder)
     world.lay_out(addresses, database_url=database_url)
-    zones = Zones(world, addresses, {})
+    zones = Zones(world, addresses, {}, prefixes or {})
     for (zone, section), values in (settings or {}).items():
         zones.change(zone, section, **values)
     subprocess.run(
