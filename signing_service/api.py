@@ -43,6 +43,9 @@ CHUNK = 2**18
 MEDIA_TYPES = {
     documents.SignatureFormat.PADES: "application/pdf",
     documents.SignatureFormat.XADES: "application/xml",
+    documents.SignatureFormat.CADES: "application/pkcs7-signature",
+    documents.SignatureFormat.ASIC_E: "application/vnd.etsi.asic-e+zip",
+    documents.SignatureFormat.ASIC_S: "application/vnd.etsi.asic-s+zip",
 }
 
 Validate = Callable[

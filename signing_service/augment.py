@@ -12,57 +12,14 @@ from collections.abc import Callable, Sequence
 from cryptography import x509
 
 from pki import outbound, signature
-from signing_service import (
-    certification_paths,
-    documents,
-    pades,
-    parameters,
-    revocation_data,
-    xades,
-)
+from signing_service import certification_paths, documents, formats, revocation_data
 from tsa import signed_token
 
 RequestToken = Callable[[signature.DataToBeSignedRepresentation], bytes]
 
-HIGHEST = {
-    documents.SignatureFormat.PADES: documents.SignatureLevel.B_LTA,
-    documents.SignatureFormat.XADES: documents.SignatureLevel.B_T,
-}
-"""The highest level that is made in each format."""
-
-
-def require_level(format: documents.SignatureFormat, level: documents.SignatureLevel) -> None:
-    """Check that this level is made in this format.
-
-    Raises:
-        UnsupportedFormatError: The format, or the level in it, is not made here.
-    """
-    if format not in HIGHEST:
-        raise parameters.UnsupportedFormatError(
-            f"expected a format of {', '.join(one.value for one in HIGHEST)}, got {format.value}",
-            field="format",
-        )
-    if level > HIGHEST[format]:
-        raise parameters.UnsupportedFormatError(
-            f"expected a level up to {HIGHEST[format].label} for {format.value}, got {level.label}",
-            field="level",
-        )
-
-
-def add_signature_time_stamp(
-    format: documents.SignatureFormat,
-    source: pathlib.Path,
-    target: pathlib.Path,
-    request_token: RequestToken,
-) -> None:
-    """Raise the newest signature from B-B to B-T."""
-    if format is documents.SignatureFormat.XADES:
-        xades.add_signature_time_stamp(source, target, request_token)
-    else:
-        pades.add_signature_time_stamp(source, target, request_token)
-
 
 def add_validation_data(
+    format: documents.SignatureFormat,
     source: pathlib.Path,
     target: pathlib.Path,
     path: Sequence[x509.Certificate],
@@ -71,9 +28,10 @@ def add_validation_data(
     client: outbound.Client,
     at: datetime.datetime,
 ) -> None:
-    """Raise the newest signature of a PDF from B-T to B-LT.
+    """Raise the newest signature from B-T to B-LT.
 
     Args:
+        format: Of the signature.
         source: The document.
         target: Becomes the document with certificates and revocation data inside.
         path: The signer's certification path.
@@ -85,16 +43,17 @@ def add_validation_data(
         CertificateRevokedError: A certificate of a path has been revoked meanwhile.
         PeerError: A source of revocation data did not answer, or not usefully.
     """
-    tokens = _tokens(source)
+    tokens = _tokens(format, source)
     units = [unit_path(token, authorities, at) for token in tokens]
     best_signature_time = min((token.info.gen_time for token in tokens), default=None)
     data = revocation_data.fetch(
         [path, *units], client=client, at=at, not_before=best_signature_time
     )
-    pades.add_validation_data(source, target, data)
+    formats.add_validation_data(format, source, target, data)
 
 
 def add_archive_time_stamp(
+    format: documents.SignatureFormat,
     source: pathlib.Path,
     target: pathlib.Path,
     authorities: certification_paths.Authorities,
@@ -103,7 +62,7 @@ def add_archive_time_stamp(
     client: outbound.Client,
     at: datetime.datetime,
 ) -> None:
-    """Raise the newest signature of a PDF from B-LT to B-LTA.
+    """Raise the newest signature from B-LT to B-LTA.
 
     Revocation data for the unit that stamps is in the document already where the same unit made
     the signature's time stamp; where it is another one (its key has been changed in between), its
@@ -112,16 +71,16 @@ def add_archive_time_stamp(
     Raises:
         PeerError: The time-stamping authority or a source of revocation data failed.
     """
-    known = {signed_token.find_signer_certificate(token) for token in _tokens(source)}
+    known = {signed_token.find_signer_certificate(token) for token in _tokens(format, source)}
     with tempfile.TemporaryDirectory(dir=target.parent) as folder:
         stamped = pathlib.Path(folder) / "stamped"
-        pades.add_document_time_stamp(source, stamped, request_token)
-        path = unit_path(_tokens(stamped)[-1], authorities, at)
+        formats.add_archive_time_stamp(format, source, stamped, request_token)
+        path = unit_path(_tokens(format, stamped)[-1], authorities, at)
         if path[0] in known:
             stamped.replace(target)
             return
         data = revocation_data.fetch([path], client=client, at=at)
-        pades.add_validation_data(stamped, target, data)
+        formats.add_validation_data(format, stamped, target, data)
 
 
 def unit_path(
@@ -139,5 +98,8 @@ def unit_path(
     return authorities.path(unit, at, besides=token.certificates)
 
 
-def _tokens(source: pathlib.Path) -> list[signed_token.TimeStampToken]:
-    return [signed_token.parse_token(token) for token in pades.time_stamp_tokens(source)]
+def _tokens(
+    format: documents.SignatureFormat, source: pathlib.Path
+) -> list[signed_token.TimeStampToken]:
+    found = formats.time_stamp_tokens(format, source)
+    return [signed_token.parse_token(token) for token in found]

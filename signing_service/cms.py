@@ -1,4 +1,4 @@
-"""CMS signatures as PAdES carries them, built byte by byte (RFC 5652, EN 319 122-1).
+"""CMS signatures as PAdES and CAdES carry them, built byte by byte (RFC 5652, EN 319 122-1).
 
 A general ASN.1 library spends most of a signature's time here and turns quadratic on some
 lengths, so the few structures that are needed are written out. Reading is strict DER with
@@ -6,6 +6,7 @@ bounded sizes, since a signature to augment may come from a stranger.
 """
 
 import dataclasses
+import datetime
 from collections.abc import Sequence
 
 from cryptography import x509
@@ -31,12 +32,15 @@ _SUBJECT_KEY_IDENTIFIER = 0x80
 _NULL = b"\x05\x00"
 _VERSION_1 = b"\x02\x01\x01"
 
-_ID_DATA = der.encode_oid("1.2.840.113549.1.7.1")
-_ID_SIGNED_DATA = der.encode_oid("1.2.840.113549.1.7.2")
+ID_DATA = der.encode_oid("1.2.840.113549.1.7.1")
+ID_SIGNED_DATA = der.encode_oid("1.2.840.113549.1.7.2")
 _ID_CONTENT_TYPE = der.encode_oid("1.2.840.113549.1.9.3")
 _ID_MESSAGE_DIGEST = der.encode_oid("1.2.840.113549.1.9.4")
 _ID_COMMITMENT_TYPE = der.encode_oid("1.2.840.113549.1.9.16.2.16")
-_ID_TIME_STAMP_TOKEN = der.encode_oid("1.2.840.113549.1.9.16.2.14")
+_ID_SIGNING_TIME = der.encode_oid("1.2.840.113549.1.9.5")
+_ID_SIGNER_LOCATION = der.encode_oid("1.2.840.113549.1.9.16.2.17")
+_ID_MIME_TYPE = der.encode_oid("0.4.0.1733.2.1")
+ID_TIME_STAMP_TOKEN = der.encode_oid("1.2.840.113549.1.9.16.2.14")
 _ID_SIGNING_CERTIFICATE_V2 = der.encode_oid("1.2.840.113549.1.9.16.2.47")
 
 _HASHES = {
@@ -64,31 +68,41 @@ def signed_attributes(
     hash_algorithm: algorithms.HashAlgorithm,
     certificate: x509.Certificate,
     commitment_oid: str | None = None,
+    content_type: bytes = ID_DATA,
+    signing_time: datetime.datetime | None = None,
+    place: str | None = None,
+    mime_type: str | None = None,
 ) -> bytes:
     """Build the signed attributes as the DER SET that is hashed (RFC 5652 5.4).
-
-    A PDF says the claimed signing time in its own dictionary, so there is no signing-time
-    attribute (EN 319 142-1 6.3).
 
     Args:
         content_digest: The hash of what the signature covers.
         hash_algorithm: The function of `content_digest`, used for the certificate too.
         certificate: The signing certificate, bound by ESS signing-certificate-v2.
         commitment_oid: What signing means, or None for no such attribute.
+        content_type: The identifier of the content's type, as a whole element.
+        signing_time: Claimed; None in a PDF, which says it in its own dictionary
+            (EN 319 142-1 6.3).
+        place: The locality of signer-location (EN 319 122-1 5.2.5).
+        mime_type: What a file format the content has.
     """
     attributes = [
-        _attribute(_ID_CONTENT_TYPE, _ID_DATA),
-        _attribute(_ID_MESSAGE_DIGEST, der.encode(der.OCTET_STRING, content_digest)),
-        _attribute(
-            _ID_SIGNING_CERTIFICATE_V2, _signing_certificate_v2(certificate, hash_algorithm)
-        ),
+        attribute(_ID_CONTENT_TYPE, content_type),
+        attribute(_ID_MESSAGE_DIGEST, der.encode(der.OCTET_STRING, content_digest)),
+        attribute(_ID_SIGNING_CERTIFICATE_V2, _signing_certificate_v2(certificate, hash_algorithm)),
     ]
     if commitment_oid is not None:
         attributes.append(
-            _attribute(
-                _ID_COMMITMENT_TYPE, der.encode(der.SEQUENCE, der.encode_oid(commitment_oid))
-            )
+            attribute(_ID_COMMITMENT_TYPE, der.encode(der.SEQUENCE, der.encode_oid(commitment_oid)))
         )
+    if signing_time is not None:
+        # RFC 5652 11.3: UTCTime through 2049, as der.encode_time writes it.
+        attributes.append(attribute(_ID_SIGNING_TIME, der.encode_time(signing_time)))
+    if place is not None:
+        locality = der.encode(_CONTEXT_1, der.encode(der.UTF8_STRING, place.encode()))
+        attributes.append(attribute(_ID_SIGNER_LOCATION, der.encode(der.SEQUENCE, locality)))
+    if mime_type is not None:
+        attributes.append(attribute(_ID_MIME_TYPE, der.encode(der.UTF8_STRING, mime_type.encode())))
     # DER orders the members of a SET OF by their encodings (X.690 11.6).
     return der.encode(der.SET, *sorted(attributes))
 
@@ -106,32 +120,45 @@ def signed_data(
         value: The signer's signature over them.
         chain: The signing certificate first, without the root.
     """
-    digest_algorithm = der.encode(der.SEQUENCE, _HASHES[value.hash_algorithm])
-    signer_info = der.encode(
-        der.SEQUENCE,
-        _VERSION_1,
-        issuer_and_serial(chain[0]),
-        digest_algorithm,
-        # Inside the structure the SET becomes [0] IMPLICIT; the signature is over the SET.
-        bytes((_CONTEXT_0,)) + attributes[1:],
-        _signature_algorithm(value),
-        der.encode(der.OCTET_STRING, value.encoded_for_cms()),
-    )
+    digest_algorithm = algorithm_of(value.hash_algorithm)
+    signer_info = der.encode(der.SEQUENCE, signed_part(attributes, value, chain[0]))
     return der.encode(
         der.SEQUENCE,
-        _ID_SIGNED_DATA,
+        ID_SIGNED_DATA,
         der.encode(
             _CONTEXT_0,
             der.encode(
                 der.SEQUENCE,
                 _VERSION_1,
                 der.encode(der.SET, digest_algorithm),
-                der.encode(der.SEQUENCE, _ID_DATA),
+                der.encode(der.SEQUENCE, ID_DATA),
                 der.encode(_CONTEXT_0, *sorted(map(certificates.to_der, chain))),
                 der.encode(der.SET, signer_info),
             ),
         ),
     )
+
+
+def signed_part(
+    attributes: bytes, value: signature.SignatureValue, certificate: x509.Certificate
+) -> bytes:
+    """Return the members of a SignerInfo up to the signature value (RFC 5652 5.3)."""
+    return b"".join(
+        (
+            _VERSION_1,
+            issuer_and_serial(certificate),
+            algorithm_of(value.hash_algorithm),
+            # Inside the structure the SET becomes [0] IMPLICIT; the signature is over the SET.
+            bytes((_CONTEXT_0,)) + attributes[1:],
+            _signature_algorithm(value),
+            der.encode(der.OCTET_STRING, value.encoded_for_cms()),
+        )
+    )
+
+
+def algorithm_of(hash_algorithm: algorithms.HashAlgorithm) -> bytes:
+    """Return the AlgorithmIdentifier of a hash function, without parameters (RFC 5754 2)."""
+    return der.encode(der.SEQUENCE, _HASHES[hash_algorithm])
 
 
 def issuer_and_serial(certificate: x509.Certificate) -> bytes:
@@ -148,7 +175,8 @@ def _integer(certificate: x509.Certificate) -> bytes:
     return serial.to_bytes(serial.bit_length() // 8 + 1, "big", signed=True)
 
 
-def _attribute(identifier: bytes, value: bytes) -> bytes:
+def attribute(identifier: bytes, value: bytes) -> bytes:
+    """Return an attribute with one value (RFC 5652 5.3)."""
     return der.encode(der.SEQUENCE, identifier, der.encode(der.SET, value))
 
 
@@ -220,19 +248,18 @@ class SignedData:
 
         It is an unsigned attribute: not a byte of what was signed changes.
         """
-        unsigned = sorted((*self.unsigned_attributes, _attribute(_ID_TIME_STAMP_TOKEN, token)))
+        return self.with_unsigned_attribute(attribute(ID_TIME_STAMP_TOKEN, token))
+
+    def with_unsigned_attribute(self, added: bytes) -> bytes:
+        """Return the ContentInfo with one more unsigned attribute of its signer."""
+        unsigned = sorted((*self.unsigned_attributes, added))
         signer_info = der.encode(der.SEQUENCE, self.signed_part, der.encode(_CONTEXT_1, *unsigned))
         content = der.encode(der.SEQUENCE, self.before_signers, der.encode(der.SET, signer_info))
-        return der.encode(der.SEQUENCE, _ID_SIGNED_DATA, der.encode(_CONTEXT_0, content))
+        return der.encode(der.SEQUENCE, ID_SIGNED_DATA, der.encode(_CONTEXT_0, content))
 
     def time_stamp_tokens(self) -> tuple[bytes, ...]:
         """Return the signature time-stamp tokens, each a ContentInfo."""
-        tokens: list[bytes] = []
-        for attribute in self.unsigned_attributes:
-            identifier, values = _members(der.read(attribute), 2)
-            if _whole(identifier) == _ID_TIME_STAMP_TOKEN:
-                tokens += map(_whole, values.expect(der.SET).children())
-        return tuple(tokens)
+        return _values(self.unsigned_attributes, ID_TIME_STAMP_TOKEN)
 
 
 def parse(data: bytes) -> SignedData:
@@ -245,7 +272,7 @@ def parse(data: bytes) -> SignedData:
     if len(data) > MAX_CMS_BYTES:
         raise CmsError(f"expected a signature of at most {MAX_CMS_BYTES} bytes, got {len(data)}")
     identifier, wrapped = _members(der.read(without_padding(data)), 2)
-    if _whole(identifier) != _ID_SIGNED_DATA:
+    if whole(identifier) != ID_SIGNED_DATA:
         raise CmsError("expected CMS SignedData, got another content type")
     (body,) = wrapped.expect(_CONTEXT_0).children()[:1] or (der.Element(0, b""),)
     *before, signers = body.expect(der.SEQUENCE).children() or (der.Element(0, b""),)
@@ -253,7 +280,7 @@ def parse(data: bytes) -> SignedData:
     if len(before) < 3 or len(infos) != 1:
         raise CmsError(f"expected SignedData with one signer, got {len(infos)}")
     inside = [
-        _whole(one)
+        whole(one)
         for member in before[3:]
         if member.tag == _CONTEXT_0
         for one in member.children()
@@ -261,22 +288,104 @@ def parse(data: bytes) -> SignedData:
     ]
     if len(inside) > MAX_CERTIFICATES:
         raise CmsError(f"expected at most {MAX_CERTIFICATES} certificates in a signature")
-    members = list(infos[0].expect(der.SEQUENCE).children())
+    signer = parse_signer(infos[0])
+    return SignedData(
+        certificates=tuple(inside),
+        signer=signer.identifier,
+        hash_algorithm=signer.hash_algorithm,
+        signed_attributes=signer.signed_attributes,
+        signature_value=signer.signature_value,
+        unsigned_attributes=signer.unsigned_attributes,
+        before_signers=b"".join(map(whole, before)),
+        signed_part=signer.signed_part,
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Signer:
+    """A SignerInfo; every `bytes` but the value is a whole DER element.
+
+    Attributes:
+        identifier: Issuer and serial number, or a key identifier.
+        hash_algorithm: Of the content.
+        signed_attributes: As the SET that was hashed.
+        signature_value: The content of the value, without tag and length.
+        unsigned_attributes: Each one.
+        signed_part: The members up to the value, joined.
+    """
+
+    identifier: bytes
+    hash_algorithm: algorithms.HashAlgorithm
+    signed_attributes: bytes
+    signature_value: bytes
+    unsigned_attributes: tuple[bytes, ...]
+    signed_part: bytes
+
+    def encoded(self) -> bytes:
+        """Return the SignerInfo."""
+        unsigned = (
+            (der.encode(_CONTEXT_1, *sorted(self.unsigned_attributes)),)
+            if self.unsigned_attributes
+            else ()
+        )
+        return der.encode(der.SEQUENCE, self.signed_part, *unsigned)
+
+    def with_attribute(self, added: bytes) -> "Signer":
+        """Return the signer with one more unsigned attribute."""
+        return dataclasses.replace(self, unsigned_attributes=(*self.unsigned_attributes, added))
+
+    def values(self, identifier: bytes) -> tuple[bytes, ...]:
+        """Return the values of all unsigned attributes of a type, each a whole element."""
+        return _values(self.unsigned_attributes, identifier)
+
+    @property
+    def message_digest(self) -> bytes:
+        """The hash of the content that the signer signed (RFC 5652 11.2)."""
+        return message_digest(self.signed_attributes)
+
+
+def message_digest(attributes: bytes) -> bytes:
+    """Return the hash of the content among signed attributes, which are a SET.
+
+    Raises:
+        CmsError: Not exactly one.
+    """
+    found = _values(tuple(map(whole, der.read(attributes).children())), _ID_MESSAGE_DIGEST)
+    if len(found) != 1:
+        raise CmsError(f"expected one message-digest in a signer, got {len(found)}")
+    return der.read(found[0]).expect(der.OCTET_STRING).content
+
+
+def parse_signer(info: der.Element) -> Signer:
+    """Read a SignerInfo that has signed attributes.
+
+    Raises:
+        CmsError: It has none.
+        UnsupportedAlgorithmError: A hash function that is not SHA-2 of 256 bits or more.
+    """
+    members = list(info.expect(der.SEQUENCE).children())
     unsigned: tuple[der.Element, ...] = ()
     if members and members[-1].tag == _CONTEXT_1:
         unsigned = members.pop().children()
     if [one.tag for one in members] not in _SIGNER_SHAPES:
         raise CmsError("expected a signer with signed attributes (RFC 5652 5.3)")
-    return SignedData(
-        certificates=tuple(inside),
-        signer=_whole(members[1]),
+    return Signer(
+        identifier=whole(members[1]),
         hash_algorithm=_hash_algorithm(members[2]),
         signed_attributes=der.encode(der.SET, members[3].content),
         signature_value=members[5].content,
-        unsigned_attributes=tuple(map(_whole, unsigned)),
-        before_signers=b"".join(map(_whole, before)),
-        signed_part=b"".join(map(_whole, members)),
+        unsigned_attributes=tuple(map(whole, unsigned)),
+        signed_part=b"".join(map(whole, members)),
     )
+
+
+def _values(attributes: Sequence[bytes], identifier: bytes) -> tuple[bytes, ...]:
+    found: list[bytes] = []
+    for one in attributes:
+        named, values = _members(der.read(one), 2)
+        if whole(named) == identifier:
+            found += map(whole, values.expect(der.SET).children())
+    return tuple(found)
 
 
 _SIGNER_SHAPES = tuple(
@@ -293,7 +402,7 @@ _SIGNER_SHAPES = tuple(
 
 
 def _hash_algorithm(identifier: der.Element) -> algorithms.HashAlgorithm:
-    named = [_whole(one) for one in identifier.children()[:1]]
+    named = [whole(one) for one in identifier.children()[:1]]
     for algorithm, encoded in _HASHES.items():
         if named == [encoded]:
             return algorithm
@@ -315,7 +424,8 @@ def without_padding(data: bytes) -> bytes:
     return data[: start + size]
 
 
-def _whole(element: der.Element) -> bytes:
+def whole(element: der.Element) -> bytes:
+    """Return an element's bytes, as they were read."""
     # Only shortest lengths are read, so that this gives the very bytes that were there.
     return der.encode(element.tag, element.content)
 

@@ -19,6 +19,7 @@ class SignatureFormat(enum.Enum):
     PADES = "PAdES"
     XADES = "XAdES"
     ASIC_E = "ASiC-E"
+    ASIC_S = "ASiC-S"
     CADES = "CAdES"
 
 
@@ -53,6 +54,49 @@ class Document:
 
     name: str
     path: pathlib.Path
+
+
+@dataclasses.dataclass(frozen=True)
+class DocumentDigest:
+    """A document that its owner keeps: its name and its hash are all that is known here."""
+
+    name: str
+    hash_algorithm: algorithms.HashAlgorithm
+    value: bytes
+
+    def __post_init__(self) -> None:
+        """Refuse a hash whose length does not fit its algorithm."""
+        if len(self.value) != self.hash_algorithm.size:
+            raise errors.InputError(
+                f"expected a {self.hash_algorithm.value} hash of {self.hash_algorithm.size} bytes,"
+                f" got {len(self.value)} bytes"
+            )
+
+
+@dataclasses.dataclass(frozen=True)
+class SignersDocuments:
+    """What one signature covers: files, or the hashes of files that their owner keeps."""
+
+    files: tuple[Document, ...] = ()
+    digests: tuple[DocumentDigest, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of all, in their order."""
+        return (*(one.name for one in self.files), *(one.name for one in self.digests))
+
+    @property
+    def only_file(self) -> Document:
+        """The single file, where the format takes one and no hash.
+
+        Raises:
+            DocumentRefusedError: There are several, or hashes.
+        """
+        if len(self.files) != 1 or self.digests:
+            raise DocumentRefusedError(
+                f"expected one document, got {len(self.files)} files and {len(self.digests)} hashes"
+            )
+        return self.files[0]
 
 
 @dataclasses.dataclass(frozen=True)

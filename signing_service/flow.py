@@ -8,22 +8,12 @@ work goes on where the last stored file and the last recorded level say.
 import dataclasses
 import datetime
 import hashlib
-import pathlib
 
 import sqlalchemy.exc
 from cryptography import x509
 
 from pki import audit, certificates, errors, signature
-from signing_service import (
-    augment,
-    documents,
-    levels,
-    pades,
-    parameters,
-    sessions,
-    signers,
-    xades,
-)
+from signing_service import documents, formats, levels, parameters, sessions, signers
 from signing_service.service import SigningService
 
 
@@ -51,17 +41,27 @@ class Opening:
 
     Attributes:
         client_id: The API client that will own it.
-        document: What is signed; the file is copied.
+        document: What is signed; the file is copied. None where `digests` are signed.
         parameters: What the client chose.
         idempotency_key: Sent by the client, so that a repeated request opens one session.
         request_digest: Over everything else in the request.
+        further: More documents under the same signature.
+        digests: Hashes of documents that the client keeps.
     """
 
     client_id: str
-    document: documents.Document
+    document: documents.Document | None
     parameters: parameters.SignatureParameters
     idempotency_key: str | None = None
     request_digest: bytes = b""
+    further: tuple[documents.Document, ...] = ()
+    digests: tuple[documents.DocumentDigest, ...] = ()
+
+    @property
+    def signed(self) -> documents.SignersDocuments:
+        """What the signature covers."""
+        first = () if self.document is None else (self.document,)
+        return documents.SignersDocuments((*first, *self.further), self.digests)
 
 
 def open_session(
@@ -109,16 +109,17 @@ def find_earlier(service: SigningService, opening: Opening) -> sessions.SigningS
 
 
 def check_request(service: SigningService, opening: Opening) -> None:
-    """Refuse a format that is not made here, and a document that cannot be signed."""
-    chosen, document = opening.parameters, opening.document
-    augment.require_level(chosen.format, chosen.level)
-    size = document.path.stat().st_size
+    """Refuse documents that do not fit the format, or cannot be signed."""
+    chosen, signed = opening.parameters, opening.signed
+    formats.check_documents(signed, chosen)
+    size = sum(one.path.stat().st_size for one in signed.files)
     if size > service.settings.max_document_bytes:
         raise DocumentTooLargeError(
             f"expected a document of at most {service.settings.max_document_bytes} bytes,"
             f" got {size}"
         )
-    service.check_document(document, chosen)
+    for document in signed.files:
+        service.check_document(document, chosen)
 
 
 def prepare_signature(
@@ -139,12 +140,19 @@ def prepare_signature(
         state=state,
         format=chosen.format,
         level=chosen.level.value,
-        document_name=opening.document.name,
+        document_name=formats.signed_name(opening.signed, chosen),
         path_pem="".join(map(certificates.to_pem, path)).encode(),
         created_at=at,
     )
     with service.store.writing(row.id, levels.PREPARED) as target:
-        prepared = _prepare(service, opening, target, path, at)
+        prepared = formats.prepare(
+            opening.signed,
+            target,
+            path=path,
+            chosen=chosen,
+            at=at,
+            font=service.settings.font,
+        )
     row.hash_algorithm = prepared.hash_algorithm
     row.data_to_be_signed = prepared.data_to_be_signed
     row.context = prepared.context
@@ -280,26 +288,3 @@ def signed_document(
     path = service.store.place(session_id, levels.file_name(row.reached))
     document = documents.Document(row.document_name, path)
     return documents.SignedDocument(document, row.format, row.reached)
-
-
-def _prepare(
-    service: SigningService,
-    opening: Opening,
-    target: pathlib.Path,
-    path: tuple[x509.Certificate, ...],
-    at: datetime.datetime,
-) -> documents.PreparedSignature:
-    chosen, source = opening.parameters, opening.document.path
-    if chosen.format is documents.SignatureFormat.XADES:
-        return xades.prepare(
-            source, target, certificate=path[0], chain=path[1:], parameters=chosen, at=at
-        )
-    return pades.prepare(
-        source,
-        target,
-        certificate=path[0],
-        chain=path[1:],
-        parameters=chosen,
-        at=at,
-        font=service.settings.font,
-    )

@@ -11,7 +11,7 @@ import pathlib
 from sqlalchemy import orm
 
 from pki import audit, certificates, errors, failpoints, usage
-from signing_service import augment, document_store, documents, pades, sessions, xades
+from signing_service import augment, document_store, documents, formats, sessions
 from signing_service.service import SigningService
 
 log = logging.getLogger(__name__)
@@ -82,14 +82,14 @@ def _make_level(
         source = service.store.path(row.id, PREPARED)
         if row.value is None:
             raise errors.TamperedError(f"the session {row.id} has lost its signature value")
-        embed = xades.embed if row.format is documents.SignatureFormat.XADES else pades.embed
-        embed(row.prepared, source, target, row.value)
+        formats.embed(row.prepared, source, target, row.value)
         return
     source = service.store.path(row.id, file_name(documents.SignatureLevel(step - 1)))
     if step is documents.SignatureLevel.B_T:
-        augment.add_signature_time_stamp(row.format, source, target, service.request_token)
+        formats.add_signature_time_stamp(row.format, source, target, service.request_token)
     elif step is documents.SignatureLevel.B_LT:
         augment.add_validation_data(
+            row.format,
             source,
             target,
             row.path,
@@ -99,6 +99,7 @@ def _make_level(
         )
     else:
         augment.add_archive_time_stamp(
+            row.format,
             source,
             target,
             service.authorities,

@@ -105,11 +105,16 @@ MIN_BOX = (60, 20)
 """Smallest width and height of a visible signature, in points."""
 
 
+_INSIDE_THE_DOCUMENT = (documents.SignatureFormat.PADES, documents.SignatureFormat.XADES)
+
+
 @dataclasses.dataclass(frozen=True)
 class SignatureParameters:
     """Everything about a signature that its caller chooses.
 
     Attributes:
+        packaging: None becomes what the format mostly has: enveloped for PAdES and XAdES, and
+            detached for the others.
         place: Where the signer says it was made (`Location` of a PDF, `City` of XAdES).
         reason: Free words; a PDF holds either these or a commitment.
         display_text: What a phone shows beside its control code.
@@ -117,7 +122,7 @@ class SignatureParameters:
 
     format: documents.SignatureFormat
     level: documents.SignatureLevel
-    packaging: Packaging = Packaging.ENVELOPED
+    packaging: Packaging = None  # type: ignore[assignment]  # chosen below
     commitment: CommitmentType | None = None
     place: str | None = None
     reason: str | None = None
@@ -126,6 +131,10 @@ class SignatureParameters:
 
     def __post_init__(self) -> None:
         """Refuse combinations that the formats forbid."""
+        if self.packaging is None:
+            enveloped = self.format in _INSIDE_THE_DOCUMENT
+            packaging = Packaging.ENVELOPED if enveloped else Packaging.DETACHED
+            object.__setattr__(self, "packaging", packaging)
         for field in ("place", "reason", "display_text"):
             _require_text(field, getattr(self, field))
         if self.format is documents.SignatureFormat.PADES:

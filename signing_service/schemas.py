@@ -55,7 +55,7 @@ class SigningShape(_Shape):
 
     format: str
     level: str
-    packaging: str = parameters.Packaging.ENVELOPED.value
+    packaging: str | None = None
     signer: dict[str, Any]
     commitment: str | None = None
     place: str | None = None
@@ -105,7 +105,11 @@ def read_signing(
     chosen = parameters.SignatureParameters(
         format=format_,
         level=level,
-        packaging=_member(parameters.Packaging, shape.packaging, "packaging"),
+        **(
+            {}
+            if shape.packaging is None
+            else {"packaging": _member(parameters.Packaging, shape.packaging, "packaging")}
+        ),
         commitment=None
         if shape.commitment is None
         else _member(parameters.CommitmentType, shape.commitment, "commitment"),

@@ -22,7 +22,7 @@ from multiprocessing import process as mp_process
 from typing import Any
 
 from pki import certificates, errors
-from signing_service import documents, parameters, signable, trust
+from signing_service import documents, formats, parameters, trust
 from signing_service.validation import evidence, policy, process, report
 
 log = logging.getLogger(__name__)
@@ -286,7 +286,7 @@ def _serve(connection: mp_connection.Connection, memory_limit_bytes: int) -> Non
 def _answer(job: _Job | _Check) -> process.Outcome | _Accepted | _Refusal:
     try:
         if isinstance(job, _Check):
-            signable.check_document(job.document, job.chosen)
+            formats.check_document(job.document, job.chosen)
             return _Accepted()
         return process.judge(
             job.document,

@@ -261,7 +261,6 @@ def test_document_that_cannot_be_signed_is_refused_before_its_certificate_is_loo
 @pytest.mark.parametrize(
     ("format", "level"),
     [
-        (documents.SignatureFormat.CADES, B_B),
         (documents.SignatureFormat.ASIC_E, B_B),
         (documents.SignatureFormat.XADES, B_LT),
     ],
@@ -390,6 +389,7 @@ def test_time_stamping_unit_that_changed_leaves_its_revocation_data_findable(
         )
         service = other.service(desk.service.database.kw["bind"], tmp_path / "other")
         augment.add_archive_time_stamp(
+            documents.SignatureFormat.PADES,
             signed,
             tmp_path / "archived",
             known,

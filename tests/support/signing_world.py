@@ -22,9 +22,9 @@ from signing_service import (
     certification_paths,
     document_store,
     documents,
+    formats,
     parameters,
     settings,
-    signable,
 )
 from signing_service.service import SigningService
 from tests.support import hierarchy, servers
@@ -96,7 +96,7 @@ class World:
             authorities=self.known,
             client=self.client,
             clock=self.clock,
-            check_document=signable.check_document,
+            check_document=formats.check_document,
         )
 
 

@@ -1,0 +1,272 @@
+"""CAdES baseline signatures (EN 319 122-1): prepare, embed, and raise from B-B to B-LTA.
+
+A signature is attached (the document lies inside) or detached (a file beside the document, or
+beside one that only its owner has). A document that is a CMS signature already gets one more
+signer, in parallel: the others keep what they cover.
+"""
+
+import base64
+import json
+import mimetypes
+import pathlib
+import shutil
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+from cryptography import x509
+
+from pki import algorithms, certificates, der, errors, signature
+from signing_service import (
+    cms,
+    cms_archive,
+    cms_files,
+    documents,
+    parameters,
+    revocation_data,
+)
+
+Packaging = parameters.Packaging
+
+RequestToken = Callable[[signature.DataToBeSignedRepresentation], bytes]
+
+_ID_OCSP_RESPONSE = der.encode_oid("1.3.6.1.5.5.7.16.2")
+"""RFC 5940 2.1: an OCSP response among the CRLs."""
+
+
+class OtherHashError(documents.DocumentRefusedError):
+    """The document is known by another hash than the signer's key uses."""
+
+    code = "document-other-hash"
+
+
+def check_document(source: pathlib.Path, chosen: parameters.SignatureParameters) -> None:
+    """Check that a document can be signed: any can, but a CMS signature must be readable.
+
+    Raises:
+        CmsError: It is a CMS signature in BER, or of a form that is not read here.
+    """
+    check_packaging(chosen)
+    if cms_files.is_signed_data(source):
+        cms_files.read(source)
+
+
+def check_packaging(chosen: parameters.SignatureParameters) -> None:
+    """Refuse a packaging that CMS does not have."""
+    if chosen.packaging is parameters.Packaging.ENVELOPED:
+        raise parameters.UnsupportedFormatError(
+            "expected the packaging detached or enveloping for CAdES, got enveloped",
+            field="packaging",
+        )
+
+
+def prepare(
+    signed: documents.SignersDocuments,
+    target: pathlib.Path,
+    *,
+    certificate: x509.Certificate,
+    chain: Sequence[x509.Certificate],
+    parameters: parameters.SignatureParameters,
+    at: datetime,
+) -> documents.PreparedSignature:
+    """Make the data to be signed, and copy what the signature file will need.
+
+    Args:
+        signed: One file, or one hash for a detached signature.
+        target: Becomes a copy of the document, or of the signature that gets a further signer;
+            empty for a detached signature.
+        certificate: The signing certificate, whose key decides the algorithms.
+        chain: Its issuers; those but a root are put beside it.
+        parameters: What the caller chose.
+        at: The claimed signing time.
+
+    Raises:
+        DocumentRefusedError: Not exactly one document, or one known by another hash.
+    """
+    check_packaging(parameters)
+    hash_algorithm = algorithms.key_kind(certificate.public_key()).hash_algorithm
+    inside = [certificate, *(one for one in chain if one.issuer != one.subject)]
+    context: dict[str, object] = {
+        "chain": [base64.b64encode(certificates.to_der(one)).decode() for one in inside],
+        "parallel": False,
+        "attached": False,
+    }
+    content_type, mime_type = cms.ID_DATA, mime_type_of(signed.names[0] if signed.names else "")
+    if signed.digests:
+        digest = _digest_given(signed, parameters, hash_algorithm)
+        target.write_bytes(b"")
+    else:
+        document = signed.only_file
+        if cms_files.is_signed_data(document.path):
+            existing = cms_files.read(document.path)
+            digest = _digest_of_existing(existing, hash_algorithm)
+            content_type, mime_type = existing.content_type, None
+            context["parallel"] = True
+            shutil.copyfile(document.path, target)
+        else:
+            size = document.path.stat().st_size
+            digest = cms_files.Content(document.path, 0, size).digest(hash_algorithm)
+            context["attached"] = parameters.packaging is Packaging.ENVELOPING
+            if context["attached"]:
+                shutil.copyfile(document.path, target)
+            else:
+                target.write_bytes(b"")
+    return documents.PreparedSignature(
+        format=documents.SignatureFormat.CADES,
+        data_to_be_signed=cms.signed_attributes(
+            content_digest=digest,
+            hash_algorithm=hash_algorithm,
+            certificate=certificate,
+            commitment_oid=None if parameters.commitment is None else parameters.commitment.oid,
+            content_type=content_type,
+            signing_time=at,
+            place=parameters.place,
+            mime_type=mime_type,
+        ),
+        hash_algorithm=hash_algorithm,
+        context=json.dumps(context).encode(),
+    )
+
+
+def embed(
+    prepared: documents.PreparedSignature,
+    source: pathlib.Path,
+    target: pathlib.Path,
+    value: signature.SignatureValue,
+) -> None:
+    """Write the signature file: level B-B.
+
+    Args:
+        prepared: What `prepare` gave.
+        source: The prepared file.
+        target: Becomes the signature.
+        value: Already checked against the certificate.
+    """
+    context = json.loads(prepared.context)
+    chain = [certificates.parse(base64.b64decode(one)) for one in context["chain"]]
+    if context["parallel"]:
+        signed = cms_files.read(source)
+    else:
+        content = cms_files.Content(source, 0, source.stat().st_size)
+        signed = cms_files.SignedDataFile(cms.ID_DATA, content if context["attached"] else None)
+        expected = cms.message_digest(prepared.data_to_be_signed)
+        if context["attached"] and content.digest(prepared.hash_algorithm) != expected:
+            raise errors.TamperedError("the prepared document is not the one that was prepared")
+    signer = cms.parse_signer(
+        der.read(
+            der.encode(der.SEQUENCE, cms.signed_part(prepared.data_to_be_signed, value, chain[0]))
+        )
+    )
+    signed.with_signer(signer, [certificates.to_der(one) for one in chain]).write(target)
+
+
+def add_signature_time_stamp(
+    source: pathlib.Path, target: pathlib.Path, request_token: RequestToken, *, every: bool = False
+) -> None:
+    """Put a time stamp on the newest signer, or on every one that has none: B-T.
+
+    EN 319 122-1 5.3: over the octets of the signature value.
+    """
+    signed = cms_files.read(source)
+    for position in _positions(signed, every):
+        signer = signed.signer(position)
+        if every and signer.values(cms.ID_TIME_STAMP_TOKEN):
+            continue
+        token = request_token(signature.represent(signer.signature_value, signer.hash_algorithm))
+        stamped = signer.with_attribute(cms.attribute(cms.ID_TIME_STAMP_TOKEN, token))
+        signed = signed.with_changed_signer(position, stamped)
+    signed.write(target)
+
+
+def add_validation_data(
+    source: pathlib.Path, target: pathlib.Path, data: revocation_data.ValidationData
+) -> None:
+    """Put certificates and revocation data into SignedData: B-LT (EN 319 122-1 6.3).
+
+    OCSP responses lie among the CRLs, as RFC 5940 has it.
+
+    Raises:
+        OldArchiveError: A signer has an archive time stamp that this would break.
+    """
+    signed = cms_files.read(source)
+    for position in range(len(signed.signers)):
+        cms_archive.check_extensible(signed.signer(position))
+    responses = [
+        # [1] IMPLICIT OtherRevocationInfoFormat (RFC 5652 10.2.1).
+        der.encode(0xA1, _ID_OCSP_RESPONSE, one)
+        for one in data.ocsp_responses
+    ]
+    signed.with_validation_data(
+        [certificates.to_der(one) for one in data.certificates], [*data.crls, *responses]
+    ).write(target)
+
+
+def add_archive_time_stamp(
+    source: pathlib.Path, target: pathlib.Path, request_token: RequestToken, *, every: bool = False
+) -> None:
+    """Put an archive time stamp on the newest signer, or on every one: B-LTA."""
+    signed = cms_files.read(source)
+    for position in _positions(signed, every):
+        signed = cms_archive.add(signed, position, request_token)
+    signed.write(target)
+
+
+def time_stamp_tokens(source: pathlib.Path, *, every: bool = False) -> tuple[bytes, ...]:
+    """Return the time-stamp tokens of the newest signer, or of all, archive time stamps last."""
+    signed = cms_files.read(source)
+    signers = [signed.signer(position) for position in _positions(signed, every)]
+    return (
+        *(token for one in signers for token in one.values(cms.ID_TIME_STAMP_TOKEN)),
+        *(token for one in signers for token in cms_archive.tokens(one)),
+    )
+
+
+def mime_type_of(name: str) -> str | None:
+    """Return the type that a file's name tells, or None."""
+    return mimetypes.guess_type(name)[0]
+
+
+def _positions(signed: cms_files.SignedDataFile, every: bool) -> Sequence[int]:
+    if not signed.signers:
+        raise cms.CmsError("expected a signature, got one without a signer")
+    return range(len(signed.signers)) if every else (len(signed.signers) - 1,)
+
+
+def _digest_given(
+    signed: documents.SignersDocuments,
+    chosen: parameters.SignatureParameters,
+    hash_algorithm: algorithms.HashAlgorithm,
+) -> bytes:
+    if signed.files or len(signed.digests) != 1:
+        raise documents.DocumentRefusedError("expected one document or one hash for CAdES")
+    if chosen.packaging is not Packaging.DETACHED:
+        raise parameters.UnsupportedFormatError(
+            "expected the packaging detached for a document that is known by its hash alone",
+            field="packaging",
+        )
+    (known,) = signed.digests
+    if known.hash_algorithm is not hash_algorithm:
+        # RFC 5652 5.4: one algorithm is used for the content and for the signed attributes.
+        raise OtherHashError(
+            f"expected the {hash_algorithm.value} hash of the document, as the signer's key uses,"
+            f" got {known.hash_algorithm.value}"
+        )
+    return known.value
+
+
+def _digest_of_existing(
+    existing: cms_files.SignedDataFile, hash_algorithm: algorithms.HashAlgorithm
+) -> bytes:
+    """The hash of the content that others have signed: from it, or from what they signed."""
+    if existing.content is not None:
+        return existing.content.digest(hash_algorithm)
+    for position in range(len(existing.signers)):
+        try:
+            signer = existing.signer(position)
+        except algorithms.UnsupportedAlgorithmError:
+            continue
+        if signer.hash_algorithm is hash_algorithm:
+            return signer.message_digest
+    raise OtherHashError(
+        f"expected a detached signature with a {hash_algorithm.value} hash of its document, as the"
+        " signer's key uses: sign the document itself instead"
+    )

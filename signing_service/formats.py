@@ -1,0 +1,270 @@
+"""Which module makes which format; the rest of the main job does not tell them apart."""
+
+import datetime
+import pathlib
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from cryptography import x509
+
+from pki import signature
+from signing_service import cades, documents, fonts, pades, parameters, revocation_data, xades
+
+RequestToken = Callable[[signature.DataToBeSignedRepresentation], bytes]
+
+Packaging = parameters.Packaging
+
+MAX_DOCUMENTS = 20
+"""Under one signature; an upload has no more parts."""
+
+MAX_NAME = 255
+
+PADES = documents.SignatureFormat.PADES
+
+
+class FormatModule(Protocol):
+    """What a module offers that makes signatures beside PAdES; see `cades` for each function."""
+
+    def check_document(self, source: pathlib.Path, chosen: parameters.SignatureParameters) -> None:
+        """Refuse a document that cannot be signed."""
+
+    def prepare(
+        self,
+        signed: documents.SignersDocuments,
+        target: pathlib.Path,
+        *,
+        certificate: x509.Certificate,
+        chain: Sequence[x509.Certificate],
+        parameters: parameters.SignatureParameters,
+        at: datetime.datetime,
+    ) -> documents.PreparedSignature:
+        """Make the data to be signed, and the file that waits for its value."""
+
+    def embed(
+        self,
+        prepared: documents.PreparedSignature,
+        source: pathlib.Path,
+        target: pathlib.Path,
+        value: signature.SignatureValue,
+    ) -> None:
+        """Put the value into the prepared file: B-B."""
+
+    def add_signature_time_stamp(
+        self,
+        source: pathlib.Path,
+        target: pathlib.Path,
+        request_token: RequestToken,
+        *,
+        every: bool = False,
+    ) -> None:
+        """Put a time stamp on the newest signature, or on every one that has none: B-T."""
+
+    def add_validation_data(
+        self, source: pathlib.Path, target: pathlib.Path, data: revocation_data.ValidationData
+    ) -> None:
+        """Put certificates and revocation data inside: B-LT."""
+
+    def add_archive_time_stamp(
+        self,
+        source: pathlib.Path,
+        target: pathlib.Path,
+        request_token: RequestToken,
+        *,
+        every: bool = False,
+    ) -> None:
+        """Put an archive time stamp on the newest signature, or on every one: B-LTA."""
+
+    def time_stamp_tokens(self, source: pathlib.Path, *, every: bool = False) -> tuple[bytes, ...]:
+        """Return the tokens of the newest signature, or of all, in the order of time."""
+
+
+_MODULES: dict[documents.SignatureFormat, FormatModule] = {
+    documents.SignatureFormat.CADES: cades,
+}
+
+_SEVERAL = (documents.SignatureFormat.XADES, documents.SignatureFormat.ASIC_E)
+_BY_DIGEST = (documents.SignatureFormat.XADES, documents.SignatureFormat.CADES)
+
+_SUFFIXES = {
+    (documents.SignatureFormat.CADES, Packaging.DETACHED): ".p7s",
+    (documents.SignatureFormat.CADES, Packaging.ENVELOPING): ".p7m",
+    (documents.SignatureFormat.XADES, Packaging.DETACHED): ".xades.xml",
+    (documents.SignatureFormat.XADES, Packaging.ENVELOPING): ".xades.xml",
+    (documents.SignatureFormat.ASIC_E, Packaging.DETACHED): ".asice",
+    (documents.SignatureFormat.ASIC_S, Packaging.DETACHED): ".asics",
+}
+"""What the signed document's name ends with, where the signature is not in the document."""
+
+XADES = documents.SignatureFormat.XADES
+MADE = (PADES, XADES, *_MODULES)
+"""The formats that are made here."""
+
+
+def module(format: documents.SignatureFormat) -> FormatModule:
+    """Return the module of a format other than PAdES."""
+    if format is XADES:
+        return xades  # type: ignore[return-value]
+    return _MODULES[format]
+
+
+def check_document(document: documents.Document, chosen: parameters.SignatureParameters) -> None:
+    """Refuse a document that cannot be signed as it is wanted, before a person is asked.
+
+    Raises:
+        DocumentRefusedError: For the reason that its code names.
+    """
+    if chosen.format is PADES:
+        pades.check_document(document.path, chosen)
+    else:
+        module(chosen.format).check_document(document.path, chosen)
+
+
+def check_documents(
+    signed: documents.SignersDocuments, chosen: parameters.SignatureParameters
+) -> None:
+    """Refuse a number or kind of documents that the format does not take in one signature.
+
+    Raises:
+        UnsupportedFormatError: The format is not made here.
+        DocumentRefusedError: Too many or too few documents, two of one name, or hashes where the
+            document itself is needed.
+    """
+    if chosen.format not in MADE:
+        raise parameters.UnsupportedFormatError(
+            f"expected a format of {', '.join(one.value for one in MADE)},"
+            f" got {chosen.format.value}",
+            field="format",
+        )
+    if chosen.format is XADES and chosen.level > documents.SignatureLevel.B_T:
+        raise parameters.UnsupportedFormatError(
+            f"expected a level up to B-T for XAdES, got {chosen.level.label}", field="level"
+        )
+    count = len(signed.names)
+    several = chosen.format in _SEVERAL and chosen.packaging is not Packaging.ENVELOPED
+    if not 1 <= count <= (MAX_DOCUMENTS if several else 1):
+        raise documents.DocumentRefusedError(
+            f"expected {f'1 to {MAX_DOCUMENTS} documents' if several else 'one document'} under a"
+            f" {chosen.format.value} signature, got {count}"
+        )
+    if len(set(signed.names)) != count:
+        raise documents.DocumentRefusedError("expected documents with different names")
+    if signed.digests and (
+        chosen.format not in _BY_DIGEST or chosen.packaging is not Packaging.DETACHED
+    ):
+        raise documents.DocumentRefusedError(
+            "expected documents: hashes are signed in detached CAdES and XAdES alone"
+        )
+
+
+def signed_name(signed: documents.SignersDocuments, chosen: parameters.SignatureParameters) -> str:
+    """Return the name of the signed document: the first original's, with what is added to it."""
+    first = signed.names[0]
+    added = _SUFFIXES.get((chosen.format, chosen.packaging), "")
+    if first.endswith(added):
+        return first
+    return first[: MAX_NAME - len(added)] + added
+
+
+def prepare(
+    signed: documents.SignersDocuments,
+    target: pathlib.Path,
+    *,
+    path: Sequence[x509.Certificate],
+    chosen: parameters.SignatureParameters,
+    at: datetime.datetime,
+    font: pathlib.Path = fonts.DEFAULT_FONT,
+) -> documents.PreparedSignature:
+    """Write the file that waits for a value, and say what is to be signed.
+
+    Args:
+        signed: What the signature covers.
+        target: Receives the prepared file.
+        path: The signing certificate first, its root last.
+        chosen: What the caller chose.
+        at: The claimed signing time.
+        font: For a visible signature.
+
+    Raises:
+        DocumentRefusedError: For the reason that its code names.
+    """
+    if chosen.format is PADES:
+        return pades.prepare(
+            signed.only_file.path,
+            target,
+            certificate=path[0],
+            chain=path[1:],
+            parameters=chosen,
+            at=at,
+            font=font,
+        )
+    if chosen.format is XADES:
+        return xades.prepare(
+            signed.only_file.path,
+            target,
+            certificate=path[0],
+            chain=path[1:],
+            parameters=chosen,
+            at=at,
+        )
+    return module(chosen.format).prepare(
+        signed, target, certificate=path[0], chain=path[1:], parameters=chosen, at=at
+    )
+
+
+def embed(
+    prepared: documents.PreparedSignature,
+    source: pathlib.Path,
+    target: pathlib.Path,
+    value: signature.SignatureValue,
+) -> None:
+    """Put a checked signature value into a prepared file: level B-B."""
+    if prepared.format is PADES:
+        pades.embed(prepared, source, target, value)
+    else:
+        module(prepared.format).embed(prepared, source, target, value)
+
+
+def add_signature_time_stamp(
+    format: documents.SignatureFormat,
+    source: pathlib.Path,
+    target: pathlib.Path,
+    request_token: RequestToken,
+) -> None:
+    """Raise the newest signature from B-B to B-T."""
+    if format is PADES:
+        pades.add_signature_time_stamp(source, target, request_token)
+    else:
+        module(format).add_signature_time_stamp(source, target, request_token)
+
+
+def add_validation_data(
+    format: documents.SignatureFormat,
+    source: pathlib.Path,
+    target: pathlib.Path,
+    data: revocation_data.ValidationData,
+) -> None:
+    """Raise the newest signature from B-T to B-LT."""
+    if format is PADES:
+        pades.add_validation_data(source, target, data)
+    else:
+        module(format).add_validation_data(source, target, data)
+
+
+def add_archive_time_stamp(
+    format: documents.SignatureFormat,
+    source: pathlib.Path,
+    target: pathlib.Path,
+    request_token: RequestToken,
+) -> None:
+    """Raise the newest signature from B-LT to B-LTA."""
+    if format is PADES:
+        pades.add_document_time_stamp(source, target, request_token)
+    else:
+        module(format).add_archive_time_stamp(source, target, request_token)
+
+
+def time_stamp_tokens(format: documents.SignatureFormat, source: pathlib.Path) -> tuple[bytes, ...]:
+    """Return the tokens that belong to the newest signature, in the order of time."""
+    if format is PADES:
+        return pades.time_stamp_tokens(source)
+    return module(format).time_stamp_tokens(source)
