@@ -1,79 +1,105 @@
 """Status requests over HTTP, by POST and GET (RFC 6960 appendix A, RFC 5019 6)."""
 
-import base64
-import binascii
+import datetime
 import hashlib
+import math
+from collections.abc import Mapping, Sequence
 from email import utils as email_utils
-from typing import Annotated
 
-import fastapi
+import anyio.to_thread
+from starlette import types as starlette_types
 
-from ocsp import messages, responder
-from pki import clock, errors, web
+from ocsp import get_path, messages, responder
+from pki import clock, der_http
 
 REQUEST_TYPE = "application/ocsp-request"
 RESPONSE_TYPE = "application/ocsp-response"
 
+_TYPE = (b"content-type", RESPONSE_TYPE.encode())
 
-def routes(answering: responder.Responder, present: clock.Clock) -> fastapi.APIRouter:
-    """Return the routes of a responder.
+_NOT_KEPT = (_TYPE, (b"cache-control", b"no-store"))
+"""RFC 5019 6.2 and RFC 9654: an error, or what answers a nonce, is for nobody else."""
+
+
+def endpoints(
+    answering: responder.Responder, present: clock.Clock, *, lookup_waits: bool = False
+) -> Mapping[str, starlette_types.ASGIApp]:
+    """Return the endpoint of a responder, `/ocsp`.
 
     Every answer to a status request is HTTP 200 with an OCSP response; what is wrong stands in
-    its status.
+    its status. Only another content type is 415, and what the requester has already is 304.
+
+    Args:
+        answering: The responder.
+        present: Tells the time.
+        lookup_waits: The status look-up waits for a database.
     """
-    router = fastapi.APIRouter(tags=["ocsp"])
 
-    @router.post("/ocsp", response_class=fastapi.Response)
-    def answer_post(body: Annotated[bytes | None, fastapi.Depends(_read_post)]) -> fastapi.Response:
+    async def answer(request: der_http.Request) -> der_http.Reply:
+        by_post = request.method == "POST"
+        body = request.body if by_post else get_path.decode(request.path, answering.knows)
         if body is None:
-            return _error(messages.ResponseStatus.malformedRequest)
-        return _render(responder.respond(body, answering, present.now()), cacheable=False)
+            return der_http.Reply(_MALFORMED, _NOT_KEPT)
+        at = present.now()
+        # What waits must not hold up those who only connect.
+        if lookup_waits or not answering.signs_at_once:
+            answer = await anyio.to_thread.run_sync(responder.respond, body, answering, at)
+        else:
+            answer = responder.respond(body, answering, at)
+        if by_post or answer.next_update is None:
+            return der_http.Reply(answer.response_der, _NOT_KEPT)
+        return _cacheable(answer, request.headers, at)
 
-    @router.get("/ocsp/{encoded:path}", response_class=fastapi.Response)
-    def answer_get(encoded: str) -> fastapi.Response:
-        body = _decode_get(encoded)
-        if body is None:
-            return _error(messages.ResponseStatus.malformedRequest)
-        return _render(responder.respond(body, answering, present.now()), cacheable=True)
-
-    return router
-
-
-async def _read_post(request: fastapi.Request) -> bytes | None:
-    try:
-        return await web.read_body(
-            request, limit=messages.MAX_REQUEST_BYTES, content_type=REQUEST_TYPE
-        )
-    except errors.LimitError:
-        return None
-
-
-def _decode_get(encoded: str) -> bytes | None:
-    """Read the path of a GET: base64, whose URL encoding the server has taken off already."""
-    if len(encoded) > 2 * messages.MAX_REQUEST_BYTES:
-        return None
-    try:
-        return base64.b64decode(encoded, validate=True)
-    except (binascii.Error, ValueError):
-        return None
-
-
-def _error(why: messages.ResponseStatus) -> fastapi.Response:
-    return _render(responder.Answer(messages.build_error(why), why), cacheable=False)
-
-
-def _render(answer: responder.Answer, *, cacheable: bool) -> fastapi.Response:
-    response = fastapi.Response(answer.response_der, media_type=RESPONSE_TYPE)
-    if not cacheable or answer.next_update is None or answer.produced_at is None:
-        # RFC 5019 6.2 and RFC 9654: an error, or what answers a nonce, is for nobody else.
-        response.headers["Cache-Control"] = "no-store"
-        return response
-    lifetime = int((answer.next_update - answer.produced_at).total_seconds())
-    # RFC 5019 6.2: max-age ends before nextUpdate does.
-    response.headers["Cache-Control"] = (
-        f"max-age={max(lifetime - 1, 0)}, public, no-transform, must-revalidate"
+    endpoint = der_http.endpoint(
+        answer,
+        request_type=REQUEST_TYPE,
+        limit=messages.MAX_REQUEST_BYTES,
+        methods=frozenset({"GET", "HEAD", "POST"}),
     )
-    response.headers["ETag"] = f'"{hashlib.sha256(answer.response_der).hexdigest()}"'
-    response.headers["Last-Modified"] = email_utils.format_datetime(answer.produced_at, usegmt=True)
-    response.headers["Expires"] = email_utils.format_datetime(answer.next_update, usegmt=True)
-    return response
+    return {"/ocsp": endpoint}
+
+
+_MALFORMED = messages.build_error(messages.ResponseStatus.malformedRequest)
+
+
+def _cacheable(
+    answer: responder.Answer, asked: Sequence[der_http.Header], at: datetime.datetime
+) -> der_http.Reply:
+    """The reply to a GET that anybody may keep (RFC 5019 6.2)."""
+    assert answer.next_update is not None and answer.produced_at is not None  # noqa: S101, PT018
+    etag = b'"%s"' % hashlib.sha256(answer.response_der).hexdigest().encode()
+    # max-age ends before nextUpdate does.
+    lifetime = max(math.ceil((answer.next_update - at).total_seconds()) - 1, 0)
+    headers = (
+        _TYPE,
+        (b"cache-control", b"max-age=%d, public, no-transform, must-revalidate" % lifetime),
+        (b"etag", etag),
+        (b"last-modified", _http_date(answer.produced_at)),
+        (b"expires", _http_date(answer.next_update)),
+    )
+    if _has_already(asked, etag, answer.produced_at):
+        # RFC 9110 15.4.5: the headers that would have been sent, and no content.
+        return der_http.Reply(b"", headers[1:], 304)
+    return der_http.Reply(answer.response_der, headers)
+
+
+def _has_already(
+    asked: Sequence[der_http.Header], etag: bytes, produced_at: datetime.datetime
+) -> bool:
+    """Whether a conditional GET names the response that would be sent (RFC 9110 13.2.2)."""
+    conditions = {name: value for name, value in asked if name.startswith(b"if-")}
+    if not conditions:
+        return False
+    if (known := conditions.get(b"if-none-match")) is not None:
+        named = [one.strip().removeprefix(b"W/") for one in known.split(b",")]
+        return etag in named or b"*" in named
+    since = conditions.get(b"if-modified-since", b"")
+    try:
+        return produced_at <= email_utils.parsedate_to_datetime(since.decode("latin-1"))
+    except (ValueError, TypeError):
+        # No date, or one without a zone: RFC 9110 13.1.3 ignores what is not valid.
+        return False
+
+
+def _http_date(at: datetime.datetime) -> bytes:
+    return email_utils.format_datetime(at, usegmt=True).encode("ascii")

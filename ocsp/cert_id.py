@@ -3,6 +3,7 @@
 import dataclasses
 import enum
 import hashlib
+from typing import NamedTuple
 
 from cryptography import x509
 
@@ -32,9 +33,10 @@ class IssuerID:
     key_hash: bytes
 
 
-@dataclasses.dataclass(frozen=True)
-class CertID:
+class CertID(NamedTuple):
     """Which certificate is meant (RFC 6960 4.1.1).
+
+    A tuple and no dataclass, as a responder makes one for every request.
 
     Attributes:
         issuer: The issuer's hashes, or None where the requester used a hash not known here.
@@ -44,7 +46,7 @@ class CertID:
 
     issuer: IssuerID | None
     serial_number: int
-    encoded: bytes = dataclasses.field(repr=False)
+    encoded: bytes
 
 
 def key_hash(certificate: x509.Certificate, hash_algorithm: CertIDHash) -> bytes:
@@ -68,14 +70,25 @@ def name_certificate(
 ) -> CertID:
     """Name a certificate by its issuer and serial number."""
     identity = issuer_id(issuer, hash_algorithm)
-    encoded = der.encode(
+    number = der.read(der_types.encode_integer(serial_number)).content
+    return CertID(identity, serial_number, encode(identity, number))
+
+
+def encode(issuer: IssuerID, serial_number: bytes, parameters: bytes = b"\x05\x00") -> bytes:
+    """Return a CertID in DER.
+
+    Args:
+        issuer: The issuer's hashes.
+        serial_number: The content of its INTEGER.
+        parameters: Of the hash: NULL, which most requesters send, or nothing.
+    """
+    return der.encode(
         der.SEQUENCE,
-        der.encode(der.SEQUENCE, der.encode_oid(hash_algorithm.value), b"\x05\x00"),
-        der.encode(der.OCTET_STRING, identity.name_hash),
-        der.encode(der.OCTET_STRING, identity.key_hash),
-        der_types.encode_integer(serial_number),
+        der.encode(der.SEQUENCE, der.encode_oid(issuer.hash_algorithm.value), parameters),
+        der.encode(der.OCTET_STRING, issuer.name_hash),
+        der.encode(der.OCTET_STRING, issuer.key_hash),
+        der.encode(der.INTEGER, serial_number),
     )
-    return CertID(identity, serial_number, encoded)
 
 
 def parse(element: der.Element) -> CertID:

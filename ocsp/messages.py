@@ -40,6 +40,13 @@ _SINGLE_EXTENSIONS = frozenset({_ID_PKIX_OCSP_ARCHIVE_CUTOFF, _ID_CE_INVALIDITY_
 _ENUMERATED = 0x0A
 
 
+BASIC_RESPONSE = der.encode_oid(_ID_PKIX_OCSP_BASIC)
+"""The responseType of every response here (RFC 6960 4.2.1)."""
+
+SUCCESSFUL = der.encode(_ENUMERATED, b"\x00")
+"""The responseStatus of a response that has content."""
+
+
 class MalformedRequestError(errors.InputError):
     """The bytes are no status request; answered `malformedRequest`."""
 
@@ -133,9 +140,7 @@ def build_request(request: OCSPRequest) -> bytes:
     listed = der.encode(
         der.SEQUENCE, *(der.encode(der.SEQUENCE, one.encoded) for one in request.cert_ids)
     )
-    extensions = b""
-    if request.nonce is not None:
-        extensions = der.encode(0xA2, der_types.encode_extensions((_nonce(request.nonce),)))
+    extensions = encode_nonce(request.nonce, 0xA2)
     return der.encode(der.SEQUENCE, der.encode(der.SEQUENCE, listed, extensions))
 
 
@@ -162,15 +167,12 @@ def build_response_data(data: ResponseData) -> bytes:
         0xA2 if data.by_key else 0xA1,
         der.encode(der.OCTET_STRING, data.responder) if data.by_key else data.responder,
     )
-    extensions = b""
-    if data.nonce is not None:
-        extensions = der.encode(0xA1, der_types.encode_extensions((_nonce(data.nonce),)))
     return der.encode(
         der.SEQUENCE,
         responder,
         der_types.encode_time(data.produced_at),
         der.encode(der.SEQUENCE, *(_build_single(one) for one in data.responses)),
-        extensions,
+        encode_nonce(data.nonce, 0xA1),
     )
 
 
@@ -193,12 +195,12 @@ def build_response(
     )
     return der.encode(
         der.SEQUENCE,
-        der.encode(_ENUMERATED, bytes((ResponseStatus.successful.value,))),
+        SUCCESSFUL,
         der.encode(
             0xA0,
             der.encode(
                 der.SEQUENCE,
-                der.encode_oid(_ID_PKIX_OCSP_BASIC),
+                BASIC_RESPONSE,
                 der.encode(der.OCTET_STRING, basic),
             ),
         ),
@@ -227,8 +229,12 @@ def parse_response(response_der: bytes) -> tuple[ResponseStatus, BasicResponse |
         raise MalformedResponseError(f"the response is malformed: {error}") from error
 
 
-def _nonce(nonce: bytes) -> der_types.Extension:
-    return der_types.Extension(_ID_PKIX_OCSP_NONCE, False, der.encode(der.OCTET_STRING, nonce))
+def encode_nonce(nonce: bytes | None, tag: int) -> bytes:
+    """Return the explicitly tagged extensions that hold a nonce alone; nothing without one."""
+    if nonce is None:
+        return b""
+    extension = der_types.Extension(_ID_PKIX_OCSP_NONCE, False, der.encode(der.OCTET_STRING, nonce))
+    return der.encode(tag, der_types.encode_extensions((extension,)))
 
 
 def _find_nonce(extensions: tuple[der_types.Extension, ...]) -> bytes | None:
@@ -298,31 +304,24 @@ def _parse_extensions(
     return extensions
 
 
-def _build_single(single: SingleResponse) -> bytes:
-    extensions = []
-    if single.archive_cutoff is not None:
-        extensions.append(
-            der_types.Extension(
-                _ID_PKIX_OCSP_ARCHIVE_CUTOFF, False, der_types.encode_time(single.archive_cutoff)
-            )
-        )
-    if single.status is not None and single.status.invalidity_date is not None:
-        extensions.append(
-            der_types.Extension(
-                _ID_CE_INVALIDITY_DATE, False, der_types.encode_time(single.status.invalidity_date)
-            )
-        )
-    return der.encode(
-        der.SEQUENCE,
-        single.cert_id.encoded,
-        _build_status(single.status),
-        der_types.encode_time(single.this_update),
-        der.encode(0xA0, der_types.encode_time(single.next_update)) if single.next_update else b"",
-        der.encode(0xA1, der_types.encode_extensions(tuple(extensions))) if extensions else b"",
+def encode_single_extensions(
+    archive_cutoff: datetime.datetime | None, invalidity_date: datetime.datetime | None
+) -> bytes:
+    """Return the singleExtensions with their tag; nothing where there are none."""
+    times = (
+        (_ID_PKIX_OCSP_ARCHIVE_CUTOFF, archive_cutoff),
+        (_ID_CE_INVALIDITY_DATE, invalidity_date),
     )
+    extensions = tuple(
+        der_types.Extension(oid, False, der_types.encode_time(at))
+        for oid, at in times
+        if at is not None
+    )
+    return der.encode(0xA1, der_types.encode_extensions(extensions)) if extensions else b""
 
 
-def _build_status(known: status.CertificateStatus | None) -> bytes:
+def encode_status(known: status.CertificateStatus | None) -> bytes:
+    """Return a CertStatus; None is `unknown`."""
     if known is None:
         return der.encode(0x82)
     if known.revoked_at is None:
@@ -333,6 +332,18 @@ def _build_status(known: status.CertificateStatus | None) -> bytes:
         # RFC 5280 5.3.1: `unspecified` is said by saying nothing.
         reason = der.encode(0xA0, der.encode(_ENUMERATED, bytes((known.reason.value,))))
     return der.encode(0xA1, der_types.encode_time(known.revoked_at), reason)
+
+
+def _build_single(single: SingleResponse) -> bytes:
+    invalidity_date = single.status.invalidity_date if single.status is not None else None
+    return der.encode(
+        der.SEQUENCE,
+        single.cert_id.encoded,
+        encode_status(single.status),
+        der_types.encode_time(single.this_update),
+        der.encode(0xA0, der_types.encode_time(single.next_update)) if single.next_update else b"",
+        encode_single_extensions(single.archive_cutoff, invalidity_date),
+    )
 
 
 def _parse_response(response_der: bytes) -> tuple[ResponseStatus, BasicResponse | None]:

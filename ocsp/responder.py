@@ -3,11 +3,12 @@
 import dataclasses
 import datetime
 import logging
+import threading
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
-from ocsp import cert_id, messages, responder_key
-from pki import algorithms, certificates, clock, errors, signature, status
+from ocsp import cert_id, messages, request_reader, responder_key, response_template
+from pki import clock, errors, status
 
 log = logging.getLogger(__name__)
 
@@ -18,11 +19,24 @@ DEFAULT_VALIDITY = datetime.timedelta(minutes=30)
 """How long a response may be kept. EN 319 411-1 wants a revocation to be known within 60 minutes
 of its confirmation, and X-Road takes nothing older than 3600 seconds."""
 
+MAX_STEP_BACK = datetime.timedelta(seconds=10)
+"""How far the clock may fall behind a thisUpdate that was given. Until it has caught up answers
+repeat that time, which lies in the future by so much: less than relying parties let pass."""
+
+_LONG_AGO = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+
 
 class UnknownIssuerError(errors.NotFoundError):
     """None of our CAs has the name and key hash asked for; answered `unauthorized`."""
 
     code = "ocsp-unknown-issuer"
+
+
+class ClockBehindError(errors.DeviceError):
+    """The clock is far behind an answer that was given already; answered `tryLater`."""
+
+    code = "ocsp-clock-behind"
+    retriable = True
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,18 +58,135 @@ class Answer:
 
 
 @dataclasses.dataclass(frozen=True)
-class Responder:
-    """What answering needs.
+class _Issuers:
+    """The CAs answered for, with what is derived from them; replaced as a whole."""
 
-    Attributes:
-        issuers: The CAs answered for.
-        lookup: Reads the registry.
-        validity: From thisUpdate to nextUpdate.
+    all: tuple[responder_key.StatusIssuer, ...]
+    by_identity: dict[cert_id.IssuerID, responder_key.StatusIssuer]
+    reader: request_reader.RequestReader
+
+
+@dataclasses.dataclass(frozen=True)
+class _Period:
+    """The times of the answers of one second by one key."""
+
+    produced_at: datetime.datetime
+    next_update: datetime.datetime
+    encoded: response_template.Times
+
+
+class Responder:
+    """The issuers, their keys, the registry, and the last time that was vouched for.
+
+    Safe to use from several threads.
     """
 
-    issuers: Sequence[responder_key.StatusIssuer]
-    lookup: StatusLookup
-    validity: datetime.timedelta = DEFAULT_VALIDITY
+    def __init__(
+        self,
+        issuers: Sequence[responder_key.StatusIssuer],
+        lookup: StatusLookup,
+        validity: datetime.timedelta = DEFAULT_VALIDITY,
+    ) -> None:
+        """Keep what answering needs.
+
+        Args:
+            issuers: The CAs answered for.
+            lookup: Reads the registry.
+            validity: From thisUpdate to nextUpdate.
+        """
+        self.lookup = lookup
+        self.validity = validity
+        self._lock = threading.Lock()
+        self._latest = _LONG_AGO
+        self._periods: dict[responder_key.ResponderKey, _Period] = {}
+        self.issuers = tuple(issuers)
+
+    @property
+    def issuers(self) -> tuple[responder_key.StatusIssuer, ...]:
+        """The CAs answered for; setting them takes effect with the next request."""
+        return self._issuers.all
+
+    @issuers.setter
+    def issuers(self, issuers: tuple[responder_key.StatusIssuer, ...]) -> None:
+        by_identity = {identity: one for one in issuers for identity in one.identities}
+        self._issuers = _Issuers(issuers, by_identity, request_reader.RequestReader(by_identity))
+        self._periods = {}
+
+    @property
+    def signs_at_once(self) -> bool:
+        """Whether all keys are in memory; one in a module may take long, or hang."""
+        return all(key.signs_at_once for issuer in self.issuers for key in issuer.keys)
+
+    def answer(self, request_der: bytes, at: datetime.datetime) -> Answer:
+        """Answer a request for certificates of one issuer and sign the response.
+
+        A serial that the issuer never issued is answered `unknown`, never `good` (RFC 6960 2.2).
+
+        Args:
+            request_der: At most `MAX_CERTS_PER_REQUEST` identifiers, hashed with SHA-1 or SHA-256.
+            at: Becomes producedAt and thisUpdate, cut to whole seconds. They never lie before
+                those of an earlier answer, even where the clock does.
+
+        Raises:
+            MalformedRequestError: No request.
+            UnknownIssuerError: Not one issuer of ours that all identifiers name.
+            NoResponderKeyError: The issuer has no responder with a valid certificate.
+            ClockBehindError: `at` is far behind an earlier answer.
+            DeviceError: The key did not sign.
+        """
+        issuers = self._issuers
+        question = issuers.reader.read(request_der)
+        if question is None:
+            question = _read_in_full(request_der)
+        issuer = issuers.by_identity.get(question.issuer)
+        if issuer is None:
+            raise UnknownIssuerError("the request names no issuer of ours")
+        return self._sign(issuer, question, at)
+
+    def knows(self, request_der: bytes) -> bool:
+        """Whether the bytes are a usual request about an issuer that is answered for."""
+        return self._issuers.reader.read(request_der) is not None
+
+    def _sign(
+        self,
+        issuer: responder_key.StatusIssuer,
+        question: request_reader.Question,
+        at: datetime.datetime,
+    ) -> Answer:
+        this_update = self._take_time(at)
+        key = issuer.key_at(this_update)
+        # The time first: what is looked up after it was right at that time or came later.
+        asked = [(one, self.lookup(issuer.name, one.serial_number)) for one in question.cert_ids]
+        period = self._periods.get(key)
+        if period is None or period.produced_at != this_update:
+            period = self._periods[key] = self._period(key, this_update)
+        template = issuer.templates[key]
+        signed = template.response_data(asked, period.encoded, question.nonce)
+        response_der = template.response(signed, key.sign(signed))
+        may_be_kept = question.nonce is None and all(known is not None for _, known in asked)
+        return Answer(
+            response_der,
+            messages.ResponseStatus.successful,
+            this_update,
+            period.next_update if may_be_kept else None,
+        )
+
+    def _take_time(self, at: datetime.datetime) -> datetime.datetime:
+        """Return the thisUpdate for `at`: whole seconds, never before one that was given."""
+        this_update = clock.whole_seconds(at)
+        with self._lock:
+            if this_update >= self._latest:
+                self._latest = this_update
+            elif self._latest - at > MAX_STEP_BACK:
+                raise ClockBehindError("the clock is far behind an answer that was given already")
+            return self._latest
+
+    def _period(self, key: responder_key.ResponderKey, this_update: datetime.datetime) -> _Period:
+        # No response outlives its signer's certificate: nobody could verify it then.
+        next_update = min(this_update + self.validity, key.period[1])
+        return _Period(
+            this_update, next_update, response_template.encode_times(this_update, next_update)
+        )
 
 
 def respond(request_der: bytes, responder: Responder, at: datetime.datetime) -> Answer:
@@ -67,92 +198,22 @@ def respond(request_der: bytes, responder: Responder, at: datetime.datetime) -> 
         at: The present time.
     """
     try:
-        request = messages.parse_request(request_der)
-        answer = answer_request(request, responder, at)
+        return responder.answer(request_der, at)
     except messages.MalformedRequestError as error:
-        return _refuse(messages.ResponseStatus.malformedRequest, error)
+        return refuse(messages.ResponseStatus.malformedRequest, error)
     except UnknownIssuerError as error:
-        return _refuse(messages.ResponseStatus.unauthorized, error)
+        return refuse(messages.ResponseStatus.unauthorized, error)
     except (errors.DeviceError, errors.PeerError) as error:
         why = messages.ResponseStatus.internalError
         if error.retriable:
             why = messages.ResponseStatus.tryLater
-        return _refuse(why, error)
+        return refuse(why, error)
     except errors.ImzaError as error:
-        return _refuse(messages.ResponseStatus.internalError, error)
-    log.info("status_answered certificates=%d", len(request.cert_ids))
-    return answer
+        return refuse(messages.ResponseStatus.internalError, error)
 
 
-def answer_request(
-    request: messages.OCSPRequest, responder: Responder, at: datetime.datetime
-) -> Answer:
-    """Answer a status request for certificates of one issuer and sign the response.
-
-    A serial that the issuer never issued is answered `unknown`, never `good` (RFC 6960 2.2).
-
-    Args:
-        request: At most `MAX_CERTS_PER_REQUEST` identifiers, hashed with SHA-1 or SHA-256.
-        responder: The issuers, their keys and the registry.
-        at: Becomes producedAt and thisUpdate, cut to whole seconds.
-
-    Raises:
-        UnknownIssuerError: Not one issuer of ours that all identifiers name.
-        NoResponderKeyError: The issuer has no responder with a valid certificate.
-        DeviceError: The key did not sign.
-    """
-    issuer = _find_issuer(request.cert_ids, responder.issuers)
-    key = issuer.key_at(at)
-    produced_at = clock.whole_seconds(at)
-    # No response outlives its signer's certificate: nobody could verify it then.
-    next_update = min(produced_at + responder.validity, key.certificate.not_valid_after_utc)
-    statuses = [responder.lookup(issuer.name, one.serial_number) for one in request.cert_ids]
-    data = messages.ResponseData(
-        responder=cert_id.key_hash(key.certificate, cert_id.CertIDHash.SHA1),
-        produced_at=produced_at,
-        responses=tuple(
-            messages.SingleResponse(
-                cert_id=one,
-                status=known,
-                this_update=produced_at,
-                # Of an unknown serial newer information may come any moment (RFC 6960 4.2.2.1).
-                next_update=next_update if known is not None else None,
-                # EN 319 411-2: status is kept since the CA began, beyond expiry.
-                archive_cutoff=issuer.certificate.not_valid_before_utc
-                if known is not None
-                else None,
-            )
-            for one, known in zip(request.cert_ids, statuses, strict=True)
-        ),
-        nonce=request.nonce,
-    )
-    signed = messages.build_response_data(data)
-    hash_algorithm = algorithms.key_kind(key.handle.public_key).hash_algorithm
-    value = key.handle.sign(signature.represent(signed, hash_algorithm))
-    response_der = messages.build_response(signed, value, (certificates.to_der(key.certificate),))
-    may_be_kept = request.nonce is None and None not in statuses
-    return Answer(
-        response_der,
-        messages.ResponseStatus.successful,
-        produced_at,
-        next_update if may_be_kept else None,
-    )
-
-
-def _find_issuer(
-    cert_ids: tuple[cert_id.CertID, ...], issuers: Sequence[responder_key.StatusIssuer]
-) -> responder_key.StatusIssuer:
-    """Return the issuer that all identifiers name.
-
-    One response has one signer, and a delegated responder speaks for its own issuer alone.
-    """
-    for issuer in issuers:
-        if all(one.issuer in issuer.identities for one in cert_ids):
-            return issuer
-    raise UnknownIssuerError("the request names no issuer of ours, or several")
-
-
-def _refuse(why: messages.ResponseStatus, error: errors.ImzaError) -> Answer:
+def refuse(why: messages.ResponseStatus, error: errors.ImzaError) -> Answer:
+    """Return an unsigned answer that says why there is no other, and log it."""
     log.log(
         logging.WARNING if why.value in {2, 3} else logging.INFO,
         "status_refused response=%s code=%s",
@@ -160,3 +221,19 @@ def _refuse(why: messages.ResponseStatus, error: errors.ImzaError) -> Answer:
         error.code,
     )
     return Answer(messages.build_error(why), why)
+
+
+def _read_in_full(request_der: bytes) -> request_reader.Question:
+    """Read a request of an unusual shape.
+
+    Raises:
+        MalformedRequestError: It is none.
+        UnknownIssuerError: It names no issuer, by a hash not known here, or several: one response
+            has one signer, and a delegated responder speaks for its own issuer alone.
+    """
+    request = messages.parse_request(request_der)
+    named = {one.issuer for one in request.cert_ids}
+    issuer = named.pop()
+    if issuer is None or named:
+        raise UnknownIssuerError("the request names no issuer, or several")
+    return request_reader.Question(issuer, request.cert_ids, request.nonce)

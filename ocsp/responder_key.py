@@ -3,11 +3,12 @@
 import dataclasses
 import datetime
 import functools
+from collections.abc import Callable
 
 from cryptography import x509
 
-from ocsp import cert_id, delegation
-from pki import errors
+from ocsp import cert_id, delegation, response_template
+from pki import algorithms, errors
 from pki.keystore import store
 
 
@@ -17,16 +18,37 @@ class NoResponderKeyError(errors.StateError):
     code = "ocsp-no-valid-responder"
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class ResponderKey:
-    """A responder's certificate and the key that belongs to it."""
+    """A responder's certificate and the key that belongs to it; equal to itself alone."""
 
     certificate: x509.Certificate
     handle: store.KeyHandle
 
     def is_valid_at(self, at: datetime.datetime) -> bool:
         """Whether the certificate's period holds `at`."""
-        return self.certificate.not_valid_before_utc <= at <= self.certificate.not_valid_after_utc
+        begins, ends = self.period
+        return begins <= at <= ends
+
+    @functools.cached_property
+    def period(self) -> tuple[datetime.datetime, datetime.datetime]:
+        """The certificate's notBefore and notAfter."""
+        return self.certificate.not_valid_before_utc, self.certificate.not_valid_after_utc
+
+    @functools.cached_property
+    def kind(self) -> algorithms.KeyKind:
+        """The key's kind."""
+        return algorithms.key_kind(self.handle.public_key)
+
+    @functools.cached_property
+    def sign(self) -> Callable[[bytes], bytes]:
+        """Hashes and signs data; the value is as X.509 carries it. Raises `DeviceError`."""
+        return store.encoded_signer(self.handle, self.kind.hash_algorithm)
+
+    @property
+    def signs_at_once(self) -> bool:
+        """Whether the key is in memory; a module may take long, or hang."""
+        return isinstance(self.handle, store.DirectKeyHandle)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,16 +86,31 @@ class StatusIssuer:
         """The issuer as requests may name it."""
         return frozenset(cert_id.issuer_id(self.certificate, one) for one in cert_id.CertIDHash)
 
+    @functools.cached_property
+    def newest_first(self) -> tuple[ResponderKey, ...]:
+        """The keys in the order in which they are to be used."""
+        return tuple(sorted(self.keys, key=lambda key: key.period[0], reverse=True))
+
+    @functools.cached_property
+    def templates(self) -> dict[ResponderKey, response_template.ResponseTemplate]:
+        """What each key's answers are made from."""
+        # EN 319 411-2: status is kept since the CA began, beyond expiry.
+        cutoff = self.certificate.not_valid_before_utc
+        return {
+            key: response_template.ResponseTemplate(key.certificate, key.kind, cutoff)
+            for key in self.keys
+        }
+
     def key_at(self, at: datetime.datetime) -> ResponderKey:
         """Return the newest key whose certificate is valid.
 
         Raises:
             NoResponderKeyError: None is: answering would mislead whoever does not check.
         """
-        valid = [key for key in self.keys if key.is_valid_at(at)]
-        if not valid:
-            raise NoResponderKeyError(
-                f"no responder's certificate of the issuer {self.name!r} is valid now:"
-                " certify a new one"
-            )
-        return max(valid, key=lambda key: key.certificate.not_valid_before_utc)
+        for key in self.newest_first:
+            if key.is_valid_at(at):
+                return key
+        raise NoResponderKeyError(
+            f"no responder's certificate of the issuer {self.name!r} is valid now:"
+            " certify a new one"
+        )

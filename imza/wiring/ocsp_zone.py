@@ -40,8 +40,9 @@ def build(resources: Resources, config: configs.Config, _: access.AccessTokens |
         with sessions() as session:
             return registry.status_of(session, issuer, serial_number)
 
-    # The list is replaced in place when responders were renewed; a request sees either.
-    issuers = list(_status_issuers(sessions, keys, resources.present.now()))
+    answering = responder.Responder(
+        _status_issuers(sessions, keys, resources.present.now()), look_up, settings.validity
+    )
 
     def follow_lock() -> None:
         with sessions() as session:
@@ -56,17 +57,19 @@ def build(resources: Resources, config: configs.Config, _: access.AccessTokens |
         follow_lock()
         # A new generation of an authority is answered for within the minute; keys are opened
         # again only where the registry names another certificate.
-        known = [(one.name, certificates.to_der(one.keys[0].certificate)) for one in issuers]
+        known = [
+            (one.name, certificates.to_der(one.keys[0].certificate)) for one in answering.issuers
+        ]
         if _responders(sessions, at) != known:
-            issuers[:] = _status_issuers(sessions, keys, at)
-            log.info("responders_loaded issuers=%d", len(issuers))
+            answering.issuers = tuple(_status_issuers(sessions, keys, at))
+            log.info("responders_loaded issuers=%d", len(answering.issuers))
 
-    answering = responder.Responder(issuers, look_up, settings.validity)
     return Zone(
         "ocsp",
-        (ocsp.api.routes(answering, resources.present),),
+        (),
         (Job("reload-responders", REGULAR, reload, in_each_process=True),),
         {"registry": health.database_probe(sessions)},
+        endpoints=ocsp.api.endpoints(answering, resources.present, lookup_waits=True),
     )
 
 

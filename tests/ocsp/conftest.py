@@ -48,6 +48,6 @@ def world(hierarchy: hierarchy_support.Hierarchy, at: datetime.datetime) -> Worl
 
 @pytest.fixture
 def base_url(world: World) -> Iterator[str]:
-    app = web.application("test", [api.routes(world.responder, world.clock)])
+    app = web.application("test", [], api.endpoints(world.responder, world.clock))
     with servers.serve(app) as url:
         yield url

@@ -1,5 +1,6 @@
 import base64
 import datetime
+import random
 import urllib.parse
 from email import utils as email_utils
 
@@ -7,6 +8,7 @@ import httpx
 import pytest
 
 from ocsp import cert_id, messages
+from pki import status
 from tests.ocsp.conftest import World
 
 MALFORMED = bytes.fromhex("30030a0101")
@@ -78,6 +80,111 @@ def test_a_path_with_slashes_and_pluses_is_read(world: World, base_url: str) -> 
     assert "/" in encoded
     reply = httpx.get(f"{base_url}/ocsp/{encoded}", trust_env=False)
     assert messages.parse_response(reply.content)[0] is messages.ResponseStatus.successful
+
+
+def _get_text(base_url: str, path: str, **headers: str) -> httpx.Response:
+    return httpx.get(f"{base_url}/ocsp/{path}", headers=headers, trust_env=False)
+
+
+def _awkward_request(world: World, wanted: str) -> tuple[bytes, str]:
+    """A request and its base64, in whose serial number these letters and no other slash are."""
+    issuer = world.hierarchy.issuing.certificate
+    chance = random.Random(5)  # noqa: S311 - the same search every time
+    while True:
+        serial = chance.randrange(2**126, 2**127)
+        asked = cert_id.name_certificate(issuer, serial, cert_id.CertIDHash.SHA1)
+        body = messages.build_request(messages.OCSPRequest((asked,)))
+        text = base64.b64encode(body).decode()
+        number = text[92:]
+        if wanted in number and number.count("/") == wanted.count("/"):
+            world.statuses["citizen", serial] = status.CertificateStatus()
+            return body, text
+
+
+@pytest.mark.clause("RFC 6960", "A.1")
+@pytest.mark.parametrize("wanted", ["//", "+", "/", "="])
+def test_a_path_is_read_however_its_base64_was_written(
+    world: World, base_url: str, wanted: str
+) -> None:
+    body, text = _awkward_request(world, wanted)
+    quoted = urllib.parse.quote(text, safe="")
+    for path in (text, quoted, f"/{text}", urllib.parse.quote(quoted, safe=""), text.rstrip("=")):
+        reply = _get_text(base_url, path)
+        why, basic = messages.parse_response(reply.content)
+        assert why is messages.ResponseStatus.successful, path
+        assert basic is not None
+        assert basic.data.responses[0].cert_id == messages.parse_request(body).cert_ids[0]
+        assert basic.data.responses[0].status == status.CertificateStatus()
+
+
+def test_a_slash_that_a_proxy_merged_is_put_back(world: World, base_url: str) -> None:
+    body, text = _awkward_request(world, "//")
+    before, _, after = text.rpartition("//")
+    reply = _get_text(base_url, f"{before}/{after}")
+    _, basic = messages.parse_response(reply.content)
+    assert basic is not None
+    assert basic.data.responses[0].cert_id == messages.parse_request(body).cert_ids[0]
+
+
+def test_a_merged_slash_with_two_places_is_not_guessed(world: World, base_url: str) -> None:
+    issuer = world.hierarchy.issuing.certificate
+    chance = random.Random(6)  # noqa: S311 - the same search every time
+    text = ""
+    # Two places within the serial number: either slash of the two may have been two.
+    while text[92:].count("/") != 3 or text[92:].count("//") != 1:
+        asked = cert_id.name_certificate(
+            issuer, chance.randrange(2**126, 2**127), cert_id.CertIDHash.SHA1
+        )
+        body = messages.build_request(messages.OCSPRequest((asked,)))
+        text = base64.b64encode(body).decode()
+    before, _, after = text.rpartition("//")
+    assert _get_text(base_url, f"{before}/{after}").content == MALFORMED
+
+
+@pytest.mark.clause("RFC 5019", "6.2")
+def test_what_the_requester_has_already_is_not_sent_again(world: World, base_url: str) -> None:
+    path = urllib.parse.quote(base64.b64encode(_request(world)).decode(), safe="")
+    first = _get_text(base_url, path)
+    etag, since = first.headers["etag"], first.headers["last-modified"]
+    for headers in (
+        {"If-Modified-Since": since},
+        {"If-None-Match": "*"},
+        {"If-None-Match": "*", "If-Modified-Since": "Sat, 01 Jan 2000 00:00:00 GMT"},
+    ):
+        reply = _get_text(base_url, path, **headers)
+        assert (reply.status_code, reply.content) == (304, b""), headers
+        assert reply.headers["cache-control"] == first.headers["cache-control"]
+        assert reply.headers["expires"] == first.headers["expires"]
+    for headers in (
+        {"If-None-Match": '"another"'},
+        {"If-None-Match": '"another"', "If-Modified-Since": since},
+        {"If-Modified-Since": "Sat, 01 Jan 2000 00:00:00 GMT"},
+        {"If-Modified-Since": "yesterday"},
+        {"If-Match": etag},
+    ):
+        assert _get_text(base_url, path, **headers).status_code == 200, headers
+
+
+def test_head_tells_what_get_would(world: World, base_url: str) -> None:
+    path = urllib.parse.quote(base64.b64encode(_request(world)).decode(), safe="")
+    reply = httpx.head(f"{base_url}/ocsp/{path}", trust_env=False)
+    got = _get_text(base_url, path)
+    assert (reply.status_code, reply.content) == (200, b"")
+    for name in ("content-type", "cache-control", "last-modified", "expires"):
+        assert reply.headers[name] == got.headers[name]
+
+
+def test_max_age_ends_before_next_update_whatever_the_fraction_of_a_second(
+    world: World, base_url: str
+) -> None:
+    path = urllib.parse.quote(base64.b64encode(_request(world)).decode(), safe="")
+    for _ in range(4):
+        world.clock.move(datetime.timedelta(milliseconds=333))
+        reply = _get_text(base_url, path)
+        lifetime = int(reply.headers["cache-control"].removeprefix("max-age=").partition(",")[0])
+        expires = email_utils.parsedate_to_datetime(reply.headers["expires"])
+        left = (expires - world.clock.now()).total_seconds()
+        assert left - 1 <= lifetime < left
 
 
 @pytest.mark.parametrize("path", ["AAAA", "%21%21", "not base64", "x" * 9000])

@@ -1,5 +1,6 @@
 import datetime
 import itertools
+import random
 
 import pytest
 from cryptography.x509 import ocsp as x509_ocsp
@@ -182,6 +183,36 @@ def test_while_keys_rotate_the_newest_valid_one_answers(world: World) -> None:
         assert issuer.key_at(world.clock.now()) is older
         assert issuer.key_at(world.clock.now() + datetime.timedelta(days=25)) is newer
         assert issuer.key_at(world.clock.now() + datetime.timedelta(days=45)) is newer
+
+
+def test_invariant_14_a_clock_that_goes_back_never_yields_a_smaller_this_update(
+    world: World,
+) -> None:
+    serials = [world.signer().certificate.serial_number for _ in range(3)]
+    chance = random.Random(14)  # noqa: S311 - the same steps every time
+    at = latest = world.clock.now()
+    responder.respond(_request(world, serials[0]), world.responder, at)
+    refused = answered = 0
+    for step in range(400):
+        at += datetime.timedelta(seconds=chance.choice((-40, -7, -3, -0.4, 0, 0.3, 2, 5, 80)))
+        nonce = bytes((step % 256,)) if step % 2 else None
+        request = _request(world, chance.choice(serials), nonce=nonce)
+        answer = responder.respond(request, world.responder, at)
+        if answer.response_status is STATUS.tryLater:
+            # So far back that an answer would come from the future.
+            assert latest - at > responder.MAX_STEP_BACK
+            refused += 1
+            continue
+        data = _data(answer)
+        (single,) = data.responses
+        assert single.this_update == data.produced_at >= latest
+        assert single.this_update <= at + responder.MAX_STEP_BACK
+        assert single.next_update is not None
+        assert single.next_update > at
+        latest = single.this_update
+        answered += 1
+    assert refused > 10
+    assert answered > 100
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,7 @@ def base_url(hierarchy: hierarchy_support.Hierarchy, tmp_path: Path) -> Iterator
         (responder_key.ResponderKey(holder.certificate, holder.handle),),
     )
     answering = responder.Responder((issuer,), lambda _, serial: statuses.get(serial))
-    app = web.application("test", [api.routes(answering, clock.SystemClock())])
+    app = web.application("test", [], api.endpoints(answering, clock.SystemClock()))
     with servers.serve(app) as url:
         yield url
 

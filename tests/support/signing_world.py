@@ -118,9 +118,8 @@ def make_world(at: datetime.datetime) -> Iterator[World]:
             (responder_key.ResponderKey(delegate.certificate, delegate.handle),),
         )
         answering = responder.Responder((issuer,), world.lookup)
-        application.include_router(
-            ocsp_api.routes(answering, present), dependencies=[world.gate("ocsp")]
-        )
+        for path, endpoint in ocsp_api.endpoints(answering, present).items():
+            endpoints[path] = world.gated("ocsp", endpoint)
         holder = authorities.time_stamping_unit()
         unit = authority.TimeStampingUnit(holder.certificate, holder.handle, holder.chain[1:-1])
         stamping = authority.TimeStampAuthority(unit, ("1.3.6.1.4.1.99999.2",))
