@@ -8,7 +8,7 @@ from sqlalchemy import orm
 
 from ca import authority
 from ca.crls import addresses, publication, published, tables
-from pki import clock, registry
+from pki import audit, clock, registry
 from tests.support import ca_world, hierarchy
 
 
@@ -69,6 +69,10 @@ def add_certificate(
     session: orm.Session, name: str, serial_number: int, at: datetime.datetime, partition: int = 0
 ) -> None:
     """A row of the registry as of a certificate that was issued; its bytes are nobody's."""
+    details = {"issuer": name, "serial_number": registry.serial_key(serial_number)}
+    head = audit.append(
+        session, audit.AuditEvent.CERTIFICATE_ISSUED, at, actor="test", details=details
+    )
     session.add(
         registry.CertificateRow(
             issuer_name=name,
@@ -82,6 +86,7 @@ def add_certificate(
             to_be_signed_der=b"",
             recorded_at=at,
             crl_partition=partition,
+            changed=head.number,
         )
     )
     session.flush()

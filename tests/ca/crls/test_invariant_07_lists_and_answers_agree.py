@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from ca import revocation
 from ca.crls import addresses, partitions, publication, published, schedule
+from ocsp.statuses import contents
 from pki import audit, database, registry, status
-from tests.support import ca_world, crls
+from tests.support import ca_world, crls, histories
 
 NAME = "citizen"
 START = datetime.datetime(2026, 1, 31, 12, tzinfo=datetime.UTC)
@@ -36,6 +37,9 @@ class Histories(stateful.RuleBasedStateMachine):
         self.engine: sqlalchemy.Engine = database.connect(f"sqlite:///{path}")
         database.Base.metadata.create_all(self.engine)
         self.sessions = database.session_factory(self.engine)
+        # What a responder's worker has in its memory, from the first change to the last.
+        self.source = histories.source_of(self.sessions)
+        self.view: contents.Contents | None = None
         self.at = START
         self.serials: list[int] = []
         self.final: dict[int, crls.Said] = {}
@@ -43,6 +47,7 @@ class Histories(stateful.RuleBasedStateMachine):
         self.last: dict[addresses.Scope, published.PublishedCRL] = {}
 
     def teardown(self) -> None:
+        self.source.close()
         self.engine.dispose()
         self.folder.cleanup()
 
@@ -171,6 +176,9 @@ class Histories(stateful.RuleBasedStateMachine):
                     said = crls.apply_delta(said, change)
                 found |= said
             answers = registry.statuses_of(session, NAME, self.serials)
+        self.view = self.source.update(self.view, self.at)
+        for serial in self.serials:
+            assert self.view.find(NAME, serial.to_bytes(20, "big")) == answers.get(serial)
         for serial, answer in answers.items():
             assert (serial in found) is (not answer.is_good)
             if answer.revoked_at is not None and answer.reason is not None:
