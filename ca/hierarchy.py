@@ -28,6 +28,7 @@ INFRASTRUCTURE = generations.INFRASTRUCTURE
 ISSUING = generations.ISSUING
 TIME_STAMPING_UNIT = generations.unit_label(1)
 TRUSTED_LIST_SIGNER = "tl-signer"
+CMP_SIGNER = "cmp-1"
 
 ROOT_CRL_NOTICE = datetime.timedelta(days=30)
 """Time enough to gather witnesses before an offline root's CRL ends."""

@@ -1,4 +1,4 @@
-"""Keys and certificates of our own services: responders, the trusted list's signer."""
+"""Keys and certificates of our own services: responders, the signers of lists and messages."""
 
 import datetime
 import logging
@@ -79,21 +79,77 @@ def renew_list_signer(
         )
     if present is not None and present.not_after - at > settings.trusted_list.signer_renewal:
         return None
-    handle = open_or_generate(
-        sessions, keys, hierarchy.TRUSTED_LIST_SIGNER, algorithms.KeyKind.P384, at, actor=actor
+    return certify_list_signer(sessions, keys, authorities, at, actor=actor)
+
+
+def certify_list_signer(
+    sessions: orm.sessionmaker[orm.Session],
+    keys: store.KeyStore,
+    authorities: hierarchy.Hierarchy,
+    at: datetime.datetime,
+    *,
+    actor: str = orders.SYSTEM,
+) -> registry.CertificateRecord:
+    """Certify the trusted list's signer by the infrastructure CA, whatever there was before."""
+    return _certify(
+        sessions,
+        keys,
+        authorities,
+        at,
+        actor,
+        profile=profiles.TRUSTED_LIST_SIGNER,
+        label=hierarchy.TRUSTED_LIST_SIGNER,
+        kind=algorithms.KeyKind.P384,
+        title="Trusted list signer",
     )
+
+
+def certify_cmp_signer(
+    sessions: orm.sessionmaker[orm.Session],
+    keys: store.KeyStore,
+    authorities: hierarchy.Hierarchy,
+    at: datetime.datetime,
+    *,
+    actor: str = orders.SYSTEM,
+) -> registry.CertificateRecord:
+    """Certify what signs CMP messages by the infrastructure CA, whatever there was before."""
+    return _certify(
+        sessions,
+        keys,
+        authorities,
+        at,
+        actor,
+        profile=profiles.CMP_SIGNER,
+        label=hierarchy.CMP_SIGNER,
+        kind=algorithms.KeyKind.P256,
+        title="Certificate management",
+    )
+
+
+def _certify(
+    sessions: orm.sessionmaker[orm.Session],
+    keys: store.KeyStore,
+    authorities: hierarchy.Hierarchy,
+    at: datetime.datetime,
+    actor: str,
+    *,
+    profile: profiles.CertificateProfile,
+    label: str,
+    kind: algorithms.KeyKind,
+    title: str,
+) -> registry.CertificateRecord:
+    settings = authorities.settings
+    handle = open_or_generate(sessions, keys, label, kind, at, actor=actor)
     draft = drafts.draft_certificate(
-        profiles.TRUSTED_LIST_SIGNER,
+        profile,
         authorities.current(hierarchy.INFRASTRUCTURE).issuer,
-        subjects.service_name("Trusted list signer", settings),
+        subjects.service_name(title, settings),
         handle.public_key,
         settings,
         at,
     )
     request = orders.IssuanceRequest(
-        f"service/{hierarchy.TRUSTED_LIST_SIGNER}/{clock.whole_seconds(at).isoformat()}",
-        actor,
-        hierarchy.TRUSTED_LIST_SIGNER,
+        f"service/{label}/{clock.whole_seconds(at).isoformat()}", actor, label
     )
     return issuance.issue_certificate(sessions, draft, request, settings, at)
 

@@ -287,8 +287,8 @@ class _Followed:
 def _wanted(step: script.Step, issuer: str = "") -> tuple[str, str, profiles.CertificateProfile]:
     """Name, issuer and profile of the certificate that a step makes.
 
-    Which generation of the infrastructure CA certifies a time-stamping unit the script does not
-    say: `issuer` is taken where it is one.
+    Which generation of the infrastructure CA certifies a time-stamping unit or a signer the script
+    does not say: `issuer` is taken where it is one.
     """
     known = generations.is_authority(issuer)
     if not known or generations.role_of(issuer) != hierarchy.INFRASTRUCTURE:
@@ -307,6 +307,12 @@ def _wanted(step: script.Step, issuer: str = "") -> tuple[str, str, profiles.Cer
             issuer,
             profiles.TIME_STAMPING_UNIT,
         ),
+        action.CERTIFY_LIST_SIGNER: (
+            hierarchy.TRUSTED_LIST_SIGNER,
+            issuer,
+            profiles.TRUSTED_LIST_SIGNER,
+        ),
+        action.CERTIFY_CMP_SIGNER: (hierarchy.CMP_SIGNER, issuer, profiles.CMP_SIGNER),
         action.CROSS_CERTIFY: (step.name, hierarchy.ROOT, profiles.CROSS_AUTHORITY),
     }
     return fixed[step.action]

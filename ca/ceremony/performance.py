@@ -243,6 +243,43 @@ def _certify_unit(stage: Stage, step: script.Step, at: datetime.datetime) -> _Ev
     return _Evidence((key,), (_evidence_of(made, label),))
 
 
+def _certify_list_signer(stage: Stage, step: script.Step, at: datetime.datetime) -> _Evidence:
+    return _certify_service(
+        stage,
+        at,
+        hierarchy.TRUSTED_LIST_SIGNER,
+        profiles.TRUSTED_LIST_SIGNER,
+        service_keys.certify_list_signer,
+    )
+
+
+def _certify_cmp_signer(stage: Stage, step: script.Step, at: datetime.datetime) -> _Evidence:
+    return _certify_service(
+        stage,
+        at,
+        hierarchy.CMP_SIGNER,
+        profiles.CMP_SIGNER,
+        service_keys.certify_cmp_signer,
+    )
+
+
+def _certify_service(
+    stage: Stage,
+    at: datetime.datetime,
+    label: str,
+    profile: profiles.CertificateProfile,
+    certify: Callable[..., registry.CertificateRecord],
+) -> _Evidence:
+    key = _key_evidence(stage, label)
+    with stage.sessions() as session:
+        present = registry.current_certificate(session, profile.name, at, key_label=label)
+    if present is not None:
+        raise NotPlayedError(f"the signer {label!r} has a certificate already")
+    authorities = hierarchy.load_present(stage.sessions, stage.keys, stage.settings)
+    made = certify(stage.sessions, stage.keys, authorities, at, actor=ACTOR)
+    return _Evidence((key,), (_evidence_of(made, label),))
+
+
 def _publish_crl(stage: Stage, step: script.Step, at: datetime.datetime) -> _Evidence:
     present = hierarchy.load_present(stage.sessions, stage.keys, stage.settings)
     made = publication.publish(
@@ -301,6 +338,8 @@ _ACTIONS: dict[script.Action, Callable[[Stage, script.Step, datetime.datetime], 
     script.Action.CERTIFY_AUTHORITY: _certify_authority,
     script.Action.CERTIFY_RESPONDER: _certify_responder,
     script.Action.CERTIFY_TIME_STAMPING_UNIT: _certify_unit,
+    script.Action.CERTIFY_LIST_SIGNER: _certify_list_signer,
+    script.Action.CERTIFY_CMP_SIGNER: _certify_cmp_signer,
     script.Action.CROSS_CERTIFY: _cross_certify,
     script.Action.PUBLISH_CRL: _publish_crl,
     script.Action.REVOKE_AUTHORITY: _revoke_authority,

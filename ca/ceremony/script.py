@@ -47,6 +47,8 @@ class Action(enum.Enum):
     CERTIFY_AUTHORITY = "certify-authority"
     CERTIFY_RESPONDER = "certify-responder"
     CERTIFY_TIME_STAMPING_UNIT = "certify-time-stamping-unit"
+    CERTIFY_LIST_SIGNER = "certify-trusted-list-signer"
+    CERTIFY_CMP_SIGNER = "certify-cmp-signer"
     CROSS_CERTIFY = "cross-certify"
     PUBLISH_CRL = "publish-crl"
     REVOKE_AUTHORITY = "revoke-authority"
@@ -58,6 +60,8 @@ _FIELDS: dict[Action, frozenset[str]] = {
     Action.CERTIFY_AUTHORITY: frozenset({"name"}),
     Action.CERTIFY_RESPONDER: frozenset({"name"}),
     Action.CERTIFY_TIME_STAMPING_UNIT: frozenset(),
+    Action.CERTIFY_LIST_SIGNER: frozenset(),
+    Action.CERTIFY_CMP_SIGNER: frozenset(),
     Action.CROSS_CERTIFY: frozenset({"name", "file", "sha256", "days"}),
     Action.PUBLISH_CRL: frozenset({"name"}),
     Action.REVOKE_AUTHORITY: frozenset({"name", "reason"}),
@@ -151,6 +155,8 @@ class Step:
             Action.CERTIFY_AUTHORITY: f"certify the authority {self.name!r} by the root",
             Action.CERTIFY_RESPONDER: f"certify the OCSP responder of {self.name!r}",
             Action.CERTIFY_TIME_STAMPING_UNIT: f"certify the time-stamping unit {self.name!r}",
+            Action.CERTIFY_LIST_SIGNER: "certify the signer of the trusted list",
+            Action.CERTIFY_CMP_SIGNER: "certify the signer of CMP messages",
             Action.CROSS_CERTIFY: f"certify the foreign authority {self.name!r} by the root"
             f" for {self.days} days (SHA-256 of its file {self.sha256})",
             Action.PUBLISH_CRL: f"sign and publish the CRL of {self.name!r}",

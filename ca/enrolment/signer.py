@@ -5,12 +5,10 @@ import datetime
 from cryptography.hazmat.primitives import serialization
 from sqlalchemy import orm
 
-from ca import drafts, hierarchy, issuance, orders, service_keys, subjects
+from ca import hierarchy, orders, service_keys
 from ca.enrolment import protection
-from pki import algorithms, certificates, clock, errors, profiles, registry
+from pki import algorithms, certificates, errors, profiles, registry
 from pki.keystore import store
-
-KEY_LABEL = "cmp-1"
 
 RENEWAL = datetime.timedelta(days=30)
 """How long before its end the certificate is renewed: time for clients that pinned it."""
@@ -59,17 +57,19 @@ class CurrentSigner:
         key = service_keys.open_or_generate(
             self._sessions,
             self._keys,
-            KEY_LABEL,
+            hierarchy.CMP_SIGNER,
             algorithms.KeyKind.P256,
             at,
             actor=orders.SYSTEM,
         )
         with self._sessions() as session:
             record = registry.current_certificate(
-                session, profiles.CMP_SIGNER.name, at, key_label=KEY_LABEL
+                session, profiles.CMP_SIGNER.name, at, key_label=hierarchy.CMP_SIGNER
             )
         if record is None or record.not_after - at <= RENEWAL:
-            record = self._certify(key, at)
+            record = service_keys.certify_cmp_signer(
+                self._sessions, self._keys, self._authorities, at
+            )
         if record.certificate_der is None:
             raise NoSignerError("the certificate for messages was not stored: start again")
         certificate = certificates.parse(record.certificate_der)
@@ -84,20 +84,3 @@ class CurrentSigner:
                 certificates.to_der(above.certificate),
             ),
         )
-
-    def _certify(self, key: store.KeyHandle, at: datetime.datetime) -> registry.CertificateRecord:
-        settings = self._authorities.settings
-        draft = drafts.draft_certificate(
-            profiles.CMP_SIGNER,
-            self._authorities.current(hierarchy.INFRASTRUCTURE).issuer,
-            subjects.service_name("Certificate management", settings),
-            key.public_key,
-            settings,
-            at,
-        )
-        request = orders.IssuanceRequest(
-            f"service/{KEY_LABEL}/{clock.whole_seconds(at).isoformat()}",
-            orders.SYSTEM,
-            KEY_LABEL,
-        )
-        return issuance.issue_certificate(self._sessions, draft, request, settings, at)

@@ -95,7 +95,7 @@ def test_the_transcript_shows_keys_that_never_leave_and_passes_its_check(
 ) -> None:
     record = json.loads(founded.transcript.read_text())
     keys = [key for step in record["steps"] for key in step["keys"]]
-    assert len(keys) == 18
+    assert len(keys) == 22
     for key in keys:
         assert key["place"].startswith(f"pkcs11:{'root' if key['label'] == 'root' else 'issuing'}")
         assert key["sensitive"]
@@ -106,7 +106,7 @@ def test_the_transcript_shows_keys_that_never_leave_and_passes_its_check(
     checked = founded.run("ceremony", "--check", str(founded.transcript), "--json")
     assert checked.returncode == 0, checked.stderr
     shown = json.loads(checked.stdout)
-    assert shown["steps"] == 23
+    assert shown["steps"] == 27
     assert shown["warnings"] == ["a rehearsal: nobody was asked to confirm"]
 
 
@@ -132,6 +132,12 @@ def test_openssl_verifies_what_was_certified(founded: Installation) -> None:
         pem = founded.folder / f"{name}.pem"
         _openssl("x509", "-inform", "DER", "-in", founded.out / f"{name}.cer", "-out", pem)
         verified = _openssl("verify", "-x509_strict", "-CAfile", root, pem)
+        assert verified.returncode == 0, verified.stderr
+    above = founded.folder / "infrastructure.pem"
+    for name in ("tsu-1", "tl-signer", "cmp-1"):
+        pem = founded.folder / f"{name}.pem"
+        _openssl("x509", "-inform", "DER", "-in", founded.out / f"{name}.cer", "-out", pem)
+        verified = _openssl("verify", "-x509_strict", "-CAfile", root, "-untrusted", above, pem)
         assert verified.returncode == 0, verified.stderr
     crl = _openssl(
         *("crl", "-inform", "DER", "-in", founded.out / "root.crl", "-CAfile", root, "-noout")

@@ -121,6 +121,12 @@ FORGERIES: dict[str, Callable[[Record], object]] = {
     "an authority that was there already": lambda r: r["present"].append(
         _step(r, "certify-authority")["certificates"][0]
     ),
+    "another service's certificate": lambda r: _step(r, "certify-trusted-list-signer").update(
+        certificates=_step(r, "certify-cmp-signer")["certificates"]
+    ),
+    "a signer by the root": lambda r: _step(r, "certify-cmp-signer")["certificates"][0].update(
+        issuer="root"
+    ),
     "a step made at another time": lambda r: _step(r, "certify-authority").update(
         begun_at=_step(r, "certify-authority")["done_at"]
     ),

@@ -14,10 +14,11 @@ from ca import authority, foundation, hierarchy
 from ca.ceremony import examination, foreign_authority, performance, script, transcript
 from ca.continuity import closures
 from ca.crls import frame, published
+from ca.enrolment import signer
 from pki import audit, certificates, profiles, registry
 from pki.algorithms import KeyKind
 from pki.keystore import store
-from tests.support import ca_world, ceremonies, crls
+from tests.support import ca_world, ceremonies, crls, trusted_lists
 from tests.support.hierarchy import make_hierarchy, make_key
 
 FOUNDING = pathlib.Path("docs/examples/ceremony.yaml").read_bytes()
@@ -48,8 +49,8 @@ def test_the_example_founds_a_hierarchy_whose_transcript_checks(
     assert signed.stopped_by is None
     found = examination.examine(signed.content, signed.signature_der, room.root())
     assert found.transcript.outcome == transcript.COMPLETED
-    assert len(found.transcript.steps) == 23
-    assert len(room.asked) == 15 * 3 + 8 * 2 + 3
+    assert len(found.transcript.steps) == 27
+    assert len(room.asked) == 15 * 3 + 12 * 2 + 3
     assert all("could be copied" in one for one in found.warnings)
     made = hierarchy.load(room.sessions, room.keys, ca_world.SETTINGS)
     assert set(made.authorities) == set(hierarchy.TITLES)
@@ -63,7 +64,9 @@ def test_the_example_founds_a_hierarchy_whose_transcript_checks(
 def test_init_after_a_ceremony_changes_nothing(founded: ceremonies.CeremonyRoom) -> None:
     with founded.sessions() as session:
         before = audit.head(session)
-    foundation.initialise(founded.sessions, founded.keys, ca_world.SETTINGS, founded.present.now())
+    at = founded.present.now()
+    made = foundation.initialise(founded.sessions, founded.keys, trusted_lists.SETTINGS, at)
+    signer.CurrentSigner(founded.sessions, founded.keys, made, at)
     with founded.sessions() as session:
         assert audit.head(session) == before
 
@@ -71,7 +74,7 @@ def test_init_after_a_ceremony_changes_nothing(founded: ceremonies.CeremonyRoom)
 def test_every_witness_is_asked_before_each_step_and_told_after(
     room: ceremonies.CeremonyRoom,
 ) -> None:
-    room.refuses_at = "step 3 of 23"
+    room.refuses_at = "step 3 of 27"
     signed = performance.play(room.stage, script.read(FOUNDING))
     assert isinstance(signed.stopped_by, performance.NotConfirmedError)
     assert room.keys.labels() == ("root",)
@@ -92,7 +95,7 @@ def test_a_ceremony_that_stops_before_there_is_a_root_signs_nothing(
 def test_a_stopped_ceremony_is_continued_by_the_steps_that_are_left(
     room: ceremonies.CeremonyRoom,
 ) -> None:
-    room.refuses_at = "step 4 of 23"
+    room.refuses_at = "step 4 of 27"
     performance.play(room.stage, script.read(FOUNDING))
     room.refuses_at = "\0"
     found = _play(room, "do: certify-authority, name: citizen", "do: publish-crl, name: citizen")
@@ -106,6 +109,8 @@ def test_a_stopped_ceremony_is_continued_by_the_steps_that_are_left(
         ("do: certify-authority, name: citizen", performance.NotPlayedError),
         ("do: certify-responder, name: citizen", performance.NotPlayedError),
         ("do: certify-time-stamping-unit", performance.NotPlayedError),
+        ("do: certify-trusted-list-signer", performance.NotPlayedError),
+        ("do: certify-cmp-signer", performance.NotPlayedError),
     ],
 )
 def test_a_step_that_was_done_before_is_refused(

@@ -2,7 +2,7 @@ import datetime
 
 import pytest
 
-from ca import peer_lint
+from ca import hierarchy, peer_lint
 from ca.enrolment import signer
 from pki import certificates, oids, profiles, registry
 from tests.support import ca_world
@@ -32,4 +32,4 @@ def test_the_signers_certificate_is_for_that_alone(world: ca_world.World) -> Non
     with world.sessions() as session:
         record = registry.find_issued(session, present.chain[0])
     assert record is not None
-    assert record.key_label == signer.KEY_LABEL
+    assert record.key_label == hierarchy.CMP_SIGNER
