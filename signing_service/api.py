@@ -30,6 +30,7 @@ from signing_service import (
     signers,
     uploads,
 )
+from signing_service.reports import forms, languages, page
 from signing_service.service import SigningService
 from signing_service.validation import report as validation_report
 
@@ -170,16 +171,41 @@ def _add_validation(
     async def validate_document(
         request: fastapi.Request,
         caller: Annotated[access.Caller, fastapi.Depends(require_validate)],
-    ) -> responses.JSONResponse:
-        accepted = request.headers.get("accept", "*/*").lower()
-        if not any(one in accepted for one in ("application/json", "application/*", "*/*")):
-            raise NotAcceptableError("expected Accept: application/json, the form that exists")
+    ) -> fastapi.Response:
+        wanted = forms.choose(request.headers.get("accept", ""))
         async with uploads.read_upload(
             request, max_bytes=service.settings.max_validation_bytes, takes_detached=True
         ) as upload:
-            at = schemas.read_validation(upload.parameters, service.clock.now())
-            report = await _in_thread(validate, upload.document, upload.detached, at)
-        return responses.JSONResponse(report.to_json())
+            chosen = schemas.read_validation(upload.parameters, service.clock.now())
+            form = forms.Form.XML if chosen.etsi else wanted
+            if form is None:
+                raise NotAcceptableError(f"expected Accept: one of {_FORMS}")
+            words = languages.preferred(request.headers.get("accept-language", ""))
+            report = await _in_thread(validate, upload.document, upload.detached, chosen.at)
+            content = await _in_thread(
+                lambda: forms.render(report, form, words, detailed=chosen.detailed)
+            )
+        return fastapi.Response(content, headers=_report_headers(report, form, words.language))
+
+
+_FORMS = ", ".join(one.value for one in forms.Form)
+
+
+def _report_headers(
+    report: validation_report.ValidationReport, form: forms.Form, language: str
+) -> dict[str, str]:
+    headers = {
+        "Content-Type": form.value,
+        # What a program wants to know of a report that it only passes on.
+        "Imza-Overall": report.overall.value,
+        "Vary": "Accept, Accept-Language",
+        "X-Content-Type-Options": "nosniff",
+    }
+    if form in {forms.Form.HTML, forms.Form.PDF}:
+        headers["Content-Language"] = language
+    if form is forms.Form.HTML:
+        headers["Content-Security-Policy"] = page.CONTENT_SECURITY_POLICY
+    return headers
 
 
 def _open(

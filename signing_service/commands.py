@@ -5,15 +5,15 @@ import datetime
 import json
 import pathlib
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import click
 
-from pki import errors
+from pki import durable_files, errors
 
 if TYPE_CHECKING:
     from signing_service import documents
-    from signing_service.validation import report as reports
+    from signing_service.reports import forms, wording
 
 EXIT_PASSED, EXIT_FAILED, EXIT_INDETERMINATE, EXIT_REFUSED = 0, 1, 3, 4
 _EXIT_CODES = {
@@ -75,7 +75,22 @@ class _TrustSource(click.ParamType[str]):
     help="A file that remembers the newest list of each scheme, so that no older one is believed.",
 )
 @click.option("--at", "at_text", metavar="TIME", help="Judge as of this time (RFC 3339).")
-@click.option("--report", "kind", type=click.Choice(["simple", "detailed"]), default="simple")
+@click.option(
+    "--report",
+    "kind",
+    type=click.Choice(["simple", "detailed", "etsi"]),
+    default="simple",
+    help="How much to tell a person; or etsi: the XML of TS 119 102-2.",
+)
+@click.option(
+    "--language", type=click.Choice(["az", "ka", "en"]), default="en", help="Of the report."
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=pathlib.Path),
+    help="Write the report to this file: a page if it ends in .html, a PDF if in .pdf.",
+)
 @click.option("--offline", is_flag=True, help="Fetch nothing; judge by what the document carries.")
 @click.option("--server", metavar="URL", help="Let a signing service validate.")
 @click.option("--credentials", type=_FILE, help="An api_client object or a sandbox.json.")
@@ -88,6 +103,8 @@ def verify(
     list_memory: pathlib.Path | None,
     at_text: str | None,
     kind: str,
+    language: str,
+    output: pathlib.Path | None,
     offline: bool,
     server: str | None,
     credentials: pathlib.Path | None,
@@ -108,27 +125,63 @@ def verify(
     if server is not None and (trusted or list_signers or list_memory or offline):
         raise click.UsageError("--trust and --offline are for validating here, not at a --server")
     at = None if at_text is None else _read_time(at_text)
+    wish = _wish(kind, language, output, as_json=as_json)
+    if len(files) > 1 and (output is not None or kind == "etsi"):
+        raise click.UsageError("--output and --report etsi are for one document at a time")
     if server is None and not trusted:
         click.echo(
             "Nothing is trusted, so no signature can pass: name roots with --trust FILE.", err=True
         )
     codes = []
     sources = _Trusted(trusted, list_signers, list_memory)
-    with _Judge(server, credentials, sources, detached, at, offline, as_json) as judge:
+    with _Judge(server, credentials, sources, detached, at, offline, wish) as judge:
         for number, path in enumerate(files, start=1):
             if not as_json and len(files) > 1:
                 click.echo(f"[{number}/{len(files)}] {path.name}", err=True)
             try:
-                answer, text = judge(path, kind == "detailed")
+                overall, content = judge(path)
             except errors.InputError as error:
                 if len(files) == 1:
                     raise
                 _show_refusal(path, error, as_json)
                 codes.append(EXIT_REFUSED)
                 continue
-            click.echo(json.dumps(answer, ensure_ascii=False) if as_json else text)
-            codes.append(_EXIT_CODES[str(answer["overall"])])
+            if output is None:
+                click.echo(content)
+            else:
+                durable_files.replace(output, content)
+                click.echo(f"{path.name}: {overall}; the report is in {output}", err=True)
+            codes.append(_EXIT_CODES[overall])
     return next(code for code in _WORST_FIRST if code in codes)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Wish:
+    """The report that the caller wants.
+
+    Attributes:
+        form: None is text for the terminal.
+    """
+
+    form: "forms.Form | None"
+    words: "wording.Wording"
+    detailed: bool
+
+
+def _wish(kind: str, language: str, output: pathlib.Path | None, *, as_json: bool) -> _Wish:
+    from signing_service.reports import forms, languages
+
+    suffix = "" if output is None else output.suffix.lower()
+    form = {".html": forms.Form.HTML, ".pdf": forms.Form.PDF}.get(suffix)
+    if kind == "etsi":
+        if form is not None or as_json:
+            raise click.UsageError("--report etsi is XML: expected no other form besides")
+        form = forms.Form.XML
+    elif as_json:
+        if form is not None:
+            raise click.UsageError("--json is for programs: expected another ending of --output")
+        form = forms.Form.JSON
+    return _Wish(form, languages.WORDINGS[language], kind == "detailed")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -138,6 +191,10 @@ class _Trusted:
     sources: tuple[str, ...]
     list_signers: tuple[pathlib.Path, ...]
     list_memory: pathlib.Path | None
+
+
+_Judging: TypeAlias = Callable[[pathlib.Path], tuple[str, bytes]]
+"""Gives the verdict on a file, and the report as it was wished for."""
 
 
 class _Judge:
@@ -151,7 +208,7 @@ class _Judge:
         detached: Sequence[pathlib.Path],
         at: datetime.datetime | None,
         offline: bool,
-        as_json: bool,
+        wish: _Wish,
     ) -> None:
         self._server = server
         self._credentials = credentials
@@ -159,10 +216,10 @@ class _Judge:
         self._detached = detached
         self._at = at
         self._offline = offline
-        self._as_json = as_json
+        self._wish = wish
         self._close: list[Callable[[], None]] = []
 
-    def __enter__(self) -> Callable[[pathlib.Path, bool], tuple[dict[str, Any], str]]:
+    def __enter__(self) -> _Judging:
         """Open connections or workers; gives the function that validates a file."""
         if self._server is None or self._credentials is None:
             return self._local()
@@ -173,9 +230,10 @@ class _Judge:
         for close in reversed(self._close):
             close()
 
-    def _local(self) -> Callable[[pathlib.Path, bool], tuple[dict[str, Any], str]]:
+    def _local(self) -> _Judging:
         from pki import clock, outbound
         from signing_service import trust_sources
+        from signing_service.reports import forms
         from signing_service.validation import evidence, fetching, isolation, process
 
         client = outbound.Client(max_bytes=64 * 2**20)
@@ -192,28 +250,31 @@ class _Judge:
         over_network = fetching.fetcher(client, present)
 
         def fetch(missing: Sequence[evidence.MissingStatus]) -> process.FetchedEvidence:
-            if not self._as_json:
-                click.echo(
-                    f"Asking the authorities for the status of {len(missing)} certificate(s) …",
-                    err=True,
-                )
+            click.echo(
+                f"Asking the authorities for the status of {len(missing)} certificate(s) …",
+                err=True,
+            )
             return over_network(missing)
 
-        def judge(path: pathlib.Path, detailed: bool) -> tuple[dict[str, Any], str]:
-            report: reports.ValidationReport = workers.validate(
+        wish = self._wish
+
+        def judge(path: pathlib.Path) -> tuple[str, bytes]:
+            report = workers.validate(
                 _document(path),
                 trust=anchors,
                 at=self._at or present.now(),
                 fetch=None if self._offline else fetch,
                 detached=[_document(one) for one in self._detached],
             )
-            return report.to_json(), report.to_text(detailed=detailed)
+            if wish.form is None:
+                content = _text(report.to_json(), wish)
+            else:
+                content = forms.render(report, wish.form, wish.words, detailed=wish.detailed)
+            return report.overall.value, content
 
         return judge
 
-    def _remote(
-        self, server: str, client_file: pathlib.Path
-    ) -> Callable[[pathlib.Path, bool], tuple[dict[str, Any], str]]:
+    def _remote(self, server: str, client_file: pathlib.Path) -> _Judging:
         from pki import credentials, multipart, outbound
 
         known = credentials.read_credentials(client_file, "api_client", server=server)
@@ -222,9 +283,13 @@ class _Judge:
         )
         self._close.append(client.close)
         tokens = credentials.TokenSource(client, known, scope="validate")
-        chosen = {} if self._at is None else {"at": self._at.isoformat().replace("+00:00", "Z")}
+        wish = self._wish
+        chosen = {"report": "detailed" if wish.detailed else "simple"}
+        if self._at is not None:
+            chosen["at"] = self._at.isoformat().replace("+00:00", "Z")
+        media_type = "application/json" if wish.form is None else wish.form.value
 
-        def judge(path: pathlib.Path, detailed: bool) -> tuple[dict[str, Any], str]:
+        def judge(path: pathlib.Path) -> tuple[str, bytes]:
             form = multipart.build(
                 [
                     multipart.file_part("document", path),
@@ -238,7 +303,8 @@ class _Judge:
                     f"{known.base_url}/api/v1/validations",
                     body=form.body,
                     content_type=form.content_type,
-                    accept="application/json",
+                    accept=media_type,
+                    headers={"Accept-Language": wish.words.language},
                 )
             except outbound.PeerAnswerError as error:
                 if (problem := error.problem()) is not None:
@@ -246,10 +312,10 @@ class _Judge:
                         f"the service refused: {problem.detail} ({problem.code})"
                     ) from error
                 raise
-            answer = reply.json()
-            if not isinstance(answer, dict) or answer.get("overall") not in _EXIT_CODES:
+            overall = reply.headers.get("imza-overall", "")
+            if overall not in _EXIT_CODES or reply.content_type != media_type:
                 raise errors.PeerError("expected a validation report, got something else")
-            return answer, _text_of(answer, detailed)
+            return overall, reply.body if wish.form else _text(_report(reply.json()), wish)
 
         return judge
 
@@ -288,20 +354,14 @@ def _show_refusal(path: pathlib.Path, error: errors.InputError, as_json: bool) -
     click.echo(json.dumps(problem, ensure_ascii=False))
 
 
-def _text_of(answer: dict[str, Any], detailed: bool) -> str:
-    """A report that came as JSON, for a person."""
-    lines = [f"{answer['document']['name']}: {answer['overall']}"]
-    for number, one in enumerate(answer["signatures"], start=1):
-        reason = f" / {one['sub_indication']}" if one.get("sub_indication") else ""
-        when = one.get("best_signature_time")
-        lines += [
-            f"  Signature {number}: {one['indication']}{reason}",
-            f"    signed by   {one.get('signed_by') or 'an unknown signer'}",
-            f"    when        {f'before {when}' if when else one.get('claimed_signing_time')}",
-            f"    level       {one['level']}",
-        ]
-        lines += [f"    why         {finding['message']}" for finding in one["errors"]]
-        if detailed:
-            lines += [f"    warning     {finding['message']}" for finding in one["warnings"]]
-            lines += [f"    note        {finding['message']}" for finding in one["info"]]
-    return "\n".join(lines)
+def _report(answer: object) -> dict[str, Any]:
+    if not isinstance(answer, dict) or "signatures" not in answer:
+        raise errors.PeerError("expected a validation report, got something else")
+    return answer
+
+
+def _text(answer: dict[str, Any], wish: _Wish) -> bytes:
+    """A report for a person at a terminal."""
+    from signing_service.reports import sheet, text
+
+    return text.set_sheet(sheet.make(answer, wish.words, detailed=wish.detailed)).encode()

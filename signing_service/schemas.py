@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import dataclasses
 import datetime
 import enum
 import json
@@ -69,7 +70,7 @@ class ValidationShape(_Shape):
 
     policy: str | None = None
     at: str | None = None
-    report: Literal["simple"] = "simple"
+    report: Literal["simple", "detailed", "etsi"] = "simple"
 
 
 class SignatureValueShape(_Shape):
@@ -121,8 +122,23 @@ def read_signing(
     return chosen, _signer(shape.signer)
 
 
-def read_validation(text: bytes, now: datetime.datetime) -> datetime.datetime:
-    """Read how to validate and return the time judged; an empty part means: now.
+@dataclasses.dataclass(frozen=True)
+class ValidationChoice:
+    """How to validate.
+
+    Attributes:
+        at: The time judged.
+        detailed: A report for people has all there is.
+        etsi: The report is the XML of TS 119 102-2.
+    """
+
+    at: datetime.datetime
+    detailed: bool
+    etsi: bool
+
+
+def read_validation(text: bytes, now: datetime.datetime) -> ValidationChoice:
+    """Read how to validate; an empty part means: now, and a simple report.
 
     Raises:
         ParametersError: A field is unknown or wrong.
@@ -132,7 +148,8 @@ def read_validation(text: bytes, now: datetime.datetime) -> datetime.datetime:
         raise parameters.ParametersError(
             "policy: expected none, as there is only the built-in policy", field="policy"
         )
-    return now if shape.at is None else _time(shape.at, "at")
+    at = now if shape.at is None else _time(shape.at, "at")
+    return ValidationChoice(at, shape.report == "detailed", shape.report == "etsi")
 
 
 def _time(text: str, field: str) -> datetime.datetime:

@@ -120,6 +120,7 @@ class TimeStampReport:
         time: What the token says; None where it cannot be read.
         problem: Why it proves no time, or None where it does.
         scope: Names of what it covers; told only for a time stamp that belongs to no signature.
+        sha256: Of the token, in hex.
     """
 
     kind: TimeStampKind
@@ -128,6 +129,7 @@ class TimeStampReport:
     issuer: str | None
     problem: Finding | None = None
     scope: tuple[str, ...] = ()
+    sha256: str | None = None
 
     def to_json(self, *, alone: bool = False) -> dict[str, object]:
         """As the contract writes it; `alone` for one that belongs to no signature."""
@@ -230,69 +232,6 @@ class ValidationReport:
             # Evidence records (RFC 4998, RFC 6283) are not read: none is ever claimed.
             "evidence_records": [],
         }
-
-    def to_text(self, *, detailed: bool = False) -> str:
-        """The report for a person: who signed, when, how, the verdict and why."""
-        lines = [f"{self.document_name}: {self.overall.value}"]
-        for number, one in enumerate(self.signatures, start=1):
-            lines += _signature_text(number, one, detailed=detailed)
-        if not self.signatures:
-            lines.append("  The document has no signature.")
-        for stamp in self.time_stamps:
-            lines.append(f"  {_stamp_text(stamp)}")
-        return "\n".join(lines)
-
-
-def _signature_text(number: int, one: SignatureReport, *, detailed: bool) -> list[str]:
-    who = one.signed_by or "an unknown signer"
-    code = f", {one.person_code}" if one.person_code else ""
-    organisation = f", {one.organisation}" if one.organisation else ""
-    reason = f" / {one.sub_indication.value}" if one.sub_indication else ""
-    lines = [
-        f"  Signature {number}: {one.indication.value}{reason}",
-        f"    signed by   {who}{code}{organisation}",
-        f"    when        {_when_text(one)}",
-        f"    level       {one.level}",
-        f"    covers      {_scope_text(one)}",
-    ]
-    lines += [f"    why         {finding.message}" for finding in one.errors]
-    lines += [f"    warning     {finding.message}" for finding in one.warnings]
-    if detailed:
-        lines += [f"    note        {finding.message}" for finding in one.info]
-        lines += [f"    {_stamp_text(stamp)}" for stamp in one.time_stamps]
-        if one.signing_certificate:
-            lines.append(f"    certificate {one.signing_certificate.subject}")
-            lines.append(f"    issued by   {one.signing_certificate.issuer}")
-            lines.append(f"    serial      {one.signing_certificate.serial_number}")
-    return lines
-
-
-def _when_text(one: SignatureReport) -> str:
-    if one.best_signature_time is not None:
-        return f"before {_time(one.best_signature_time)} (proved by a time stamp)"
-    if one.claimed_signing_time is not None:
-        return f"{_time(one.claimed_signing_time)} (only the signer says so)"
-    return "not said"
-
-
-def _scope_text(one: SignatureReport) -> str:
-    kinds = {
-        ScopeKind.FULL: "the whole document",
-        ScopeKind.PARTIAL: "a part of the document",
-        ScopeKind.NONE: "nothing that is shown",
-    }
-    later = {
-        Changes.NONE: "",
-        Changes.PERMITTED: "; only permitted additions after it",
-        Changes.UNDEFINED: "; changed after it in a way a signer would not expect",
-    }
-    return kinds[one.scope_kind] + later[one.changes_after_signing]
-
-
-def _stamp_text(stamp: TimeStampReport) -> str:
-    state = {True: "intact", False: "broken", None: "unreadable"}[stamp.intact]
-    why = f": {stamp.problem.message}" if stamp.problem else ""
-    return f"time stamp  {stamp.kind.value}, {_time(stamp.time) or 'no time'}, {state}{why}"
 
 
 def _time(at: datetime.datetime | None) -> str | None:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import datetime
+import hashlib
 
 from cryptography import x509
 
@@ -37,6 +38,16 @@ def judge(
     at: datetime.datetime,
 ) -> TimeStampVerdict:
     """Judge a time stamp at the time until which it is known to exist (EN 319 102-1 5.4)."""
+    verdict = _judge(found, circumstances, at)
+    shown = dataclasses.replace(verdict.report, sha256=hashlib.sha256(found.token).hexdigest())
+    return dataclasses.replace(verdict, report=shown)
+
+
+def _judge(
+    found: findings.FoundTimeStamp,
+    circumstances: policy.Circumstances,
+    at: datetime.datetime,
+) -> TimeStampVerdict:
     try:
         token = cms_signature.read_token(found.token)
     except errors.InputError as error:

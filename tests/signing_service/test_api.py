@@ -23,7 +23,7 @@ from signing_service import api, phone_signing, sessions, trust
 from signing_service.service import SigningService
 from signing_service.validation import process
 from tests.support import hierarchy as hierarchy_support
-from tests.support import mobile_gateway, servers, signing_world
+from tests.support import mobile_gateway, servers, signed_pdfs, signing_world
 
 SESSIONS = "/api/v1/signing-sessions"
 
@@ -483,13 +483,52 @@ def test_no_signature_value_makes_the_service_fail(portal: Portal, body: bytes) 
     assert 400 <= answer.status_code < 500
 
 
-def test_report_in_a_form_that_does_not_exist_yet_is_told_so(portal: Portal) -> None:
+def test_report_in_a_form_that_does_not_exist_is_told_so(portal: Portal) -> None:
     answer = portal.http.post(
         "/api/v1/validations",
         files={"document": ("a.pdf", b"x")},
-        headers={"Accept": "application/xml"},
+        headers={"Accept": "image/png"},
     )
     assert (answer.status_code, answer.json()["code"]) == (422, "report-form-unknown")
+
+
+def test_one_document_is_reported_in_every_form(portal: Portal) -> None:
+    opened = portal.open(level="B-LTA").json()
+    portal.http.post(f"{SESSIONS}/{opened['id']}/signature-value", json=portal.value(opened))
+    document = portal.http.get(f"{SESSIONS}/{opened['id']}/document").content
+    begins = {
+        "application/json": b'{"document"',
+        "application/xml": b"<?xml",
+        "text/html": b"<!doctype html>",
+        "application/pdf": b"%PDF-",
+    }
+    for media_type, begin in begins.items():
+        answer = portal.http.post(
+            "/api/v1/validations",
+            files={"document": ("a.pdf", document)},
+            headers={"Accept": media_type, "Accept-Language": "ka, en;q=0.5"},
+        )
+        assert answer.status_code == 200, answer.text
+        assert answer.headers["content-type"] == media_type
+        assert answer.headers["imza-overall"] == "TOTAL-PASSED"
+        assert answer.content.startswith(begin)
+    etsi = portal.http.post(
+        "/api/v1/validations",
+        files={
+            "document": ("a.pdf", document),
+            "parameters": (None, b'{"report": "etsi"}', "application/json"),
+        },
+    )
+    assert etsi.headers["content-type"] == "application/xml"
+
+
+def test_etsi_report_of_a_document_without_signature_is_refused(portal: Portal) -> None:
+    answer = portal.http.post(
+        "/api/v1/validations",
+        files={"document": ("a.pdf", signed_pdfs.make_pdf())},
+        headers={"Accept": "application/xml"},
+    )
+    assert (answer.status_code, answer.json()["code"]) == (422, "report-without-signature")
 
 
 def test_calls_of_later_issues_are_absent(portal: Portal) -> None:

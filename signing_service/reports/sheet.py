@@ -1,0 +1,172 @@
+"""What a report tells a person, in one language and in no layout yet.
+
+It is made from the contract's JSON, so that a report which came from a service elsewhere reads like
+one that was made here.
+"""
+
+import dataclasses
+import enum
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
+
+from signing_service.reports.wording import Wording
+
+Json: TypeAlias = Mapping[str, Any]
+
+
+class Tone(enum.Enum):
+    """How a verdict is to be taken."""
+
+    GOOD = "good"
+    OPEN = "open"
+    BAD = "bad"
+
+
+TONES = {
+    "TOTAL-PASSED": Tone.GOOD,
+    "INDETERMINATE": Tone.OPEN,
+    "TOTAL-FAILED": Tone.BAD,
+    "NO-SIGNATURE": Tone.BAD,
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Line:
+    """A label and what belongs to it."""
+
+    label: str
+    text: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Section:
+    """One signature.
+
+    Attributes:
+        verdict: The standard's words, and what they mean.
+    """
+
+    heading: str
+    tone: Tone
+    verdict: str
+    lines: tuple[Line, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Sheet:
+    """A whole report."""
+
+    wording: Wording
+    tone: Tone
+    verdict: str
+    document: tuple[Line, ...]
+    sections: tuple[Section, ...]
+    notes: tuple[str, ...]
+
+
+def make(shown: Json, words: Wording, *, detailed: bool) -> Sheet:
+    """Put a report into words.
+
+    Args:
+        shown: The report as the contract's section 4 has it.
+        words: The language.
+        detailed: With digests, notes, time stamps and the certificates.
+    """
+    document = shown["document"]
+    about = [
+        Line(words.document, f"{document['name']} ({document['format']})"),
+        Line(words.validated_at, shown["validated_at"]),
+    ]
+    if detailed:
+        about += [Line(words.digest, document["sha256"]), Line(words.policy, shown["policy"])]
+    notes = [] if shown["signatures"] else [words.no_signature]
+    notes += [f"{words.time_stamp}: {_stamp(one, words)}" for one in shown.get("time_stamps", ())]
+    return Sheet(
+        words,
+        TONES[shown["overall"]],
+        _verdict(shown["overall"], None, words),
+        tuple(about),
+        tuple(
+            _section(number, one, words, detailed=detailed)
+            for number, one in enumerate(shown["signatures"], start=1)
+        ),
+        tuple(notes),
+    )
+
+
+def _section(number: int, one: Json, words: Wording, *, detailed: bool) -> Section:
+    lines = [
+        Line(words.signed_by, one.get("signed_by") or words.unknown_signer),
+        *_known(words.person_code, one.get("person_code")),
+        *_known(words.organisation, one.get("organisation")),
+        Line(words.when, _when(one, words)),
+        Line(words.level, one["level"]),
+    ]
+    if (kind := one.get("qualified")) is not None:
+        lines.append(Line(words.qualification, words.qualifications.get(kind, kind)))
+    lines.append(Line(words.covers, _scope(one, words)))
+    reason = one.get("sub_indication")
+    if reason is not None and reason in words.reasons:
+        lines.append(Line(words.why, words.reasons[reason]))
+    lines += _findings(words.why, one["errors"])
+    lines += _findings(words.warning, one["warnings"])
+    if detailed:
+        lines += _findings(words.note, one["info"])
+        lines += [Line(words.time_stamp, _stamp(stamp, words)) for stamp in one["time_stamps"]]
+        lines += _certificate(one.get("signing_certificate"), words)
+    return Section(
+        words.signature.format(number=number),
+        TONES[one["indication"]],
+        _verdict(one["indication"], reason, words),
+        tuple(lines),
+    )
+
+
+def _verdict(indication: str, reason: str | None, words: Wording) -> str:
+    """The standard's words stay as they are: they are what a dispute is about."""
+    formal = indication if reason is None else f"{indication} / {reason}"
+    return f"{formal}: {words.indications[indication]}"
+
+
+def _when(one: Json, words: Wording) -> str:
+    if one.get("best_signature_time") is not None:
+        return words.when_proven.format(time=one["best_signature_time"])
+    if one.get("claimed_signing_time") is not None:
+        return words.when_claimed.format(time=one["claimed_signing_time"])
+    return words.when_unknown
+
+
+def _scope(one: Json, words: Wording) -> str:
+    covered = words.scopes[one["scope"]["kind"]]
+    later = words.changes.get(one["changes_after_signing"])
+    return covered if later is None else f"{covered}; {later}"
+
+
+def _stamp(stamp: Json, words: Wording) -> str:
+    state = {True: "true", False: "false", None: "null"}[stamp["intact"]]
+    told = [
+        words.stamp_kinds.get(stamp["kind"], stamp["kind"]),
+        stamp["time"] or words.no_time,
+        words.stamp_states[state],
+    ]
+    if stamp.get("issuer"):
+        told.append(f"{words.by} {stamp['issuer']}")
+    return ", ".join(told)
+
+
+def _certificate(found: Json | None, words: Wording) -> list[Line]:
+    if found is None:
+        return []
+    return [
+        Line(words.certificate, found["subject"]),
+        Line(words.issuer, found["issuer"]),
+        Line(words.serial_number, found["serial_number"]),
+    ]
+
+
+def _findings(label: str, found: Sequence[Json]) -> list[Line]:
+    return [Line(label, one["message"]) for one in found]
+
+
+def _known(label: str, value: str | None) -> list[Line]:
+    return [] if value is None else [Line(label, value)]

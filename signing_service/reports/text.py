@@ -1,0 +1,16 @@
+"""A report on a terminal."""
+
+from signing_service.reports import sheet
+
+
+def set_sheet(one: sheet.Sheet) -> str:
+    """Return the report as lines of text; a stranger's control characters do not get through."""
+    name = one.document[0].text
+    lines = [f"{name}: {one.verdict}"]
+    for section in one.sections:
+        lines.append(f"  {section.heading}: {section.verdict}")
+        width = max(len(line.label) for line in section.lines)
+        lines += [f"    {line.label:<{width}}  {line.text}" for line in section.lines]
+    lines += [f"  {line.label}: {line.text}" for line in one.document[1:]]
+    lines += [f"  {note}" for note in one.notes]
+    return "\n".join("".join(c if c.isprintable() else "\ufffd" for c in line) for line in lines)

@@ -1,0 +1,61 @@
+"""The words of a report for people; each language has a module with its own."""
+
+import dataclasses
+from collections.abc import Mapping
+
+
+@dataclasses.dataclass(frozen=True)
+class Wording:
+    """Everything that a report says in one language.
+
+    Keys of the mappings are the values of the contract's report: `TOTAL-PASSED`, `HASH_FAILURE`,
+    `full`, `signature`. Texts with `{names}` are filled in.
+
+    Attributes:
+        indications: What each verdict means, in a short phrase.
+        reasons: What each sub-indication means for the reader, in a sentence.
+        qualifications: What each value of `qualified` is called.
+        scopes: What a signature covers.
+        changes: What came after it; nothing is said of `none`.
+        stamp_kinds: What a time stamp is over.
+        stamp_states: Keys are `true`, `false` and `null`.
+    """
+
+    language: str
+    language_name: str
+    title: str
+    document: str
+    digest: str
+    validated_at: str
+    policy: str
+    signature: str
+    no_signature: str
+    signed_by: str
+    unknown_signer: str
+    person_code: str
+    organisation: str
+    when: str
+    when_proven: str
+    when_claimed: str
+    when_unknown: str
+    level: str
+    qualification: str
+    covers: str
+    why: str
+    warning: str
+    note: str
+    time_stamp: str
+    no_time: str
+    by: str
+    certificate: str
+    issuer: str
+    serial_number: str
+    page: str
+    disclaimer: str
+    indications: Mapping[str, str]
+    reasons: Mapping[str, str]
+    qualifications: Mapping[str, str]
+    scopes: Mapping[str, str]
+    changes: Mapping[str, str]
+    stamp_kinds: Mapping[str, str]
+    stamp_states: Mapping[str, str]

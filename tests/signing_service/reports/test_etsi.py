@@ -1,0 +1,73 @@
+import dataclasses
+import os
+import pathlib
+import subprocess
+
+import pytest
+from lxml import etree
+
+from signing_service.reports import etsi
+from signing_service.validation import report
+
+SCHEMAS = pathlib.Path(__file__).resolve().parents[4] / "shared" / "schemas"
+VR = {"vr": etsi.NAMESPACE}
+
+
+def texts(shown: report.ValidationReport, path: str) -> list[str]:
+    return [str(one.text) for one in etree.fromstring(etsi.build(shown)).iterfind(path, VR)]
+
+
+@pytest.mark.peer
+@pytest.mark.clause("TS 119 102-2", "4")
+def test_report_is_valid_against_the_schema(shown, tmp_path):
+    if not SCHEMAS.is_dir():
+        pytest.skip("ETSI's schemas are not beside the repository (../shared/schemas)")
+    written = tmp_path / "report.xml"
+    written.write_bytes(etsi.build(shown))
+    answer = subprocess.run(
+        ["xmllint", "--nonet", "--noout", "--schema", str(SCHEMAS / "TS119102-2-v141.xsd"),
+         str(written)],
+        env={**os.environ, "XML_CATALOG_FILES": str(SCHEMAS / "catalog.xml")},
+        capture_output=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert answer.returncode == 0, answer.stderr.decode()
+
+
+def test_indications_are_the_standards_words(shown):
+    status = "vr:SignatureValidationReport/vr:SignatureValidationStatus"
+    assert texts(shown, f"{status}/vr:MainIndication") == [
+        "urn:etsi:019102:mainindication:total-passed",
+        "urn:etsi:019102:mainindication:total-failed",
+    ]
+    assert texts(shown, f"{status}/vr:SubIndication") == [
+        "urn:etsi:019102:subindication:HASH_FAILURE"
+    ]
+
+
+def test_best_signature_time_names_the_time_stamp_that_proves_it(shown):
+    root = etree.fromstring(etsi.build(shown))
+    proof = root.find(".//vr:BestSignatureTime/vr:POEObject", VR)
+    assert proof is not None
+    named = root.find(f".//vr:ValidationObject[@id='{proof.get('VOReference')}']", VR)
+    assert named is not None
+    assert named.findtext("vr:ObjectType", namespaces=VR).endswith(":timestamp")
+    assert named.findtext(".//vr:MainIndication", namespaces=VR).endswith(":passed")
+
+
+def test_every_reference_names_an_object_of_the_report(shown):
+    root = etree.fromstring(etsi.build(shown))
+    known = {one.get("id") for one in root.iterfind(".//vr:ValidationObject", VR)}
+    named = set(root.xpath("//@VOReference"))
+    assert named
+    assert named <= known
+
+
+def test_character_that_xml_does_not_have_is_replaced(shown):
+    signature = dataclasses.replace(shown.signatures[0], signed_by="TEST\x00\ud800 B")
+    told = dataclasses.replace(shown, signatures=(signature,))
+    assert texts(told, ".//vr:Signer") == ["TEST\ufffd\ufffd B"]
+
+
+def test_document_without_signature_has_no_report(shown):
+    with pytest.raises(etsi.NothingToReportError):
+        etsi.build(dataclasses.replace(shown, signatures=()))

@@ -1,0 +1,79 @@
+import dataclasses
+import subprocess
+
+import pytest
+from lxml import html
+
+from signing_service.reports import forms, languages, preferences, sheet, text
+from signing_service.validation import report
+
+LANGUAGES = sorted(languages.WORDINGS)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_value_of_the_report_has_words(language):
+    words = languages.WORDINGS[language]
+    assert set(words.indications) == {one.value for one in report.Indication}
+    assert set(words.reasons) == {one.value for one in report.SubIndication}
+    assert set(words.scopes) == {one.value for one in report.ScopeKind}
+    assert set(words.changes) == {one.value for one in report.Changes} - {"none"}
+    assert set(words.stamp_kinds) == {one.value for one in report.TimeStampKind}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_page_says_verdict_signer_and_reason_in_the_readers_language(shown, language):
+    words = languages.WORDINGS[language]
+    page = html.document_fromstring(forms.render(shown, forms.Form.HTML, words, detailed=True))
+    told = page.text_content()
+    for part in (words.title, "TEST Əliyeva Günay", words.reasons["HASH_FAILURE"], "5AB12CD"):
+        assert part in told
+    assert page.get("lang") == language
+
+
+def test_what_a_stranger_wrote_is_text_and_not_markup(shown):
+    page = forms.render(shown, forms.Form.HTML, languages.DEFAULT, detailed=True)
+    assert b"<b>differs" not in page
+    assert b"&lt;b&gt;differs" in page
+
+
+@pytest.mark.peer
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_text_of_the_pdf_can_be_read_out(shown, language, tmp_path):
+    words = languages.WORDINGS[language]
+    path = tmp_path / "report.pdf"
+    path.write_bytes(forms.render(shown, forms.Form.PDF, words, detailed=True))
+    told = subprocess.run(
+        ["pdftotext", "-layout", str(path), "-"], capture_output=True, check=True, timeout=60
+    ).stdout.decode()
+    for part in (words.title, "TEST Əliyeva Günay", "TOTAL-FAILED / HASH_FAILURE"):
+        assert part in told
+
+
+def test_terminal_gets_no_control_characters_of_strangers(shown):
+    signature = dataclasses.replace(shown.signatures[0], signed_by="TEST \x1b[2J")
+    told = dataclasses.replace(shown, signatures=(signature,)).to_json()
+    lines = text.set_sheet(sheet.make(told, languages.DEFAULT, detailed=True))
+    assert "\x1b" not in lines
+    assert "TEST \ufffd[2J" in lines
+
+
+@pytest.mark.clause("RFC 9110", "12.4.2")
+def test_wishes_are_ordered_by_weight_and_then_by_place():
+    header = "en;q=0.5, ka-GE, az;q=0.9, ru;q=0, x;q=y"
+    assert preferences.ordered(header) == ("ka-ge", "az", "en")
+
+
+@pytest.mark.parametrize(
+    ("accept", "form"),
+    [
+        ("", forms.Form.JSON),
+        ("*/*", forms.Form.JSON),
+        ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", forms.Form.HTML),
+        ("application/pdf", forms.Form.PDF),
+        ("text/xml", forms.Form.XML),
+        ("image/png", None),
+        ("application/json;q=0", None),
+    ],
+)
+def test_form_follows_the_accept_header(accept, form):
+    assert forms.choose(accept) is form
