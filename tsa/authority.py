@@ -4,25 +4,27 @@ import dataclasses
 import datetime
 import functools
 import logging
-import secrets
+import os
 import threading
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from cryptography import x509
 
 from pki import certificates, clock, errors
 from pki.keystore import store
-from tsa import clock_accuracy, messages, signed_token, unit_certificate
+from tsa import clock_accuracy, messages, request_parts, signed_token, unit_certificate
 
 log = logging.getLogger(__name__)
 
 ACCURACY = datetime.timedelta(seconds=1)
 """Declared in every token; genTime is cut to whole seconds, which uses it up (EN 319 422 5.2.2)."""
 
-RANDOM_SERIAL_BITS = 88
-"""Random bits below the time in a serial number; both together stay under 160 bits."""
+RANDOM_SERIAL_OCTETS = request_parts.SERIAL_OCTETS - 7
+"""Random octets below the time in a serial number: 88 bits."""
 
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+_SECOND = datetime.timedelta(seconds=1)
 
 
 class UnitKeyError(errors.StateError):
@@ -110,8 +112,49 @@ class TimeStampingUnit:
             )
 
 
+@dataclasses.dataclass(frozen=True)
+class UnitLine:
+    """A unit under its policies, and the units that take over from it.
+
+    Attributes:
+        unit: Signs, until a successor does.
+        policies: Object identifiers; which of them a request names decides which line signs.
+        successors: Units that take over, each with its time, in their order.
+    """
+
+    unit: TimeStampingUnit
+    policies: tuple[str, ...]
+    successors: tuple[tuple[datetime.datetime, TimeStampingUnit], ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse a line without a policy, and successors out of order."""
+        if not self.policies:
+            raise errors.InputError("expected at least one time-stamp policy")
+        times = [begins for begins, _ in self.successors]
+        if times != sorted(set(times)):
+            raise errors.InputError("expected successors in the order in which they take over")
+
+
+class _Issuing(NamedTuple):
+    """What tokens of one policy are made from in one second."""
+
+    info: request_parts.InfoTemplate
+    with_certificates: signed_token.TokenTemplate
+    without_certificates: signed_token.TokenTemplate
+
+
+class _Second(NamedTuple):
+    """What was made for the tokens of one second, by the policy asked for."""
+
+    gen_time: datetime.datetime
+    end: datetime.datetime
+    microseconds: int
+    """Since 1970, when the second begins."""
+    issuing: dict[str | None, _Issuing]
+
+
 class TimeStampAuthority:
-    """A unit, its policies, and the last time it vouched for."""
+    """Units side by side, each under policies of its own, and the last time vouched for."""
 
     def __init__(
         self,
@@ -120,39 +163,61 @@ class TimeStampAuthority:
         *,
         qualified: bool = False,
         successors: Sequence[tuple[datetime.datetime, TimeStampingUnit]] = (),
+        beside: Sequence[UnitLine] = (),
     ) -> None:
         """Keep what issuing needs.
 
         Args:
             unit: Signs, until a successor does.
-            policies: The first is used where a request names none; others are refused.
+            policies: The first is used where a request names none.
             qualified: Claim in each token that it is EU-qualified (EN 319 422 9.1).
             successors: Units that take over, each with its time, in their order.
+            beside: Other units, for requests that name their policies; any policy that no unit
+                has is refused.
         """
-        if not policies:
-            raise errors.InputError("expected at least one time-stamp policy")
-        times = [begins for begins, _ in successors]
-        if times != sorted(set(times)):
-            raise errors.InputError("expected successors in the order in which they take over")
-        self._successors = tuple(successors)
-        self.unit = unit
-        self.policies = policies
+        self._lines = [UnitLine(unit, policies, tuple(successors)), *beside]
+        self._line_numbers = {
+            policy: number for number, line in enumerate(self._lines) for policy in line.policies
+        }
+        if len(self._line_numbers) != sum(len(line.policies) for line in self._lines):
+            raise errors.InputError("expected each time-stamp policy at one unit alone")
         self.qualified = qualified
         self._lock = threading.Lock()
         self._latest = _EPOCH
+        self._second = _Second(_EPOCH, _EPOCH, 0, {})
 
-    def unit_at(self, gen_time: datetime.datetime) -> TimeStampingUnit:
-        """Return the one unit that signs at a time (EN 319 421 allows one active key).
+    @property
+    def unit(self) -> TimeStampingUnit:
+        """The unit that signs now where a request names no policy."""
+        return self._lines[0].unit
+
+    @property
+    def units(self) -> tuple[tuple[TimeStampingUnit, tuple[str, ...]], ...]:
+        """Every unit that signs now, with its policies; the first signs unless another is asked."""
+        return tuple((line.unit, line.policies) for line in self._lines)
+
+    def unit_at(self, gen_time: datetime.datetime, policy: str | None = None) -> TimeStampingUnit:
+        """Return the one unit that signs under a policy at a time (EN 319 421: one active key).
 
         Once a successor was asked for, no earlier unit signs again in this process, even if the
         clock goes back within its accuracy.
+
+        Raises:
+            RequestRefusedError: A policy that is not offered.
         """
+        number = 0 if policy is None else self._line_numbers.get(policy)
+        if number is None:
+            raise messages.RequestRefusedError(
+                "the policy asked for is not offered", messages.PKIFailureInfo.unacceptedPolicy
+            )
         with self._lock:
-            while self._successors and self._successors[0][0] <= gen_time:
-                (_, self.unit), *rest = self._successors
-                self._successors = tuple(rest)
-                log.info("time_stamping_unit_took_over label=%s", self.unit.handle.label)
-            return self.unit
+            line = self._lines[number]
+            while line.successors and line.successors[0][0] <= gen_time:
+                (_, unit), *rest = line.successors
+                line = UnitLine(unit, line.policies, tuple(rest))
+                log.info("time_stamping_unit_took_over label=%s", unit.handle.label)
+            self._lines[number] = line
+            return line.unit
 
     def take_time(self, at: datetime.datetime) -> datetime.datetime:
         """Return the genTime for `at`: whole seconds, never before one that was given.
@@ -167,7 +232,38 @@ class TimeStampAuthority:
                     "the clock went backwards beyond the declared accuracy"
                 )
             self._latest = max(self._latest, gen_time)
+            # As long as the second lasts, nothing of this need be asked again.
+            microseconds = (gen_time - _EPOCH) // datetime.timedelta(microseconds=1)
+            self._second = _Second(gen_time, gen_time + _SECOND, microseconds, {})
         return gen_time
+
+    def prepare(
+        self, parts: request_parts.RequestParts, at: datetime.datetime
+    ) -> tuple[signed_token.TokenTemplate, bytes, bytes]:
+        """Return what makes the token for a request, its TSTInfo and its serial number's octets.
+
+        Raises:
+            RequestRefusedError, TimeNotAvailableError, UnitNotValidError: See `issue_time_stamp`.
+        """
+        second = self._second
+        if not second.gen_time <= at < second.end:
+            self.take_time(at)
+            second = self._second
+        issuing = second.issuing.get(parts.policy)
+        if issuing is None:
+            issuing = second.issuing[parts.policy] = self._issuing(second.gen_time, parts.policy)
+        serial = _new_serial(second.microseconds + at.microsecond)
+        # RFC 3161 2.4.1: certificates only where they were asked for.
+        template = issuing.with_certificates if parts.cert_req else issuing.without_certificates
+        return template, issuing.info.encode(parts, serial), serial
+
+    def _issuing(self, gen_time: datetime.datetime, policy: str | None) -> _Issuing:
+        unit = self.unit_at(gen_time, policy)
+        unit.check_valid_at(gen_time)
+        info = request_parts.InfoTemplate(
+            policy or self._lines[0].policies[0], gen_time, ACCURACY, qualified=self.qualified
+        )
+        return _Issuing(info, unit.with_certificates, unit.without_certificates)
 
 
 def respond(
@@ -181,14 +277,17 @@ def respond(
         now: Tells the time, or raises `TimeNotAvailableError` where it cannot vouch for it.
     """
     try:
-        request = messages.parse_request(request_der)
-        return messages.build_granted(issue_time_stamp(request, authority, now()))
+        template, info_der, serial = authority.prepare(request_parts.read(request_der), now())
+        response_der = template.grant(info_der)
     except messages.RequestRefusedError as error:
         return _reject(error, error.failure, error.message)
     except clock_accuracy.TimeNotAvailableError as error:
         return _reject(error, messages.PKIFailureInfo.timeNotAvailable, "no trusted time now")
     except errors.ImzaError as error:
         return _reject(error, messages.PKIFailureInfo.systemFailure, "the service failed")
+    if log.isEnabledFor(logging.INFO):
+        log.info("time_stamp_issued serial=%s", serial.hex())
+    return response_der
 
 
 def issue_time_stamp(
@@ -198,7 +297,7 @@ def issue_time_stamp(
 
     Args:
         request: Its imprint is of an allowed hash.
-        authority: The unit and the policies.
+        authority: The units and their policies.
         at: Becomes genTime, cut to whole seconds: revocation data that is fetched after it can
             never seem older than the time stamp within the same second.
 
@@ -208,27 +307,9 @@ def issue_time_stamp(
         UnitNotValidError: The unit may not sign now.
         DeviceError: The key did not sign.
     """
-    policy = request.policy or authority.policies[0]
-    if policy not in authority.policies:
-        raise messages.RequestRefusedError(
-            "the policy asked for is not offered", messages.PKIFailureInfo.unacceptedPolicy
-        )
-    gen_time = authority.take_time(at)
-    unit = authority.unit_at(gen_time)
-    unit.check_valid_at(at)
-    info = messages.TSTInfo(
-        policy=policy,
-        imprint=request.imprint,
-        serial_number=new_serial_number(at),
-        gen_time=gen_time,
-        accuracy=ACCURACY,
-        nonce=request.nonce,
-        qualified=authority.qualified,
-    )
-    # RFC 3161 2.4.1: certificates only where they were asked for.
-    template = unit.with_certificates if request.cert_req else unit.without_certificates
-    token_der = template.sign(info.to_der())
-    log.info("time_stamp_issued serial=%x", info.serial_number)
+    template, info_der, serial = authority.prepare(request_parts.parts_of(request), at)
+    token_der = template.sign(info_der)
+    log.info("time_stamp_issued serial=%s", serial.hex())
     return token_der
 
 
@@ -251,7 +332,12 @@ def new_serial_number(at: datetime.datetime) -> int:
     the 88 bits must, and a signature takes longer than that.
     """
     microseconds = (clock.require_utc(at) - _EPOCH) // datetime.timedelta(microseconds=1)
-    return microseconds << RANDOM_SERIAL_BITS | secrets.randbits(RANDOM_SERIAL_BITS)
+    return int.from_bytes(_new_serial(microseconds), "big")
+
+
+def _new_serial(microseconds: int) -> bytes:
+    # Seven octets hold the microseconds until the year 3111, without a zero in front since 1978.
+    return microseconds.to_bytes(7, "big") + os.urandom(RANDOM_SERIAL_OCTETS)
 
 
 def _utc(at: datetime.datetime | None) -> datetime.datetime | None:

@@ -6,7 +6,6 @@ Read with the strict DER reader, whose cost the input's length bounds, and writt
 import dataclasses
 import datetime
 import enum
-import functools
 
 from pki import algorithms, der, der_types, errors
 
@@ -148,11 +147,11 @@ class TSTInfo:
             der.encode_oid(self.policy),
             self.imprint.to_der(),
             der_types.encode_integer(self.serial_number),
-            _encode_second(self.gen_time),
-            _encode_accuracy(self.accuracy) if self.accuracy is not None else b"",
+            der_types.encode_time(self.gen_time),
+            encode_accuracy(self.accuracy) if self.accuracy is not None else b"",
             der.encode(der.BOOLEAN, b"\xff") if self.ordering else b"",
             der_types.encode_integer(self.nonce) if self.nonce is not None else b"",
-            _encode_qualified() if self.qualified else b"",
+            encode_qualified() if self.qualified else b"",
         )
 
 
@@ -174,21 +173,8 @@ class TimeStampResponse:
 
 
 _VERSION_1 = der_types.encode_integer(1)
-_GRANTED = der.encode(der.SEQUENCE, der_types.encode_integer(PKIStatus.granted.value))
-
-_CERT_REQ = der.encode(der.BOOLEAN, b"\xff")
-_IMPRINTS = {
-    der.encode(
-        der.SEQUENCE,
-        der.encode(der.SEQUENCE, der_types.encode_hash_algorithm(one)[2:], parameters),
-        der.encode(der.OCTET_STRING, bytes(one.size)),
-    )[: -one.size]: one
-    for one in algorithms.HashAlgorithm
-    for parameters in (b"", b"\x05\x00")
-}
-"""What stands before the digest of an imprint, with and without NULL (RFC 5754 2)."""
-
-_PREFIX_LENGTHS = sorted({len(one) for one in _IMPRINTS}, reverse=True)
+GRANTED = der.encode(der.SEQUENCE, der_types.encode_integer(PKIStatus.granted.value))
+"""The PKIStatusInfo before a token."""
 
 
 def build_request(request: TimeStampRequest) -> bytes:
@@ -216,7 +202,7 @@ def parse_request(request_der: bytes) -> TimeStampRequest:
             raise der.DERError(
                 f"expected a request of at most {MAX_REQUEST_BYTES} bytes, got {len(request_der)}"
             )
-        return _read_common(request_der) or _parse_request(request_der)
+        return _parse_request(request_der)
     except RequestRefusedError:
         raise
     except algorithms.UnsupportedAlgorithmError as error:
@@ -227,7 +213,7 @@ def parse_request(request_der: bytes) -> TimeStampRequest:
 
 def build_granted(token_der: bytes) -> bytes:
     """Return the response that carries a token."""
-    return der.encode(der.SEQUENCE, _GRANTED, token_der)
+    return der.encode(der.SEQUENCE, GRANTED, token_der)
 
 
 def build_rejection(failure: PKIFailureInfo, explanation: str) -> bytes:
@@ -273,39 +259,24 @@ def parse_info(info_der: bytes) -> TSTInfo:
         raise MalformedTokenError(f"the TSTInfo is malformed: {error}") from error
 
 
-def _read_common(request_der: bytes) -> TimeStampRequest | None:
-    """Read a request of the form that nearly all have: no policy, no extension, short lengths.
+def encode_accuracy(accuracy: datetime.timedelta) -> bytes:
+    """Return the Accuracy of a TSTInfo (RFC 3161 2.4.2)."""
+    millis, micros = divmod(accuracy.microseconds, 1000)
+    return der.encode(
+        der.SEQUENCE,
+        der_types.encode_integer(seconds) if (seconds := int(accuracy.total_seconds())) else b"",
+        b"\x80" + der_types.encode_integer(millis)[1:] if millis else b"",
+        b"\x81" + der_types.encode_integer(micros)[1:] if micros else b"",
+    )
 
-    Returns:
-        None where anything at all is otherwise: then the whole reader decides.
-    """
-    size = len(request_der) - 2
-    if not 0 < size < 0x80 or request_der[:5] != bytes((der.SEQUENCE, size)) + _VERSION_1:
-        return None
-    for length in _PREFIX_LENGTHS:
-        hash_algorithm = _IMPRINTS.get(request_der[5 : 5 + length])
-        if hash_algorithm is not None:
-            break
-    else:
-        return None
-    end = 5 + length + hash_algorithm.size
-    imprint = MessageImprint(hash_algorithm, request_der[5 + length : end], request_der[5:end])
-    rest = request_der[end:]
-    cert_req = rest.endswith(_CERT_REQ)
-    nonce = None
-    if cert_req:
-        rest = rest[:-3]
-    if rest:
-        content = rest[2:]
-        if rest[0] != der.INTEGER or rest[1] != len(content) or not content:
-            return None
-        if content[0] >= 0x80 or len(content) > der_types.MAX_INTEGER_OCTETS:
-            return None
-        # A zero in front is there for the sign of what follows, or is one too many.
-        if content[0] == 0 and (len(content) == 1 or content[1] < 0x80):
-            return None
-        nonce = int.from_bytes(content, "big")
-    return TimeStampRequest(imprint, None, nonce, cert_req)
+
+def encode_qualified() -> bytes:
+    """The extension with the claim of EN 319 422 9.1."""
+    statements = der.encode(
+        der.SEQUENCE, der.encode(der.SEQUENCE, der.encode_oid(_ID_ETSI_TSTS_EU_QCOMPLIANCE))
+    )
+    extension = der_types.Extension(_ID_PE_QC_STATEMENTS, False, statements)
+    return b"\xa1" + der_types.encode_extensions((extension,))[1:]
 
 
 def _parse_request(request_der: bytes) -> TimeStampRequest:
@@ -407,33 +378,6 @@ def _claims_qualified(extension: der_types.Extension) -> bool:
     return any(
         der.decode_oid(der_types.Fields(one).take()) == _ID_ETSI_TSTS_EU_QCOMPLIANCE
         for one in statements
-    )
-
-
-@functools.lru_cache(maxsize=1)
-def _encode_second(at: datetime.datetime) -> bytes:
-    # Thousands of tokens name the same second.
-    return der_types.encode_time(at)
-
-
-@functools.cache
-def _encode_qualified() -> bytes:
-    """The extension with the claim of EN 319 422 9.1."""
-    statements = der.encode(
-        der.SEQUENCE, der.encode(der.SEQUENCE, der.encode_oid(_ID_ETSI_TSTS_EU_QCOMPLIANCE))
-    )
-    extension = der_types.Extension(_ID_PE_QC_STATEMENTS, False, statements)
-    return b"\xa1" + der_types.encode_extensions((extension,))[1:]
-
-
-@functools.lru_cache(maxsize=8)
-def _encode_accuracy(accuracy: datetime.timedelta) -> bytes:
-    millis, micros = divmod(accuracy.microseconds, 1000)
-    return der.encode(
-        der.SEQUENCE,
-        der_types.encode_integer(seconds) if (seconds := int(accuracy.total_seconds())) else b"",
-        b"\x80" + der_types.encode_integer(millis)[1:] if millis else b"",
-        b"\x81" + der_types.encode_integer(micros)[1:] if micros else b"",
     )
 
 

@@ -1,7 +1,9 @@
 """The time-stamp token: TSTInfo inside a CMS signature (RFC 3161 2.4.2, RFC 5652, RFC 5816)."""
 
 import dataclasses
+import hashlib
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from cryptography import x509
 
@@ -70,6 +72,15 @@ class TokenSigner:
     value: bytes
 
 
+class _Frame(NamedTuple):
+    """What of a response is the same for all tokens of the same sizes."""
+
+    token_at: int
+    before_info: bytes
+    before_attributes: bytes
+    before_value: bytes
+
+
 class TokenTemplate:
     """Everything of a token but what it says and its signature, encoded once.
 
@@ -91,23 +102,26 @@ class TokenTemplate:
             sent_along: Certificates in the token; empty unless the request asks for them.
         """
         kind = algorithms.key_kind(handle.public_key)
-        self._sign = store.encoded_signer(handle, kind.hash_algorithm)
-        self._hash_algorithm = kind.hash_algorithm
-        digest_algorithm = der_types.encode_hash_algorithm(self._hash_algorithm)
-        size = self._hash_algorithm.size
+        self._sign_value = store.encoded_signer(handle, kind.hash_algorithm)
+        hash_algorithm = kind.hash_algorithm
+        self._hash = getattr(hashlib, hash_algorithm.short_name)
+        digest_algorithm = der_types.encode_hash_algorithm(hash_algorithm)
+        size = hash_algorithm.size
         content_type = _attribute(_ID_CONTENT_TYPE, der.encode_oid(_ID_CT_TST_INFO))
         digest = _attribute(_ID_MESSAGE_DIGEST, der.encode(der.OCTET_STRING, bytes(size)))
         binding = _attribute(
-            _ID_SIGNING_CERTIFICATE_V2, _signing_certificate(certificate, self._hash_algorithm)
+            _ID_SIGNING_CERTIFICATE_V2, _signing_certificate(certificate, hash_algorithm)
         )
         # X.690 11.6: the members of a SET OF stand in the order of their encodings. These differ
         # in their lengths, so that the digest's value changes nothing about it.
         attributes = sorted((content_type, digest, binding))
         place = attributes.index(digest)
-        self._before_digest = b"".join(attributes[:place]) + digest[:-size]
+        before_digest = b"".join(attributes[:place]) + digest[:-size]
         self._after_digest = b"".join(attributes[place + 1 :])
-        length = len(b"".join(attributes))
-        self._as_set = _header(der.SET, length)
+        self._attributes_size = len(b"".join(attributes))
+        # RFC 5652 5.4: what is signed begins with the tag of a SET; in the token stands [0].
+        self._set_before_digest = _header(der.SET, self._attributes_size) + before_digest
+        self._set_header_size = len(self._set_before_digest) - len(before_digest)
         self._signer = b"".join(
             (der_types.encode_integer(1), _issuer_and_serial(certificate), digest_algorithm)
         )
@@ -120,7 +134,7 @@ class TokenTemplate:
         )
         along = sorted(certificates.to_der(one) for one in sent_along)
         self._along = der.encode(_CONTEXT_0, *along) if along else b""
-        self._frames: dict[tuple[int, int], tuple[bytes, bytes, bytes]] = {}
+        self._frames: dict[tuple[int, int], _Frame] = {}
 
     def sign(self, info_der: bytes) -> bytes:
         """Sign a TSTInfo and return the token.
@@ -128,25 +142,41 @@ class TokenTemplate:
         Raises:
             DeviceError: The key did not sign.
         """
-        attributes = b"".join(
-            (self._before_digest, self._hash_algorithm.digest(info_der), self._after_digest)
-        )
-        value = self._sign(self._as_set + attributes)
+        frame, response_der = self._sign(info_der)
+        return response_der[frame.token_at :]
+
+    def grant(self, info_der: bytes) -> bytes:
+        """Sign a TSTInfo and return the TimeStampResp that carries the token.
+
+        Raises:
+            DeviceError: The key did not sign.
+        """
+        return self._sign(info_der)[1]
+
+    def _sign(self, info_der: bytes) -> tuple["_Frame", bytes]:
+        digest = self._hash(info_der).digest()
+        attributes = b"".join((self._set_before_digest, digest, self._after_digest))
+        value = self._sign_value(attributes)
         sizes = len(info_der), len(value)
         frame = self._frames.get(sizes)
         if frame is None:
             # A few sizes of nonces and of ECDSA values, and no more: it stays small.
             frame = self._frames[sizes] = self._encode_frame(*sizes)
-        return b"".join((frame[0], info_der, frame[1], attributes, frame[2], value))
-
-    def _encode_frame(self, info_size: int, value_size: int) -> tuple[bytes, bytes, bytes]:
-        """What stands before the TSTInfo, before the attributes and before the signature."""
-        attributes_size = (
-            len(self._before_digest) + self._hash_algorithm.size + len(self._after_digest)
+        return frame, b"".join(
+            (
+                frame.before_info,
+                info_der,
+                frame.before_attributes,
+                attributes[self._set_header_size :],
+                frame.before_value,
+                value,
+            )
         )
+
+    def _encode_frame(self, info_size: int, value_size: int) -> "_Frame":
         before_value = self._signature_algorithm + _header(der.OCTET_STRING, value_size)
-        signer = self._signer + _header(_CONTEXT_0, attributes_size)
-        signer_size = len(signer) + attributes_size + len(before_value) + value_size
+        signer = self._signer + _header(_CONTEXT_0, self._attributes_size)
+        signer_size = len(signer) + self._attributes_size + len(before_value) + value_size
         signer = _header(der.SEQUENCE, signer_size) + signer
         signer_size += len(_header(der.SEQUENCE, signer_size))
         before_attributes = self._along + _header(der.SET, signer_size) + signer
@@ -160,7 +190,10 @@ class TokenTemplate:
         data = _header(_CONTEXT_0, len(data) + info_size + after_info) + data
         data = _ENCODED_SIGNED_DATA + data
         data = _header(der.SEQUENCE, len(data) + info_size + after_info) + data
-        return data, before_attributes, before_value
+        data = messages.GRANTED + data
+        response = _header(der.SEQUENCE, len(data) + info_size + after_info)
+        token_at = len(response) + len(messages.GRANTED)
+        return _Frame(token_at, response + data, before_attributes, before_value)
 
 
 def build_token(

@@ -200,31 +200,3 @@ def test_any_bytes_raise_input_errors_and_nothing_else(junk: bytes) -> None:
         messages.parse_response(junk)
     with contextlib.suppress(messages.MalformedTokenError):
         messages.parse_info(junk)
-
-
-@given(
-    st.sampled_from(list(HashAlgorithm)),
-    st.none() | st.integers(-(2**80), 2**160),
-    st.booleans(),
-    st.data(),
-)
-def test_the_quick_reader_says_what_the_whole_reader_says_or_nothing(
-    hash_algorithm: HashAlgorithm, nonce: int | None, cert_req: bool, data: st.DataObject
-) -> None:
-    imprint = messages.MessageImprint(hash_algorithm, bytes(range(hash_algorithm.size)))
-    request = messages.TimeStampRequest(imprint, None, nonce, cert_req)
-    good = messages.build_request(request)
-    place = data.draw(st.integers(0, len(good) - 1))
-    octet = data.draw(st.integers(0, 255))
-    for request_der in (good, good[:place] + bytes((octet,)) + good[place + 1 :], good[:place]):
-        quick = messages._read_common(request_der)
-        if quick is not None:
-            whole = messages._parse_request(request_der)
-            assert quick == whole
-            assert quick.imprint.to_der() == whole.imprint.to_der()
-
-
-def test_the_quick_reader_reads_what_most_clients_send() -> None:
-    imprint = messages.MessageImprint(HashAlgorithm.SHA256, bytes(32))
-    request = messages.TimeStampRequest(imprint, None, 2**63 + 1, True)
-    assert messages._read_common(messages.build_request(request)) == request
