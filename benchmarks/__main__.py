@@ -12,6 +12,7 @@ MODULES = (
     "benchmarks.start",
     "benchmarks.pades",
     "benchmarks.hsm",
+    "benchmarks.tsa",
     "benchmarks.issuance",
     "benchmarks.crl",
 )
