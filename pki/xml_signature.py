@@ -76,6 +76,7 @@ class SignedReference:
         text_only: What was hashed is the text in it, decoded: none of its names and attributes.
         octets: Exactly the bytes that were hashed.
         digest_algorithm: A name hashlib knows.
+        file: The name of the file handed in beside the document that it leads to, or None.
     """
 
     identifier: str | None
@@ -87,6 +88,7 @@ class SignedReference:
     text_only: bool
     octets: bytes
     digest_algorithm: str
+    file: str | None = None
 
 
 def name(local: str) -> str:
@@ -243,7 +245,12 @@ class _Resolver:
 
     def check(self, reference: etree._Element) -> SignedReference:
         uri = reference.get("URI")
-        node, octets, keep_comments = self._dereference(uri)
+        file = self._file(uri)
+        if file is not None:
+            node, octets, keep_comments = None, self._detached[file], False
+        else:
+            node, keep_comments = self._dereference(uri)
+            octets = None
         if isinstance(node, etree._Element):
             _check_type(self._signature, reference.get("Type") or "", node)
         state = _State(self._signature, node, octets, keep_comments)
@@ -270,6 +277,7 @@ class _Resolver:
             text_only=state.text_only,
             octets=hashed,
             digest_algorithm=digest_algorithm,
+            file=file,
         )
 
     @functools.cached_property
@@ -281,27 +289,33 @@ class _Resolver:
                     index[identifier].append(element)
         return index
 
-    def _dereference(
-        self, uri: str | None
-    ) -> tuple[etree._Element | etree._ElementTree | None, bytes | None, bool]:
-        """Return a node, or octets, and whether comments belong to it (XMLDSig 4.4.3.3)."""
+    def _file(self, uri: str | None) -> str | None:
+        """The file beside the document that a reference leads to, if it leads out of it."""
+        if uri is None and len(self._detached) == 1:
+            return next(iter(self._detached))
+        if uri is None or uri == "" or uri.startswith("#"):
+            return None
+        # RFC 3986 5.2.4: a dot segment in front changes nothing.
+        plain = uri.removeprefix("./")
+        for candidate in (uri, plain, urllib.parse.unquote(plain)):
+            if candidate in self._detached:
+                return candidate
+        return None
+
+    def _dereference(self, uri: str | None) -> tuple[etree._Element | etree._ElementTree, bool]:
+        """Return a node, and whether comments belong to it (XMLDSig 4.4.3.3)."""
         if uri is None:
-            if len(self._detached) == 1:
-                return None, next(iter(self._detached.values())), False
             raise xml_trees.ReferenceNotFoundError(
                 "a reference without a URI can be judged with exactly one detached document"
             )
         if uri in ("", "#xpointer(/)"):
-            return self._tree, None, uri != ""
+            return self._tree, uri != ""
         pointer = _POINTER.fullmatch(uri)
         if pointer:
-            return xml_trees.only(self._by_id.get(pointer[2], []), pointer[2]), None, True
+            return xml_trees.only(self._by_id.get(pointer[2], []), pointer[2]), True
         if uri.startswith("#"):
             identifier = urllib.parse.unquote(uri[1:])
-            return xml_trees.only(self._by_id.get(identifier, []), identifier), None, False
-        for candidate in (uri, urllib.parse.unquote(uri)):
-            if candidate in self._detached:
-                return None, self._detached[candidate], False
+            return xml_trees.only(self._by_id.get(identifier, []), identifier), False
         # Never fetched: a signature must not choose what this machine connects to.
         raise xml_trees.ReferenceNotFoundError(
             f"the detached document {uri[:200]!r} was not handed in with the signature"

@@ -36,10 +36,14 @@ _OTHER_PURPOSES = frozenset(
 
 @dataclasses.dataclass(frozen=True)
 class Judgement:
-    """The verdicts on a document, and which statuses would be needed to say more."""
+    """The verdicts on a document, and which statuses would be needed to say more.
+
+    Attributes:
+        lone_time_stamps: Those that belong to no signature.
+    """
 
     signatures: tuple[report.SignatureReport, ...]
-    document_time_stamps: tuple[report.TimeStampReport, ...]
+    lone_time_stamps: tuple[report.TimeStampReport, ...]
     missing: tuple[evidence.MissingStatus, ...]
 
 
@@ -51,29 +55,65 @@ def judge_document(
     """Judge every time stamp and signature that was found, at a time."""
     for one in (*found.document_time_stamps, *_own_stamps(found)):
         time_stamps.take_evidence(one, circumstances.evidence)
-    control = at
-    document_verdicts: list[tuple[findings.FoundTimeStamp, time_stamps.TimeStampVerdict]] = []
-    for stamp in sorted(found.document_time_stamps, key=lambda one: -one.covers_to):
-        verdict = time_stamps.judge(stamp, circumstances, control)
-        document_verdicts.insert(0, (stamp, verdict))
-        if verdict.proven_time is not None:
-            control = min(control, verdict.proven_time)
-    missing = [need for _, verdict in document_verdicts for need in verdict.missing]
+    verdicts = _judge_document_stamps(found.document_time_stamps, circumstances, at)
+    missing = [need for _, verdict in verdicts for need in verdict.missing]
     signatures = []
+    lone = [stamp for stamp, _ in verdicts]
     for signature in found.signatures:
         covering = [
-            verdict
-            for stamp, verdict in document_verdicts
-            if stamp.covers_to >= signature.ends_at > 0
+            (stamp, verdict) for stamp, verdict in verdicts if _covers_signature(stamp, signature)
         ]
-        judged, needs = judge_signature(signature, covering, circumstances, at)
+        judged, needs = judge_signature(
+            signature, [verdict for _, verdict in covering], circumstances, at
+        )
         signatures.append(judged)
         missing += needs
+        lone = [stamp for stamp in lone if not any(stamp is one for one, _ in covering)]
+    if found.signatures and not any(stamp.file for stamp in lone):
+        # A document time stamp of a PDF is in the report of what it was meant for.
+        lone = []
     return Judgement(
         tuple(signatures),
-        tuple(verdict.report for _, verdict in document_verdicts),
+        tuple(
+            dataclasses.replace(verdict.report, scope=tuple(sorted(stamp.covers)))
+            for stamp, verdict in verdicts
+            if any(stamp is one for one in lone)
+        ),
         tuple(dict.fromkeys(missing)),
     )
+
+
+def _judge_document_stamps(
+    stamps: Sequence[findings.FoundTimeStamp],
+    circumstances: policy.Circumstances,
+    at: datetime.datetime,
+) -> list[tuple[findings.FoundTimeStamp, time_stamps.TimeStampVerdict]]:
+    """Judge the time stamps over a document, each at the time until which a later one proves it."""
+    verdicts: list[tuple[findings.FoundTimeStamp, time_stamps.TimeStampVerdict]] = []
+    for stamp in sorted(stamps, key=lambda one: (-one.covers_to, _reversed(one))):
+        control = min(
+            [
+                at,
+                *(
+                    verdict.proven_time
+                    for other, verdict in verdicts
+                    if verdict.proven_time is not None
+                    and (stamp.file in other.covers or other.covers_to > stamp.covers_to)
+                ),
+            ]
+        )
+        verdicts.insert(0, (stamp, time_stamps.judge(stamp, circumstances, control)))
+    return verdicts
+
+
+def _reversed(stamp: findings.FoundTimeStamp) -> datetime.timedelta:
+    """Sorts the newest first."""
+    latest = datetime.datetime.max.replace(tzinfo=datetime.UTC)
+    return latest - time_stamps.stated_time(stamp)
+
+
+def _covers_signature(stamp: findings.FoundTimeStamp, signature: findings.FoundSignature) -> bool:
+    return stamp.covers_to >= signature.ends_at > 0 or signature.file in stamp.covers
 
 
 def judge_signature(

@@ -107,6 +107,14 @@ class Evidence:
         for der in crls:
             _take(self._crls, der, _read_crl)
 
+    def add_all(self, other: "Evidence") -> None:
+        """Take everything that another one has."""
+        self.add(
+            certificates_der=other.certificates,
+            ocsp_responses=other._responses,
+            crls=other._crls,
+        )
+
     @property
     def has_revocation_data(self) -> bool:
         """Whether there is any OCSP response or CRL."""

@@ -1,4 +1,4 @@
-"""What the readers of PDF and XML find, before anybody judges it."""
+"""What the readers of the formats find, before anybody judges it."""
 
 import dataclasses
 import datetime
@@ -19,6 +19,9 @@ class FoundTimeStamp:
         digest_of: Gives the hash of what it has to be over, by a function's hashlib name.
         covers_to: Of a document time stamp: everything before this offset existed at its time.
         problem: Why it proves nothing whatever its token says, or None.
+        file: Its own name in a container.
+        covers: Names of the files in a container that existed at its time.
+        is_broken: What it is over is there and lists files that are not what they were.
     """
 
     kind: report.TimeStampKind
@@ -26,6 +29,9 @@ class FoundTimeStamp:
     digest_of: Callable[[str], bytes]
     covers_to: int = 0
     problem: report.Finding | None = None
+    file: str = ""
+    covers: frozenset[str] = frozenset()
+    is_broken: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,6 +47,8 @@ class FoundSignature:
         digest_algorithms: The hashes that were relied on.
         ends_at: Its place in a PDF: a document time stamp that covers this proves it existed.
         time_stamps: Its own, in the order found.
+        file: The file of a container that it is in.
+        signed_files: Files beside the signature whose digests it signs.
     """
 
     identifier: str
@@ -59,6 +67,8 @@ class FoundSignature:
     ends_at: int = 0
     warnings: tuple[report.Finding, ...] = ()
     info: tuple[report.Finding, ...] = ()
+    file: str = ""
+    signed_files: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,3 +79,4 @@ class FoundDocument:
     signatures: tuple[FoundSignature, ...]
     document_time_stamps: tuple[FoundTimeStamp, ...]
     evidence: evidence_module.Evidence
+    evidence_records: tuple[report.EvidenceRecordReport, ...] = ()

@@ -271,7 +271,7 @@ def _serve(connection: mp_connection.Connection, memory_limit_bytes: int) -> Non
     """Judge what comes until the other side goes away; runs in the spawned process."""
     # Loaded before the limit is set, which then leaves the same room for every document.
     from signing_service.validation import pdf_document, xml_document  # noqa: F401
-    from signing_service.validation.cades import document  # noqa: F401
+    from signing_service.validation.asic import document  # noqa: F401
 
     _limit_memory(memory_limit_bytes)
     connection.send_bytes(b"ready")

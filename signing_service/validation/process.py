@@ -72,7 +72,7 @@ def validate(
     Foreign documents belong in `isolation.validate`, which has limits on time and memory.
 
     Args:
-        document: A PDF, XML with XML signatures, or CMS.
+        document: A PDF, XML with XML signatures, CMS, or an ASiC container.
         trust: Where certification paths may end.
         at: The time judged; the present, usually.
         fetch: Called once, between two judgements, for what the first found missing; a judgement
@@ -115,7 +115,6 @@ def judge(
     asked_at = None if fetched is None else fetched.asked_at or at
     made_with = policy.Circumstances(found.evidence, trust, rules, asked_at)
     judgement = blocks.judge_document(found, made_with, at)
-    alone = () if judgement.signatures else judgement.document_time_stamps
     shown = report.ValidationReport(
         document_name=document.name,
         document_sha256=_sha256(document.path),
@@ -123,7 +122,11 @@ def judge(
         validated_at=at,
         policy=rules.name,
         signatures=judgement.signatures,
-        time_stamps=tuple(dataclasses.replace(one, scope=(document.name,)) for one in alone),
+        time_stamps=tuple(
+            dataclasses.replace(one, scope=one.scope or (document.name,))
+            for one in judgement.lone_time_stamps
+        ),
+        evidence_records=found.evidence_records,
     )
     return Outcome(shown, judgement.missing)
 
@@ -141,6 +144,10 @@ def _read(
         from signing_service.validation.cades import document as cades_document
 
         return cades_document.read(document.path, document.name, _read_detached(detached), supplied)
+    if head.startswith(b"PK"):
+        from signing_service.validation.asic import document as asic_document
+
+        return asic_document.read(document.path, document.name, supplied)
     if b"%PDF-" in head:
         from signing_service.validation import pdf_document
 
@@ -150,7 +157,9 @@ def _read(
         from signing_service.validation import xml_document
 
         return xml_document.read(document.path, document.name, _read_detached(detached))
-    raise DocumentUnreadableError("expected a PDF, XML or CMS with signatures, got something else")
+    raise DocumentUnreadableError(
+        "expected a PDF, XML, CMS or ASiC container with signatures, got something else"
+    )
 
 
 def _read_detached(detached: Sequence[documents.Document]) -> dict[str, bytes]:

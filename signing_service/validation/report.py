@@ -145,6 +145,32 @@ class TimeStampReport:
 
 
 @dataclasses.dataclass(frozen=True)
+class EvidenceRecordReport:
+    """One evidence record (RFC 4998, RFC 6283).
+
+    Attributes:
+        intact: Its hash trees and time stamps lead to what it is about; None: not judged.
+        time: Of its first time stamp.
+        scope: Names of what it is about.
+        problem: Why it is not intact, or None.
+    """
+
+    intact: bool | None
+    time: datetime.datetime | None
+    scope: tuple[str, ...]
+    problem: Finding | None = None
+
+    def to_json(self) -> dict[str, object]:
+        """As the contract writes it."""
+        return {
+            "intact": self.intact,
+            "time": _time(self.time),
+            "scope": list(self.scope),
+            "errors": [] if self.problem is None else [self.problem.to_json()],
+        }
+
+
+@dataclasses.dataclass(frozen=True)
 class SignatureReport:
     """One signature and the verdict on it; the contract's section 4 explains the fields."""
 
@@ -206,6 +232,7 @@ class ValidationReport:
     policy: str
     signatures: tuple[SignatureReport, ...]
     time_stamps: tuple[TimeStampReport, ...] = ()
+    evidence_records: tuple[EvidenceRecordReport, ...] = ()
 
     @property
     def overall(self) -> Indication:
@@ -229,8 +256,7 @@ class ValidationReport:
             "overall": self.overall.value,
             "signatures": [one.to_json() for one in self.signatures],
             "time_stamps": [one.to_json(alone=True) for one in self.time_stamps],
-            # Evidence records (RFC 4998, RFC 6283) are not read: none is ever claimed.
-            "evidence_records": [],
+            "evidence_records": [one.to_json() for one in self.evidence_records],
         }
 
 

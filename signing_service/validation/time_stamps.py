@@ -62,6 +62,8 @@ def _judge(
         return _no_proof(found, token, None, report.Finding(error.code, error.message))
     except errors.InputError as error:
         return _no_proof(found, token, False, report.Finding(error.code, error.message))
+    if found.is_broken:
+        shown = dataclasses.replace(shown, intact=False)
     if found.problem is not None or token.certificate is None:
         return TimeStampVerdict(shown, None, ())
     problem = _unit_problem(token, relied_on, circumstances.policy, at)

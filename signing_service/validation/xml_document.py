@@ -53,7 +53,12 @@ def read(path: pathlib.Path, name: str, detached: Mapping[str, bytes]) -> findin
     """
     if path.stat().st_size > xml_trees.MAX_BYTES:
         raise errors.LimitError(f"expected XML of at most {xml_trees.MAX_BYTES} bytes")
-    tree = xml_trees.parse(path.read_bytes())
+    return read_octets(path.read_bytes(), name, detached)
+
+
+def read_octets(data: bytes, name: str, detached: Mapping[str, bytes]) -> findings.FoundDocument:
+    """Find every signature of an XML document in memory, such as one in a container; as `read`."""
+    tree = xml_trees.parse(data)
     elements = xml_signature.signatures_in(tree.getroot())
     if len(elements) > MAX_SIGNATURES:
         raise errors.LimitError(f"expected at most {MAX_SIGNATURES} signatures in a document")
@@ -129,6 +134,11 @@ def _signature(
         ),
         scope_kind=kind,
         scope_names=names,
+        signed_files=tuple(
+            dict.fromkeys(
+                one.file for one in (*signed.references, *signed.listed) if one.file is not None
+            )
+        ),
         time_stamps=stamps,
         warnings=_warnings(kind, names),
     )

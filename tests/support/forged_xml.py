@@ -84,6 +84,12 @@ def sign(
     return etree.tostring(tree, encoding="UTF-8")
 
 
+def sign_files(holder: hierarchy.Holder, *wanted: Wanted) -> bytes:
+    """A signature over files beside it, in the element that an ASiC container wants."""
+    root = '<a:XAdESSignatures xmlns:a="http://uri.etsi.org/02918/v1.2.1#"/>'
+    return sign(root, holder, *wanted)
+
+
 def _reference(tree: etree._ElementTree, element: etree._Element, one: Wanted) -> etree._Element:
     octets = one.octets
     if octets is None:
@@ -91,9 +97,11 @@ def _reference(tree: etree._ElementTree, element: etree._Element, one: Wanted) -
             octets = xml_trees.canonicalise(xml_trees.without(tree, [element]))
         else:
             octets = xml_trees.canonicalise(xml_trees.find_by_id(tree.getroot(), one.uri[1:]))
-    transforms = one.transforms or (
-        (xml_signature.ENVELOPED, xml_trees.C14N_11) if one.uri == "" else (xml_trees.C14N_11,)
-    )
+    transforms = one.transforms
+    if not transforms and one.octets is None:
+        transforms = (xml_trees.C14N_11,)
+        if one.uri == "":
+            transforms = (xml_signature.ENVELOPED, xml_trees.C14N_11)
     return xml_signature.build_reference(
         octets,
         uri=one.uri,  # type: ignore[arg-type]

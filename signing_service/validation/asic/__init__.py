@@ -1,0 +1,1 @@
+"""ASiC containers of strangers (EN 319 162-1)."""

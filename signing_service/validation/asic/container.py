@@ -1,0 +1,230 @@
+"""A ZIP container of a stranger, of which every byte is accounted for (EN 319 162-1 A.1).
+
+ZIP readers disagree where a file says things twice: about entries with one name, about what stands
+between and behind entries, about local and central headers. Each of these lets two programs show
+different documents under one signature, so such a container is refused.
+"""
+
+import struct
+import unicodedata
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping
+from typing import IO
+
+from pki import errors
+
+MAX_ENTRIES = 2000
+"""Entries of a container, folders included."""
+MAX_ENTRY_BYTES = 128 * 2**20
+"""Largest entry, unpacked."""
+MAX_TOTAL_BYTES = 512 * 2**20
+"""All entries together, unpacked; counted while reading, for every reading again."""
+MAX_RATIO = 200
+"""How much smaller an entry may be packed, from `RATIO_FROM_BYTES` on; documents reach about 20."""
+RATIO_FROM_BYTES = 2**20
+MAX_NAME = 1024
+MIMETYPE = "mimetype"
+META = "META-INF/"
+
+_LOCAL = struct.Struct("<4s5H3L2H")
+_END = struct.Struct("<4s4H2LH")
+_CHUNK = 2**16
+_ENCRYPTED, _HAS_DESCRIPTOR, _IS_UTF8 = 0x1, 0x8, 0x800
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+_MAX_DESCRIPTOR = 24
+_TURNING = frozenset({"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"})
+"""Characters that turn the direction of writing: a name with them shows another extension."""
+_FAULTS = (
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    EOFError,
+    NotImplementedError,
+    RuntimeError,
+    ValueError,
+)
+
+
+class ContainerError(errors.InputError):
+    """The container is damaged, hostile, or says things twice."""
+
+    code = "container-malformed"
+
+
+class Container(Mapping[str, bytes]):
+    """The files of a container by name, unpacked when asked for and not before."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        """Read the directory and check it against the entries.
+
+        Raises:
+            ContainerError: It cannot be read, or two readers would read it differently.
+            LimitError: More entries, or larger ones, than are read.
+        """
+        try:
+            self._archive = zipfile.ZipFile(file)
+            entries = self._archive.infolist()
+        except _FAULTS as error:
+            raise ContainerError("expected a ZIP container that can be read") from error
+        if len(entries) > MAX_ENTRIES:
+            raise errors.LimitError(f"expected at most {MAX_ENTRIES} entries in a container")
+        self._left = MAX_TOTAL_BYTES
+        self.comment = self._archive.comment
+        self.first_name = (
+            min(entries, key=lambda one: one.header_offset).filename if entries else ""
+        )
+        _check_names(entries)
+        for entry in entries:
+            _check_size(entry)
+        _check_layout(file, entries, len(self.comment))
+        self._entries = {one.filename: one for one in entries if not one.is_dir()}
+
+    def __getitem__(self, name: str) -> bytes:
+        """Unpack a file; raises `LimitError` for one that is larger than it said or may be."""
+        entry = self._entries[name]
+        parts = []
+        size = 0
+        try:
+            with self._archive.open(entry) as unpacked:
+                while chunk := unpacked.read(_CHUNK):
+                    size += len(chunk)
+                    self._left -= len(chunk)
+                    if size > entry.file_size or self._left < 0:
+                        raise errors.LimitError(
+                            "expected a container that unpacks to what it says, and to at most"
+                            f" {MAX_TOTAL_BYTES} bytes"
+                        )
+                    parts.append(chunk)
+        except _FAULTS as error:
+            raise ContainerError(f"the entry {name[:200]!r} of the container is damaged") from error
+        return b"".join(parts)
+
+    def __iter__(self) -> Iterator[str]:
+        """The names of all files, in the order of the directory."""
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        """How many files there are."""
+        return len(self._entries)
+
+    @property
+    def data_files(self) -> tuple[str, ...]:
+        """What the container is there to carry: everything outside META-INF but the mimetype."""
+        return tuple(one for one in self if one != MIMETYPE and not one.startswith(META))
+
+    def mimetype(self) -> str | None:
+        """The declared type; None where it is missing or no text."""
+        if MIMETYPE not in self._entries or self._entries[MIMETYPE].file_size > MAX_NAME:
+            return None
+        try:
+            return self[MIMETYPE].decode("ascii").strip().lstrip("\ufeff")
+        except UnicodeDecodeError:
+            return None
+
+    @property
+    def is_mimetype_first(self) -> bool:
+        """Whether the type stands first and unpacked, where programs look (EN 319 162-1 A.1)."""
+        entry = self._entries.get(MIMETYPE)
+        return (
+            entry is not None
+            and self.first_name == MIMETYPE
+            and entry.compress_type == zipfile.ZIP_STORED
+        )
+
+
+def _check_names(entries: list[zipfile.ZipInfo]) -> None:
+    seen: dict[str, str] = {}
+    for entry in entries:
+        # zipfile cuts a name at a zero octet, where another reader may not.
+        name = entry.orig_filename
+        parts = name.removesuffix("/").split("/")
+        if (
+            not name
+            or len(name) > MAX_NAME
+            or "\\" in name
+            or any(part in ("", ".", "..") for part in parts)
+            or any(
+                unicodedata.category(one) in ("Cc", "Cs")
+                or unicodedata.bidirectional(one) in _TURNING
+                for one in name
+            )
+            or (len(parts[0]) == 2 and parts[0][1] == ":")
+        ):
+            raise ContainerError(
+                f"expected relative names without '.' or '..' in the container, got {name[:200]!r}"
+            )
+        # What a file system takes for one name shows one of two files.
+        folded = unicodedata.normalize("NFC", name.removesuffix("/")).casefold()
+        if folded in seen:
+            raise ContainerError(f"two entries of the container have the name {name[:200]!r}")
+        seen[folded] = name
+    for folded in seen:
+        above = folded.rpartition("/")[0]
+        if above in seen and not seen[above].endswith("/"):
+            raise ContainerError("an entry of the container is a file and a folder")
+
+
+def _check_size(entry: zipfile.ZipInfo) -> None:
+    if entry.flag_bits & _ENCRYPTED:
+        raise ContainerError("an entry of the container is encrypted")
+    if entry.compress_type not in _METHODS:
+        raise ContainerError("an entry of the container is packed in a way that is not read")
+    if entry.file_size > MAX_ENTRY_BYTES:
+        raise errors.LimitError(f"expected entries of at most {MAX_ENTRY_BYTES} bytes")
+    if entry.file_size > RATIO_FROM_BYTES and entry.file_size > MAX_RATIO * max(
+        entry.compress_size, 1
+    ):
+        raise errors.LimitError(
+            f"expected entries packed to no less than one part in {MAX_RATIO}: this one is a bomb"
+        )
+
+
+def _check_layout(file: IO[bytes], entries: list[zipfile.ZipInfo], comment_size: int) -> None:
+    """Check that entries follow each other from the first byte and the directory ends the file."""
+    file.seek(0, 2)
+    size = file.tell()
+    file.seek(max(0, size - _END.size - comment_size))
+    fields = file.read(_END.size)
+    if len(fields) < _END.size or not fields.startswith(b"PK\x05\x06"):
+        raise ContainerError("bytes follow the container's directory that belong to no entry")
+    *_, directory_at, _ = _END.unpack(fields)
+    at = allowed = 0
+    for entry in sorted(entries, key=lambda one: one.header_offset):
+        if not 0 <= entry.header_offset - at <= allowed:
+            raise ContainerError(
+                "entries of the container overlap, or bytes between them belong to none"
+            )
+        at = _check_local(file, entry)
+        allowed = _MAX_DESCRIPTOR if entry.flag_bits & _HAS_DESCRIPTOR else 0
+    if directory_at != 0xFFFFFFFF and not 0 <= directory_at - at <= allowed:
+        raise ContainerError("bytes before the container's directory belong to no entry")
+
+
+def _check_local(file: IO[bytes], entry: zipfile.ZipInfo) -> int:
+    """Check that an entry says of itself what the directory says; return where it ends."""
+    file.seek(entry.header_offset)
+    header = file.read(_LOCAL.size)
+    if len(header) < _LOCAL.size or not header.startswith(b"PK\x03\x04"):
+        raise ContainerError("the container's directory names an entry that is not there")
+    _, _, flags, method, _, _, crc, packed, unpacked, name_size, extra_size = _LOCAL.unpack(header)
+    raw = file.read(name_size)
+    try:
+        name = raw.decode("utf-8" if flags & _IS_UTF8 else "cp437")
+    except UnicodeDecodeError:
+        name = ""
+    same = name == entry.orig_filename and method == entry.compress_type
+    if not flags & _HAS_DESCRIPTOR:
+        # 4.4.9 of the ZIP note: all ones stand for the sizes of a large entry, in an extra field.
+        same = (
+            same
+            and crc == entry.CRC
+            and packed in (entry.compress_size, 0xFFFFFFFF)
+            and unpacked in (entry.file_size, 0xFFFFFFFF)
+        )
+    if not same or bool(flags & _ENCRYPTED):
+        raise ContainerError(
+            f"the entry {entry.orig_filename[:200]!r} says something else of itself than the"
+            " container's directory"
+        )
+    return int(entry.header_offset + _LOCAL.size + name_size + extra_size + entry.compress_size)

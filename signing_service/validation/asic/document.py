@@ -1,0 +1,374 @@
+"""Signatures and time stamps of an ASiC container, and which of its files they cover.
+
+A container shows a person its data files. What a signature does not name is not covered, however
+well the signature verifies: each file that is left out is told.
+"""
+
+import dataclasses
+import hashlib
+import pathlib
+from collections.abc import Callable, Iterable, Sequence
+
+from cryptography import x509
+
+from pki import errors
+from signing_service.validation import evidence, findings, report, xml_document
+from signing_service.validation.asic import container as containers
+from signing_service.validation.asic import manifests
+from signing_service.validation.cades import document as cades_document
+from signing_service.validation.cades import signed_data
+
+ASIC_S = "application/vnd.etsi.asic-s+zip"
+ASIC_E = "application/vnd.etsi.asic-e+zip"
+OPEN_DOCUMENT = "application/vnd.oasis.opendocument."
+
+MAX_SIGNATURE_FILES = 100
+"""Files with signatures or time stamps in META-INF."""
+
+_META = containers.META
+
+
+class NotASicError(errors.InputError):
+    """A ZIP file of another kind."""
+
+    code = "document-unreadable"
+
+
+def read(
+    path: pathlib.Path, name: str, supplied: Iterable[x509.Certificate] = ()
+) -> findings.FoundDocument:
+    """Find every signature and time stamp of a container and check their cryptography.
+
+    Args:
+        path: The container.
+        name: What it is called.
+        supplied: Certificates of trusted people, for a signature that leaves its own out.
+
+    Raises:
+        NotASicError: Another kind of ZIP file.
+        ContainerError: It is damaged or hostile.
+        LimitError: It is over a limit.
+    """
+    with path.open("rb") as file:
+        return _Reader(containers.Container(file), name, tuple(supplied)).read()
+
+
+@dataclasses.dataclass
+class _Found:
+    signatures: list[findings.FoundSignature] = dataclasses.field(default_factory=list)
+    time_stamps: list[findings.FoundTimeStamp] = dataclasses.field(default_factory=list)
+
+
+class _Reader:
+    """Reads one container."""
+
+    def __init__(
+        self,
+        container: containers.Container,
+        name: str,
+        supplied: Sequence[x509.Certificate],
+    ) -> None:
+        self._container = container
+        self._name = name
+        self._supplied = supplied
+        self._known = evidence.Evidence()
+        self._mimetype = container.mimetype()
+        self._manifests = self._read_manifests()
+        self._is_simple = self._tell_kind()
+
+    def read(self) -> findings.FoundDocument:
+        files = [one for one in self._container if one.startswith(_META)]
+        xml = [one for one in files if _is_xades_file(one)]
+        cms = [one for one in files if one.endswith(".p7s") and "signature" in _base(one)]
+        tokens = [one for one in files if one.endswith(".tst") and "timestamp" in _base(one)]
+        if len(xml) + len(cms) + len(tokens) > MAX_SIGNATURE_FILES:
+            raise errors.LimitError(
+                f"expected at most {MAX_SIGNATURE_FILES} signature files in a container"
+            )
+        if self._mimetype is not None and self._mimetype.startswith(OPEN_DOCUMENT):
+            raise NotASicError("expected an ASiC container, got an OpenDocument file")
+        if not (xml or cms or tokens) and self._mimetype not in (ASIC_S, ASIC_E):
+            raise NotASicError("expected an ASiC container, got another ZIP file")
+        found = _Found()
+        for one in xml:
+            found.signatures += self._xades(one)
+        for one in cms:
+            found.signatures += self._cades(one)
+        found.time_stamps = [self._time_stamp(one) for one in tokens]
+        signatures = tuple(self._completed(one, found.time_stamps) for one in found.signatures)
+        return findings.FoundDocument(
+            "ASiC-S" if self._is_simple else "ASiC-E",
+            signatures,
+            tuple(found.time_stamps),
+            self._known,
+        )
+
+    def _tell_kind(self) -> bool:
+        """Whether it is ASiC-S; what has no type is told by its form (EN 319 162-1 4.3, 4.4)."""
+        if self._mimetype in (ASIC_S, ASIC_E):
+            return self._mimetype == ASIC_S
+        names = {one.removeprefix(_META) for one in self._container if one.startswith(_META)}
+        return (
+            len(self._container.data_files) == 1
+            and bool(names & {"signatures.xml", "signature.p7s", "timestamp.tst"})
+            and not any("ASiCManifest" in one for one in names)
+        )
+
+    def _read_manifests(self) -> dict[str, manifests.Manifest | errors.InputError]:
+        found: dict[str, manifests.Manifest | errors.InputError] = {}
+        for one in self._container:
+            base = _base(one)
+            if not one.startswith(_META) or not base.endswith(".xml") or "ASiC" not in base:
+                continue
+            if len(found) >= MAX_SIGNATURE_FILES:
+                raise errors.LimitError(f"expected at most {MAX_SIGNATURE_FILES} manifests")
+            try:
+                found[one] = manifests.read(one, self._container[one])
+            except errors.LimitError:
+                raise
+            except errors.InputError as error:
+                found[one] = error
+        return found
+
+    def _xades(self, file: str) -> list[findings.FoundSignature]:
+        """XAdES signatures of one file; they name data files by URI (EN 319 162-1 4.4.3)."""
+        try:
+            read = xml_document.read_octets(self._container[file], file, self._container)
+        except errors.LimitError:
+            raise
+        except errors.InputError as error:
+            return [_unreadable(file, "XAdES", error)]
+        self._known.add_all(read.evidence)
+        return [dataclasses.replace(one, file=file) for one in read.signatures]
+
+    def _cades(self, file: str) -> list[findings.FoundSignature]:
+        """CAdES signatures of one file, over the data file or over a manifest."""
+        try:
+            signed = signed_data.parse(self._container[file])
+            subject = self._subject(file)
+        except errors.LimitError:
+            raise
+        except errors.InputError as error:
+            return [_unreadable(file, "CAdES", error)]
+        detached = {} if subject is None else {subject: self._container[subject]}
+        found = cades_document.signatures(
+            signed,
+            file,
+            detached,
+            self._known,
+            self._supplied,
+            prefix=f"{_base(file)}-",
+        )
+        manifest = self._manifests.get(subject or "")
+        covered = list(found)
+        if isinstance(manifest, manifests.Manifest):
+            covered = [self._through(manifest, one) for one in found]
+        elif subject is not None:
+            covered = [
+                dataclasses.replace(
+                    one, signed_files=(subject,) if one.intact and not _is_counter(one) else ()
+                )
+                for one in found
+            ]
+        return [dataclasses.replace(one, file=file) for one in covered]
+
+    def _subject(self, file: str) -> str | None:
+        """What a signature or token in META-INF is over: a manifest, or the only data file."""
+        named = [
+            one
+            for one in self._manifests.values()
+            if isinstance(one, manifests.Manifest) and one.subject == file
+        ]
+        if len(named) > 1:
+            raise manifests.ManifestError(f"{len(named)} manifests say that {file!r} is over them")
+        if named:
+            return named[0].name
+        broken = next(
+            (one for one in self._manifests.values() if isinstance(one, errors.InputError)), None
+        )
+        if not self._is_simple and broken is not None:
+            raise broken
+        files = self._container.data_files
+        # EN 319 162-1 4.3.3.2: in ASiC-S it is over the one data file itself.
+        return files[0] if self._is_simple and len(files) == 1 else None
+
+    def _through(
+        self, manifest: manifests.Manifest, found: findings.FoundSignature
+    ) -> findings.FoundSignature:
+        """A signature over a manifest: what it says of the files it lists."""
+        if _is_counter(found) or found.failure is not None:
+            return found
+        changed = manifest.changed(self._container)
+        if changed:
+            problem = report.Finding(
+                "manifest-digest", f"the file {changed[0][:200]!r} is not what was signed"
+            )
+            return dataclasses.replace(
+                found, intact=False, failure=(report.SubIndication.HASH_FAILURE, problem)
+            )
+        signed = tuple(one.name for one in manifest.entries if one.name in self._container)
+        found = dataclasses.replace(found, signed_files=signed)
+        missing = manifest.missing(self._container)
+        if missing:
+            problem = report.Finding(
+                "signed-data-missing",
+                f"the file {missing[0][:200]!r} was signed and is not in the container",
+            )
+            return dataclasses.replace(
+                found, failure=(report.SubIndication.SIGNED_DATA_NOT_FOUND, problem)
+            )
+        return found
+
+    def _time_stamp(self, file: str) -> findings.FoundTimeStamp:
+        """A time-stamp token over a manifest, or over the only data file (4.3.3.3, 4.4.4)."""
+        token = self._container[file]
+        kind = report.TimeStampKind.CONTAINER
+        try:
+            subject = self._subject(file)
+            if subject is None:
+                raise manifests.ManifestError("nothing says what this time stamp is over")
+        except errors.InputError as error:
+            problem = report.Finding(error.code, error.message)
+            return findings.FoundTimeStamp(kind, token, _nothing, problem=problem, file=file)
+        octets = self._container[subject]
+        manifest = self._manifests.get(subject)
+        covers = {subject}
+        damage: report.Finding | None = None
+        if isinstance(manifest, manifests.Manifest):
+            changed, missing = manifest.changed(self._container), manifest.missing(self._container)
+            if changed or missing:
+                damage = report.Finding(
+                    "manifest-digest",
+                    f"the file {(changed or missing)[0][:200]!r}, which it covers, was changed or"
+                    " taken out",
+                )
+            covers |= self._covered_by(manifest)
+        return findings.FoundTimeStamp(
+            kind,
+            token,
+            _digests(octets),
+            problem=damage,
+            file=file,
+            covers=frozenset(covers),
+            is_broken=damage is not None,
+        )
+
+    def _covered_by(self, manifest: manifests.Manifest) -> set[str]:
+        """The files that a manifest lists, unchanged, and those that manifests among them list."""
+        covered: set[str] = set()
+        waiting = [manifest]
+        while waiting:
+            for entry in waiting.pop().entries:
+                fits = entry.name in self._container and manifests.fits(entry, self._container)
+                if not fits or entry.name in covered:
+                    continue
+                covered.add(entry.name)
+                inner = self._manifests.get(entry.name)
+                if isinstance(inner, manifests.Manifest):
+                    waiting.append(inner)
+        return covered
+
+    def _completed(
+        self, found: findings.FoundSignature, stamps: Sequence[findings.FoundTimeStamp]
+    ) -> findings.FoundSignature:
+        """Add what the container as a whole says of a signature: its scope, level and form."""
+        files = self._container.data_files
+        signed = [one for one in found.signed_files if one in files]
+        left_out = [one for one in files if one not in signed]
+        warnings = [*found.warnings, *self._container_warnings()]
+        kind = found.scope_kind
+        if not _is_counter(found):
+            kind = report.ScopeKind.NONE
+            if signed:
+                kind = report.ScopeKind.PARTIAL if left_out else report.ScopeKind.FULL
+            warnings = [one for one in warnings if one.code != "partial-scope"]
+            if left_out and found.intact:
+                warnings.append(
+                    report.Finding(
+                        "file-not-covered",
+                        f"{len(left_out)} file(s) of the container are not covered by this"
+                        f" signature: {', '.join(one[:100] for one in left_out[:10])}",
+                    )
+                )
+        level = found.level
+        archived = any(found.file in one.covers and not one.is_broken for one in stamps)
+        if archived and level == "CAdES-BASELINE-LT":
+            # EN 319 162-1 5.3.2: the archive manifest's time stamp does what ATSv3 does in CAdES.
+            level = "CAdES-BASELINE-LTA"
+        found = dataclasses.replace(
+            found,
+            level=level,
+            scope_kind=kind,
+            scope_names=found.scope_names if _is_counter(found) else tuple(signed),
+            warnings=tuple(warnings),
+        )
+        if self._is_simple and len(files) != 1 and found.failure is None:
+            problem = report.Finding(
+                "asic-s-files",
+                f"expected one data file in an ASiC-S container, got {len(files)}",
+            )
+            # EN 319 162-1 4.3.2: which one was meant cannot be said.
+            found = dataclasses.replace(
+                found, failure=(report.SubIndication.FORMAT_FAILURE, problem)
+            )
+        return found
+
+    def _container_warnings(self) -> list[report.Finding]:
+        found = []
+        if self._mimetype not in (ASIC_S, ASIC_E):
+            declared = "none" if self._mimetype is None else repr(self._mimetype[:100])
+            found.append(
+                report.Finding(
+                    "asic-mimetype", f"expected the mimetype of an ASiC container, got {declared}"
+                )
+            )
+        elif not self._container.is_mimetype_first:
+            found.append(
+                report.Finding(
+                    "asic-mimetype-place",
+                    "the mimetype is not the first entry, or it is packed (EN 319 162-1 A.1)",
+                )
+            )
+        return found
+
+
+def _is_xades_file(name: str) -> bool:
+    base = _base(name)
+    return base.endswith(".xml") and "signatures" in base and not base.startswith("ASiC")
+
+
+def _is_counter(found: findings.FoundSignature) -> bool:
+    return "-counter-" in found.identifier
+
+
+def _base(name: str) -> str:
+    return name.rpartition("/")[2]
+
+
+def _nothing(name: str) -> bytes:
+    return b""
+
+
+def _digests(octets: bytes) -> Callable[[str], bytes]:
+    return lambda name: hashlib.new(name, octets, usedforsecurity=False).digest()
+
+
+def _unreadable(
+    file: str, signature_format: str, error: errors.InputError
+) -> findings.FoundSignature:
+    """A signature file of which nothing can be read: it is told, not passed over."""
+    return findings.FoundSignature(
+        identifier=_base(file),
+        format=signature_format,
+        level="UNKNOWN",
+        intact=None,
+        failure=(report.SubIndication.FORMAT_FAILURE, report.Finding(error.code, error.message)),
+        certificate=None,
+        is_bound=None,
+        digest_algorithms=frozenset(),
+        claimed_signing_time=None,
+        time_stamps=(),
+        scope_kind=report.ScopeKind.NONE,
+        scope_names=(),
+        file=file,
+    )
