@@ -16,6 +16,7 @@ from sqlalchemy import orm
 
 from ca import generations
 from ca import settings as ca_settings
+from ca.crls import partitions
 from ca.trusted_list import tables
 from pki import audit, certificates, clock, errors, profiles, registry
 
@@ -127,9 +128,16 @@ def record_services(
         supply_points: tuple[SupplyPoint, ...] = ()
         expired_since = None
         if one.issuing_name is not None:
+            # 5.5.7 asks for no list of revoked certificates. Those that are told are told in full:
+            # the list of one partition says nothing of certificates in another.
             supply_points = (
                 SupplyPoint(settings.status_url, ServiceType.OCSP_QC),
-                SupplyPoint(settings.crl_url(one.issuing_name), ServiceType.CRL_QC),
+                *(
+                    SupplyPoint(
+                        settings.crl_url(scope.issuer_name, scope.partition), ServiceType.CRL_QC
+                    )
+                    for scope in partitions.scopes(session, one.issuing_name)
+                ),
             )
             # Our CRLs and responders keep every certificate since the authority's beginning.
             expired_since = one.first_not_before

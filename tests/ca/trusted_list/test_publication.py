@@ -6,6 +6,7 @@ from lxml import etree
 from sqlalchemy import orm
 
 from ca import revocation
+from ca.crls import addresses, partitions
 from ca.trusted_list import document, enveloped, publication, scheme, tables
 from pki import audit, certificates, oids, registry, status, xml_signature, xml_trees
 from tests.support import ca_world, trusted_lists
@@ -264,3 +265,19 @@ def test_a_list_of_another_territory_has_its_own_name() -> None:
     one = scheme.of(settings)
     assert [variant.name for variant in one.variants] == ["ge", "ge-eugeneric"]
     assert one.variants[0].list_type.endswith("/TSLType/GElist")
+
+
+@pytest.mark.clause("TS 119 612", "5.5.7")
+def test_every_list_of_an_authority_is_a_supply_point(lists: trusted_lists.ListWorld) -> None:
+    base = lists.ca.settings.base_url
+    before = lists.publisher.publish_due(lists.ca.at, actor="test")[0]
+    with lists.ca.sessions() as session:
+        for number in (1, 2):
+            scope = addresses.Scope("citizen", number)
+            partitions.open_next(session, scope, lists.ca.at, actor="test")
+        session.commit()
+    # A partition that was opened makes a new list due.
+    after = lists.publisher.publish_due(lists.ca.at + DAY, actor="test")[0]
+    told = [set(texts(one.list_xml, ".//t:ServiceSupplyPoint")) for one in (before, after)]
+    assert f"{base}/crl/citizen.crl" in told[0]
+    assert told[1] - told[0] == {f"{base}/crl/citizen/{number}.crl" for number in (1, 2)}
