@@ -32,6 +32,12 @@ class UnknownIssuerError(errors.NotFoundError):
     code = "ocsp-unknown-issuer"
 
 
+class NoIssuersYetError(errors.PeerError):
+    """The registry could not be read since the start: nothing is known; answered `tryLater`."""
+
+    code = "ocsp-no-issuers-yet"
+
+
 class ClockBehindError(errors.DeviceError):
     """The clock is far behind an answer that was given already; answered `tryLater`."""
 
@@ -130,6 +136,7 @@ class Responder:
         Raises:
             MalformedRequestError: No request.
             UnknownIssuerError: Not one issuer of ours that all identifiers name.
+            NoIssuersYetError: Nothing was read from the registry yet.
             NoResponderKeyError: The issuer has no responder with a valid certificate.
             ClockBehindError: `at` is far behind an earlier answer.
             DeviceError: The key did not sign.
@@ -140,6 +147,8 @@ class Responder:
             question = _read_in_full(request_der)
         issuer = issuers.by_identity.get(question.issuer)
         if issuer is None:
+            if not issuers.all:
+                raise NoIssuersYetError("no issuer is known yet: the registry was not read")
             raise UnknownIssuerError("the request names no issuer of ours")
         return self._sign(issuer, question, at)
 

@@ -2,8 +2,11 @@
 
 import dataclasses
 import datetime
+import pathlib
 
 from ocsp import responder
+from ocsp.statuses import view
+from pki import settings
 
 
 @dataclasses.dataclass(frozen=True)
@@ -12,6 +15,28 @@ class Settings:
 
     Attributes:
         validity: From thisUpdate to nextUpdate of a response, in seconds.
+        status_file: With a `[database]`: where one process keeps the statuses for all workers to
+            map; none: each worker reads all of the registry when it starts.
+        status_poll: How often the registry is asked for changes, in seconds.
+        status_max_age: How old what is known may be when the registry is away, in seconds; at
+            most an hour. Older statuses are not told.
     """
 
     validity: datetime.timedelta = responder.DEFAULT_VALIDITY
+    status_file: pathlib.Path | None = None
+    status_poll: datetime.timedelta = view.DEFAULT_POLL
+    status_max_age: datetime.timedelta = view.DEFAULT_MAX_AGE
+
+    def __post_init__(self) -> None:
+        """Refuse what would tell old statuses as new ones."""
+        if not datetime.timedelta(0) < self.status_max_age <= view.LONGEST_MAX_AGE:
+            raise settings.SettingsError(
+                "[ocsp] status_max_age: expected at most"
+                f" {view.LONGEST_MAX_AGE.total_seconds():.0f} seconds (EN 319 411-1: a revocation"
+                f" is known within 60 minutes), got {self.status_max_age.total_seconds():.0f}"
+            )
+        if not datetime.timedelta(0) < self.status_poll < self.status_max_age:
+            raise settings.SettingsError(
+                "[ocsp] status_poll: expected more than 0 and less than status_max_age, got"
+                f" {self.status_poll.total_seconds()}"
+            )

@@ -60,9 +60,15 @@ _STANDBY = """
 
 
 class RegistryUnreadableError(errors.PeerError):
-    """The registry's database cannot be asked for now, or is not one of this version."""
+    """The registry's database cannot be asked for now."""
 
     code = "registry-unreadable"
+
+
+class RegistryOutdatedError(errors.StateError):
+    """The registry's tables are not those of this version."""
+
+    code = "database-schema-outdated"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -2,110 +2,91 @@
 
 import datetime
 import logging
-import threading
 from collections.abc import Sequence
-
-from sqlalchemy import orm
 
 import ocsp.api
 from imza import config as configs
-from imza import health
+from imza import migrations
 from imza.wiring.resources import Resources
-from imza.wiring.zone import REGULAR, Job, Zone
+from imza.wiring.zone import FREQUENT, REGULAR, Job, Zone
 from ocsp import responder, responder_key
-from pki import access, certificates, errors, profiles, registry, registry_lock, status
+from ocsp import settings as ocsp_settings
+from ocsp.statuses import keeper, registry_source, view
+from pki import access, certificates, errors
 from pki.keystore import store
 
 log = logging.getLogger(__name__)
 
 
-class RegistryNotReconciledError(errors.PeerError):
-    """The registry was restored from a backup and is not reconciled yet."""
-
-    code = "registry-locked"
-
-
 def build(resources: Resources, config: configs.Config, _: access.AccessTokens | None) -> Zone:
     """Build the status service's zone; see `imza.wiring.zones.build`."""
-    sessions = resources.sessions(config)
-    keys = resources.keys(config.keystore, "keystore")
     settings = configs.require(config.ocsp, "ocsp")
-
-    locked = threading.Event()
-
-    def look_up(issuer: str, serial_number: int) -> status.CertificateStatus | None:
-        if locked.is_set():
-            # A database that was restored from a backup has lost the newest revocations.
-            raise RegistryNotReconciledError("the registry is locked: no status is told")
-        with sessions() as session:
-            return registry.status_of(session, issuer, serial_number)
-
+    url = configs.require(config.database, "database").url
+    keys = resources.keys(config.keystore, "keystore")
+    looking = _view(resources, url, settings)
     answering = responder.Responder(
-        _status_issuers(sessions, keys, resources.present.now()), look_up, settings.validity
+        _status_issuers(looking, keys), looking.look_up, settings.validity
     )
+    loaded = [(looking.issuers, looking.responders)]
 
-    def follow_lock() -> None:
-        with sessions() as session:
-            is_locked = registry_lock.state(session).locked_at is not None
-        if is_locked and not locked.is_set():
-            log.error("registry_locked: requests are answered tryLater")
-        (locked.set if is_locked else locked.clear)()
-
-    follow_lock()
-
-    def reload(at: datetime.datetime) -> None:
-        follow_lock()
-        # A new generation of an authority is answered for within the minute; keys are opened
-        # again only where the registry names another certificate.
-        known = [
-            (one.name, certificates.to_der(one.keys[0].certificate)) for one in answering.issuers
-        ]
-        if _responders(sessions, at) != known:
-            answering.issuers = tuple(_status_issuers(sessions, keys, at))
+    def reload(_: datetime.datetime) -> None:
+        # Keys are opened again only where the registry names another certificate.
+        found = looking.issuers, looking.responders
+        if found != loaded[0]:
+            answering.issuers = tuple(_status_issuers(looking, keys))
+            loaded[0] = found
             log.info("responders_loaded issuers=%d", len(answering.issuers))
 
+    jobs = [Job("reload-responders", FREQUENT, reload, in_each_process=True)]
+    if settings.status_file is not None:
+        kept = keeper.StatusFileKeeper(settings.status_file, looking, url, settings.status_max_age)
+        jobs.append(Job("write-status-file", REGULAR, kept.write))
     return Zone(
         "ocsp",
         (),
-        (Job("reload-responders", REGULAR, reload, in_each_process=True),),
-        {"registry": health.database_probe(sessions)},
-        endpoints=ocsp.api.endpoints(answering, resources.present, lookup_waits=True),
+        tuple(jobs),
+        {"statuses": looking.contents},
+        endpoints=ocsp.api.endpoints(answering, resources.present),
     )
 
 
-def _responders(
-    sessions: orm.sessionmaker[orm.Session], at: datetime.datetime
-) -> list[tuple[str, bytes]]:
-    """Each issuing CA with its responder's current certificate, as `_status_issuers` finds them."""
-    with sessions() as session:
-        found = [
-            (
-                issuer.name,
-                registry.current_certificate(
-                    session, profiles.OCSP_RESPONDER.name, at, issuer_name=issuer.name
-                ),
-            )
-            for issuer in registry.issuers(session)
-        ]
-    return [
-        (name, record.certificate_der)
-        for name, record in found
-        if record is not None and record.key_label and record.certificate_der is not None
-    ]
+def _view(resources: Resources, url: str, settings: ocsp_settings.Settings) -> view.StatusView:
+    source = registry_source.RegistrySource(
+        url, settings.status_file, revision=migrations.newest_revision()
+    )
+    looking = resources.hold(
+        view.StatusView(
+            source,
+            resources.present,
+            max_age=settings.status_max_age,
+            poll=settings.status_poll,
+            start=source.start(),
+        )
+    )
+    try:
+        looking.update()
+    except errors.PeerError:
+        # It answers from the file while that is young enough, and `tryLater` without one.
+        log.warning("registry_away_at_start")
+    looking.start()
+    return looking
 
 
 def _status_issuers(
-    sessions: orm.sessionmaker[orm.Session], keys: store.KeyStore, at: datetime.datetime
+    looking: view.StatusView, keys: store.KeyStore
 ) -> Sequence[responder_key.StatusIssuer]:
-    """The issuing CAs of the registry, each with its responder's current certificate and key."""
+    """The issuing CAs of the registry, each with its responders' certificates and keys."""
+    opened: dict[str, store.KeyHandle] = {}
     found = []
-    with sessions() as session:
-        for issuer in registry.issuers(session):
-            record = registry.current_certificate(
-                session, profiles.OCSP_RESPONDER.name, at, issuer_name=issuer.name
-            )
-            if record is None or record.key_label is None:
-                continue
-            key = responder_key.ResponderKey(record.certificate, keys.open_key(record.key_label))
-            found.append(responder_key.StatusIssuer(issuer.name, issuer.certificate, (key,)))
+    for issuer in looking.issuers:
+        own = []
+        for one in looking.responders:
+            if one.issuer_name == issuer.name:
+                if one.key_label not in opened:
+                    opened[one.key_label] = keys.open_key(one.key_label)
+                certificate = certificates.parse(one.certificate_der)
+                own.append(responder_key.ResponderKey(certificate, opened[one.key_label]))
+        if own:
+            certificate = certificates.parse(issuer.certificate_der)
+            found.append(responder_key.StatusIssuer(issuer.name, certificate, tuple(own)))
     return found

@@ -47,7 +47,8 @@ class RegistrySource:
         """Return the contents as the database has them now.
 
         Raises:
-            RegistryUnreadableError: It cannot be reached or is of another version.
+            RegistryUnreadableError: It cannot be reached.
+            RegistryOutdatedError: It is of another version.
         """
         try:
             if self._connection is None:
@@ -73,9 +74,10 @@ class RegistrySource:
         found = connection.revision() if self._revision else ""
         if found != self._revision:
             connection.close()
-            raise registry_reader.RegistryUnreadableError(
-                f"expected the registry's tables at revision {self._revision}, found"
-                f" {found or 'none'}: upgrade the database with the CA zone"
+            raise registry_reader.RegistryOutdatedError(
+                f"expected the database at revision {self._revision}, found"
+                f" {found or 'no tables'}: run `imza ca init` or `imza serve ZONE"
+                " --upgrade-database`"
             )
         return connection
 

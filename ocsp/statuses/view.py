@@ -11,7 +11,7 @@ from pki import clock, errors, registry_reader, status
 
 log = logging.getLogger(__name__)
 
-POLL_S = 0.5
+DEFAULT_POLL = datetime.timedelta(seconds=0.5)
 """How often the source is asked for changes: they are visible well within two seconds."""
 
 DEFAULT_MAX_AGE = datetime.timedelta(minutes=10)
@@ -65,12 +65,14 @@ class StatusView:
         present: clock.Clock,
         *,
         max_age: datetime.timedelta = DEFAULT_MAX_AGE,
+        poll: datetime.timedelta = DEFAULT_POLL,
         start: views.Contents | None = None,
     ) -> None:
         """Take the source, the clock and, where the source may be away, what to start from."""
         self._source = source
         self._present = present
         self._max_age = max_age
+        self._poll_s = poll.total_seconds()
         self._contents = start
         self._updating = threading.Lock()
         self._failure = ""
@@ -120,6 +122,11 @@ class StatusView:
                 f" {self._max_age.total_seconds():.0f} s is told: {self._failure or 'no news'}"
             )
         return contents
+
+    @property
+    def known(self) -> views.Contents | None:
+        """Everything that is known, whether or not it may be told."""
+        return self._contents
 
     @property
     def issuers(self) -> tuple[registry_reader.Issuer, ...]:
@@ -207,7 +214,7 @@ class StatusView:
         while True:
             with self._asking:
                 self._asking.wait_for(
-                    lambda: self._stopping or self._asked > self._answered, POLL_S
+                    lambda: self._stopping or self._asked > self._answered, self._poll_s
                 )
                 if self._stopping:
                     return

@@ -4,7 +4,7 @@ from collections.abc import Callable
 import pytest
 import sqlalchemy
 
-from imza import schema
+from imza import migrations, schema
 from pki import database
 from tests.support import servers
 
@@ -63,3 +63,10 @@ def test_a_database_that_is_away_is_told_without_its_password(
             call(engine)
         engine.dispose()
         assert "s3cr3t" not in refused.value.message
+
+
+def test_the_newest_revision_is_known_by_its_file_alone(empty_engine: sqlalchemy.Engine) -> None:
+    schema.upgrade(empty_engine)
+    with empty_engine.connect() as connection:
+        revision = connection.scalar(sqlalchemy.text("SELECT version_num FROM alembic_version"))
+    assert migrations.newest_revision() == revision

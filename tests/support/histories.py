@@ -8,7 +8,7 @@ import random
 import sqlalchemy
 from sqlalchemy import orm
 
-from ca import issuance, revocation
+from ca import intents, revocation
 from ocsp.statuses import registry_source
 from pki import errors, registry, registry_reader, status
 from tests.support import crls
@@ -58,7 +58,7 @@ class History:
 
     def abandon(self) -> None:
         """What a CA does with its intents when it starts."""
-        issuance.reconcile(self.sessions, self.at)
+        intents.reconcile(self.sessions, self.at)
 
     def expected(self) -> dict[int, status.CertificateStatus | None]:
         """What the registry says of each, by the CA's own way to it."""
