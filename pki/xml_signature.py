@@ -351,6 +351,9 @@ class _State:
         elif _leaves_signatures_out(transform, algorithm):
             self.without_all_signatures = True
             self._leave_out(None)
+        elif _leaves_outer_signatures_out(transform, algorithm):
+            root = self._signature.getroottree().getroot()
+            self._leave_out(root.findall(name("Signature")))
         else:
             raise xml_trees.UnsupportedXMLSignatureError(
                 f"expected canonicalisation, enveloped-signature or base64, got the transform"
@@ -393,7 +396,7 @@ class _State:
             ) from error
         self._node, self._left_out = None, []
 
-    def _leave_out(self, signatures: list[etree._Element] | None) -> None:
+    def _leave_out(self, signatures: Sequence[etree._Element] | None) -> None:
         element = self._element()
         found = [one for one in element.iter(name("Signature")) if one is not element]
         if signatures is not None:
@@ -436,24 +439,30 @@ def _check_type(signature: etree._Element, type_uri: str, node: etree._Element) 
 
 
 def _leaves_signatures_out(transform: etree._Element, algorithm: str) -> bool:
-    """Recognise the two texts that say "without the signatures", and no other expression."""
-    if algorithm not in (XPATH, XPATH_FILTER_2):
+    """Recognise the texts that say "without the signatures", and no other expression."""
+    return _says(transform, algorithm, XPATH, WITHOUT_SIGNATURES) or any(
+        _says(transform, algorithm, XPATH_FILTER_2, text)
+        for text in ("/descendant::ds:Signature", "//ds:Signature")
+    )
+
+
+def _leaves_outer_signatures_out(transform: etree._Element, algorithm: str) -> bool:
+    """Recognise the text that says "without the signatures right below the root"."""
+    return _says(transform, algorithm, XPATH_FILTER_2, "/*/ds:Signature")
+
+
+def _says(transform: etree._Element, algorithm: str, wanted: str, expression: str) -> bool:
+    """Whether a transform is of an algorithm and has an expression, under whatever prefix."""
+    if algorithm != wanted:
         return False
     space = DS if algorithm == XPATH else XPATH_FILTER_2
-    expression = xml_trees.child(transform, f"{{{space}}}XPath")
-    text = re.sub(r"\s+", "", xml_trees.read_text(expression))
-    prefix = next((key for key, value in expression.nsmap.items() if key and value == DS), None)
-    if prefix is None:
+    element = xml_trees.child(transform, f"{{{space}}}XPath")
+    if algorithm == XPATH_FILTER_2 and element.get("Filter") != "subtract":
         return False
-    if algorithm == XPATH:
-        return any(
-            text == WITHOUT_SIGNATURES.replace("ds:", f"{key}:")
-            for key, value in expression.nsmap.items()
-            if key and value == DS
-        )
-    return expression.get("Filter") == "subtract" and any(
-        text == f"/descendant::{key}:Signature"
-        for key, value in expression.nsmap.items()
+    text = re.sub(r"\s+", "", xml_trees.read_text(element))
+    return any(
+        text == expression.replace("ds:", f"{key}:")
+        for key, value in element.nsmap.items()
         if key and value == DS
     )
 

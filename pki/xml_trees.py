@@ -123,6 +123,8 @@ def canonicalise(
     if isinstance(node, etree._Element) and not exclusive:
         inherited = _with_inherited_attributes(node, base)  # type: ignore[assignment]
     with inherited:
+        if isinstance(node, etree._Element) and not exclusive:
+            node = _standing_alone(node)
         try:
             # lxml takes prefixes for the exclusive method alone.
             return etree.tostring(
@@ -137,6 +139,21 @@ def canonicalise(
             raise UnsupportedXMLSignatureError(
                 "expected XML that has a canonical form, got some that has none"
             ) from error
+
+
+def _standing_alone(element: etree._Element) -> etree._Element:
+    """An element, or a copy of it as a document's root where the library would write it wrongly.
+
+    libxml2 2.14 undoes the default namespace of a part of a document from its grandchildren on
+    (`xmlns=""`), where it was declared on the part or above it. Written out and read again, the
+    part has all its namespaces itself, and is canonicalised as the whole documents are.
+    """
+    if element.getparent() is None or None not in element.nsmap:
+        return element
+    parser = etree.XMLParser(
+        resolve_entities=False, no_network=True, load_dtd=False, huge_tree=True, strip_cdata=False
+    )
+    return etree.fromstring(etree.tostring(element, with_tail=False, encoding="UTF-8"), parser)
 
 
 def find_by_id(root: etree._Element, identifier: str) -> etree._Element:

@@ -127,6 +127,21 @@ class Evidence:
             for response in self._responses.values()
         ) or any(crl.issuer == certificate.issuer for crl in self._crls.values())
 
+    def nonces(self) -> list[bytes]:
+        """What the responses answer to (RFC 9654)."""
+        found = []
+        for response in self._responses.values():
+            try:
+                found += [
+                    one.value.nonce
+                    for one in response.extensions
+                    if isinstance(one.value, x509.OCSPNonce)
+                ]
+            except _FAULTS:
+                # A response with extensions that cannot be read answers to nobody.
+                continue
+        return found
+
     def issuers_of(
         self, certificate: x509.Certificate, more: Iterable[x509.Certificate]
     ) -> list[x509.Certificate]:

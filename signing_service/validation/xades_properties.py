@@ -19,7 +19,11 @@ XADES_NAMESPACES = (
     "http://uri.etsi.org/01903/v1.1.1#",
 )
 XADES_141 = "http://uri.etsi.org/01903/v1.4.1#"
+XADES_EN = "http://uri.etsi.org/19132/v1.1.1#"
 SIGNED_PROPERTIES_SUFFIX = "SignedProperties"
+
+_TIME_MARK_POLICY = "urn:oid:1.3.6.1.4.1.10015.1000.3.2.1"
+_NONCE_HASHES = ("sha1", "sha224", "sha256", "sha384", "sha512")
 
 _DS = xml_signature.name
 
@@ -91,26 +95,29 @@ def signing_time(qualifying: etree._Element | None) -> datetime.datetime | None:
     return None
 
 
-def level(element: etree._Element, qualifying: etree._Element | None) -> str:
+def level(
+    element: etree._Element,
+    qualifying: etree._Element | None,
+    certificate: x509.Certificate | None,
+) -> str:
     """Name the level that is really present (EN 319 132-1 6)."""
     if qualifying is None:
         return "XML-NOT-ETSI"
     baseline = (
-        _signed(qualifying, "SigningTime")
+        etree.QName(qualifying).namespace == XADES_NAMESPACES[0]
+        and _signed(qualifying, "SigningTime")
         and (
             _signed(qualifying, "SigningCertificateV2") or _signed(qualifying, "SigningCertificate")
         )
         and element.find(f"{_DS('KeyInfo')}/{_DS('X509Data')}/{_DS('X509Certificate')}") is not None
         and _formats_are_told(element, qualifying)
     )
-    reached = "B"
-    if unsigned(qualifying, "SignatureTimeStamp"):
-        reached = "T"
-        if unsigned(qualifying, "RevocationValues"):
-            reached = "LTA" if unsigned(qualifying, "ArchiveTimeStamp") else "LT"
+    reached = _reached(element, qualifying, certificate)
+    if reached != "B" and unsigned(qualifying, "SealingEvidenceRecords"):
+        return "XAdES-ERS"
     if baseline and not _has_references_only(qualifying):
         return f"XAdES-BASELINE-{reached}"
-    legacy = {"B": "BES", "T": "T", "LT": "XL", "LTA": "A"}[reached]
+    legacy = {"B": "BES", "T": "T", "LT": "XL", "LTA": "A", "LT-TM": "XL"}[reached]
     if reached == "B" and _signed(qualifying, "SignaturePolicyIdentifier"):
         legacy = "EPES"
     if reached == "T" and _has_references_only(qualifying):
@@ -118,8 +125,68 @@ def level(element: etree._Element, qualifying: etree._Element | None) -> str:
     return f"XAdES-{legacy}"
 
 
-def unsigned(qualifying: etree._Element | None, local: str) -> list[etree._Element]:
-    """Direct entries of the unsigned signature properties with a name."""
+def _reached(
+    element: etree._Element,
+    qualifying: etree._Element,
+    certificate: x509.Certificate | None,
+) -> str:
+    values = evidence.Evidence()
+    for holder in unsigned(qualifying, "RevocationValues"):
+        take_evidence(holder, values)
+    has_values = certificate is not None and values.mentions(certificate)
+    if not unsigned(qualifying, "SignatureTimeStamp"):
+        if has_values and _is_time_mark(element, qualifying, values):
+            return "LT-TM"
+        return "B"
+    if not has_values:
+        return "T"
+    return "LTA" if unsigned(qualifying, "ArchiveTimeStamp") else "LT"
+
+
+def _is_time_mark(
+    element: etree._Element, qualifying: etree._Element, values: evidence.Evidence
+) -> bool:
+    """Whether an OCSP response answers for this signature value: the time mark of BDOC 2.1 6.2.
+
+    Its nonce is the digest of the value, so that the responder saw it when it answered.
+    """
+    if not any(
+        (one.text or "").strip() == _TIME_MARK_POLICY
+        for one in _signed(qualifying, "SignaturePolicyIdentifier")
+        for one in one.iter()
+    ):
+        return False
+    try:
+        value = xml_trees.read_base64(xml_trees.child(element, _DS("SignatureValue")))
+    except errors.InputError:
+        return False
+    digests = [hashlib.new(name, value, usedforsecurity=False).digest() for name in _NONCE_HASHES]
+    return any(nonce.endswith(tuple(digests)) for nonce in values.nonces())
+
+
+def take_evidence(element: etree._Element, known: evidence.Evidence) -> None:
+    """Give the certificates and statuses inside an element to `known`."""
+    spaces = XADES_NAMESPACES
+    for names, parameter in (
+        (
+            [_DS("X509Certificate"), *(f"{{{one}}}EncapsulatedX509Certificate" for one in spaces)],
+            "certificates_der",
+        ),
+        ([f"{{{one}}}EncapsulatedOCSPValue" for one in spaces], "ocsp_responses"),
+        ([f"{{{one}}}EncapsulatedCRLValue" for one in spaces], "crls"),
+    ):
+        found = []
+        for holder in element.iter(*names):
+            try:
+                found.append(xml_trees.read_base64(holder))
+            except errors.InputError:
+                # Evidence that cannot be read proves nothing; what is missing is reported.
+                continue
+        known.add(**{parameter: found})
+
+
+def unsigned(qualifying: etree._Element | None, local: str | None = None) -> list[etree._Element]:
+    """Direct entries of the unsigned signature properties, all or those with a name."""
     if qualifying is None:
         return []
     space = etree.QName(qualifying).namespace
@@ -131,8 +198,11 @@ def unsigned(qualifying: etree._Element | None, local: str) -> list[etree._Eleme
     return [
         one
         for one in holder.iterchildren(etree.Element)
-        if etree.QName(one).localname == local
-        and etree.QName(one).namespace in (*XADES_NAMESPACES, XADES_141)
+        if local is None
+        or (
+            etree.QName(one).localname == local
+            and etree.QName(one).namespace in (*XADES_NAMESPACES, XADES_141, XADES_EN)
+        )
     ]
 
 

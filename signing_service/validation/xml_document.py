@@ -6,7 +6,6 @@ one signature leaves out because it is a signature is itself looked at.
 """
 
 import dataclasses
-import hashlib
 import pathlib
 from collections.abc import Mapping, Sequence
 
@@ -15,11 +14,11 @@ from lxml import etree
 
 from pki import errors, xml_algorithms, xml_signature, xml_trees
 from signing_service.validation import (
-    cms_signature,
     evidence,
     findings,
     report,
     xades_properties,
+    xades_time_stamps,
 )
 
 MAX_SIGNATURES = 100
@@ -64,7 +63,7 @@ def read_octets(data: bytes, name: str, detached: Mapping[str, bytes]) -> findin
         raise errors.LimitError(f"expected at most {MAX_SIGNATURES} signatures in a document")
     known = evidence.Evidence()
     for element in elements:
-        _take_evidence(element, known)
+        xades_properties.take_evidence(element, known)
     signatures = tuple(
         _signature(element, number, name, detached)
         for number, element in enumerate(elements, start=1)
@@ -93,10 +92,12 @@ def _signature(
     certificate, is_bound = xades_properties.signing_certificate(element, qualifying)
     base = dataclasses.replace(
         base,
-        level=xades_properties.level(element, qualifying),
+        level=xades_properties.level(element, qualifying, certificate),
         certificate=certificate,
         is_bound=is_bound,
-        time_stamps=_unsigned_time_stamps(element, qualifying),
+        time_stamps=xades_time_stamps.unsigned(
+            xades_time_stamps.Context(element, qualifying, None, None)
+        ),
         claimed_signing_time=xades_properties.signing_time(qualifying),
     )
     key = _key_value(element) if certificate is None else certificate.public_key()
@@ -122,7 +123,8 @@ def _signature(
     if signed is None:
         return base
     kind, names = _scope(element, signed, name)
-    stamps = (*_content_time_stamps(signed), *base.time_stamps)
+    context = xades_time_stamps.Context(element, qualifying, signed.references, signed.properties)
+    stamps = (*xades_time_stamps.content(context), *xades_time_stamps.unsigned(context))
     found = dataclasses.replace(
         base,
         intact=intact,
@@ -202,103 +204,6 @@ def _signed_properties(
         if own is not None and one.element is own:
             return own
     return None
-
-
-def _unsigned_time_stamps(
-    element: etree._Element, qualifying: etree._Element | None
-) -> tuple[findings.FoundTimeStamp, ...]:
-    stamps = []
-    value = element.find(_DS("SignatureValue"))
-    for holder in xades_properties.unsigned(qualifying, "SignatureTimeStamp"):
-        for token in _tokens(holder):
-            stamps.append(_over(report.TimeStampKind.SIGNATURE, token, holder, value))
-    for holder in xades_properties.unsigned(qualifying, "ArchiveTimeStamp"):
-        for token in _tokens(holder):
-            stamps.append(_not_read(report.TimeStampKind.ARCHIVE, token))
-    return tuple(stamps)
-
-
-def _over(
-    kind: report.TimeStampKind,
-    token: bytes,
-    holder: etree._Element,
-    value: etree._Element | None,
-) -> findings.FoundTimeStamp:
-    """A time stamp over the canonical form of an element (EN 319 132-1 5.3)."""
-    method = holder.find(_DS("CanonicalizationMethod"))
-    algorithm = xml_trees.C14N_10 if method is None else method.get("Algorithm") or ""
-    try:
-        if value is None:
-            raise xml_trees.XMLSignatureError("the signature has no value")
-        octets = xml_trees.canonicalise(value, algorithm)
-    except errors.InputError as error:
-        return findings.FoundTimeStamp(
-            kind, token, _refuse, problem=report.Finding(error.code, error.message)
-        )
-    return findings.FoundTimeStamp(
-        kind, token, lambda name: hashlib.new(name, octets, usedforsecurity=False).digest()
-    )
-
-
-def _content_time_stamps(signed: _Signed) -> tuple[findings.FoundTimeStamp, ...]:
-    """Time stamps over what is signed, themselves signed (EN 319 132-1 5.2.8)."""
-    if signed.properties is None:
-        return ()
-    data = b"".join(one.octets for one in signed.references if one.element is not signed.properties)
-    stamps = []
-    space = etree.QName(signed.properties).namespace
-    for holder in signed.properties.iter(f"{{{space}}}AllDataObjectsTimeStamp"):
-        for token in _tokens(holder):
-            stamps.append(
-                findings.FoundTimeStamp(
-                    report.TimeStampKind.CONTENT,
-                    token,
-                    lambda name: hashlib.new(name, data, usedforsecurity=False).digest(),
-                )
-            )
-    for holder in signed.properties.iter(f"{{{space}}}IndividualDataObjectsTimeStamp"):
-        stamps += [_not_read(report.TimeStampKind.CONTENT, token) for token in _tokens(holder)]
-    return tuple(stamps)
-
-
-def _not_read(kind: report.TimeStampKind, token: bytes) -> findings.FoundTimeStamp:
-    return findings.FoundTimeStamp(kind, token, _refuse)
-
-
-def _refuse(name: str) -> bytes:
-    raise cms_signature.UnsupportedCMSError(
-        "what this kind of time stamp is over is not computed yet, so it proves nothing here"
-    )
-
-
-def _tokens(holder: etree._Element) -> list[bytes]:
-    tokens = []
-    for one in holder.iter(f"{{{xades_properties.XADES_NAMESPACES[0]}}}EncapsulatedTimeStamp"):
-        try:
-            tokens.append(xml_trees.read_base64(one))
-        except errors.InputError:
-            # Kept as an empty token, so that the report tells of a time stamp that is broken.
-            tokens.append(b"")
-    return tokens
-
-
-def _take_evidence(element: etree._Element, known: evidence.Evidence) -> None:
-    """Certificates and statuses that travel with a signature."""
-    space = xades_properties.XADES_NAMESPACES[0]
-    for local, parameter in (
-        (_DS("X509Certificate"), "certificates_der"),
-        (f"{{{space}}}EncapsulatedX509Certificate", "certificates_der"),
-        (f"{{{space}}}EncapsulatedOCSPValue", "ocsp_responses"),
-        (f"{{{space}}}EncapsulatedCRLValue", "crls"),
-    ):
-        found = []
-        for holder in element.iter(local):
-            try:
-                found.append(xml_trees.read_base64(holder))
-            except errors.InputError:
-                # Evidence that cannot be read proves nothing; what is missing is reported.
-                continue
-        known.add(**{parameter: found})
 
 
 def _scope(

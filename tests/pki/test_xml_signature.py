@@ -278,3 +278,56 @@ def test_relative_namespace_address_has_no_canonical_form_and_is_refused() -> No
     root = xml_trees.parse(b'<a xmlns:p="relative/address"><p:b/></a>')
     with pytest.raises(xml_trees.UnsupportedXMLSignatureError, match="canonical form"):
         xml_trees.canonicalise(root)
+
+
+@pytest.mark.parametrize("method", [xml_trees.C14N_10, xml_trees.C14N_11])
+@pytest.mark.parametrize(
+    ("document", "expected"),
+    [
+        (
+            b'<w xmlns="urn:a"><p I="1"><q><r><s/></r></q></p></w>',
+            b'<p xmlns="urn:a" I="1"><q><r><s></s></r></q></p>',
+        ),
+        (
+            b'<w><p xmlns="urn:a" xmlns:b="urn:b"><q><r xmlns="">&#13;<b:s/></r></q></p></w>',
+            b'<p xmlns="urn:a" xmlns:b="urn:b"><q><r xmlns="">&#xD;<b:s></b:s></r></q></p>',
+        ),
+        (
+            b'<w xmlns="urn:a" xmlns:b="urn:b"><b:p><q><![CDATA[<]]><r/></q></b:p>tail</w>',
+            b'<b:p xmlns="urn:a" xmlns:b="urn:b"><q>&lt;<r></r></q></b:p>',
+        ),
+    ],
+)
+def test_default_namespace_of_a_part_reaches_its_grandchildren(method, document, expected):
+    """libxml2 2.14 writes xmlns="" there, so that honest signatures fail."""
+    part = xml_trees.parse(document).getroot()[0]
+    assert xml_trees.canonicalise(part, method) == expected
+
+
+@pytest.mark.parametrize("expression", ["/*/ds:Signature", "//ds:Signature"])
+def test_filter_that_takes_the_signatures_out_is_carried_out(expression):
+    transform = etree.fromstring(
+        f'<t xmlns:ds="{xml_signature.DS}" Algorithm="{xml_signature.XPATH_FILTER_2}">'
+        f'<f:XPath xmlns:f="{xml_signature.XPATH_FILTER_2}" Filter="subtract">{expression}'
+        "</f:XPath></t>"
+    )
+    tree = etree.fromstring(
+        f'<r xmlns:ds="{xml_signature.DS}"><ds:Signature/><a>1</a><b><ds:Signature/></b></r>'
+    ).getroottree()
+    state = xml_signature._State(tree.getroot()[0], tree, None, False)
+    state.apply(transform)
+    kept = b"<b></b>" if expression.startswith("//") else b"<b><ds:Signature></ds:Signature></b>"
+    assert state.finish().endswith(b"<a>1</a>" + kept + b"</r>")
+
+
+@pytest.mark.parametrize("mode", ["intersect", "union"])
+def test_filter_that_keeps_the_signatures_is_refused(mode):
+    transform = etree.fromstring(
+        f'<t xmlns:ds="{xml_signature.DS}" Algorithm="{xml_signature.XPATH_FILTER_2}">'
+        f'<f:XPath xmlns:f="{xml_signature.XPATH_FILTER_2}" Filter="{mode}">/*/ds:Signature'
+        "</f:XPath></t>"
+    )
+    tree = etree.fromstring("<r><a/></r>").getroottree()
+    state = xml_signature._State(tree.getroot()[0], tree, None, False)
+    with pytest.raises(xml_trees.UnsupportedXMLSignatureError):
+        state.apply(transform)

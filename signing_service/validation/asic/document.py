@@ -81,13 +81,14 @@ class _Reader:
         xml = [one for one in files if _is_xades_file(one)]
         cms = [one for one in files if one.endswith(".p7s") and "signature" in _base(one)]
         tokens = [one for one in files if one.endswith(".tst") and "timestamp" in _base(one)]
-        if len(xml) + len(cms) + len(tokens) > MAX_SIGNATURE_FILES:
+        records = [one for one in files if "evidencerecord" in _base(one)]
+        if len(xml) + len(cms) + len(tokens) + len(records) > MAX_SIGNATURE_FILES:
             raise errors.LimitError(
                 f"expected at most {MAX_SIGNATURE_FILES} signature files in a container"
             )
         if self._mimetype is not None and self._mimetype.startswith(OPEN_DOCUMENT):
             raise NotASicError("expected an ASiC container, got an OpenDocument file")
-        if not (xml or cms or tokens) and self._mimetype not in (ASIC_S, ASIC_E):
+        if not (xml or cms or tokens or records) and self._mimetype not in (ASIC_S, ASIC_E):
             raise NotASicError("expected an ASiC container, got another ZIP file")
         found = _Found()
         for one in xml:
@@ -101,6 +102,28 @@ class _Reader:
             signatures,
             tuple(found.time_stamps),
             self._known,
+            tuple(self._evidence_record(one) for one in records),
+        )
+
+    def _evidence_record(self, file: str) -> report.EvidenceRecordReport:
+        """An evidence record, of which only is told what it says that it is about."""
+        try:
+            subject = self._subject(file)
+        except errors.InputError:
+            subject = None
+        manifest = self._manifests.get(subject or "")
+        names = (
+            tuple(one.name for one in manifest.entries)
+            if isinstance(manifest, manifests.Manifest)
+            else ()
+            if subject is None
+            else (subject,)
+        )
+        return report.EvidenceRecordReport(
+            None,
+            None,
+            names,
+            report.Finding("evidence-record-not-judged", "evidence records are not judged yet"),
         )
 
     def _tell_kind(self) -> bool:
@@ -110,7 +133,16 @@ class _Reader:
         names = {one.removeprefix(_META) for one in self._container if one.startswith(_META)}
         return (
             len(self._container.data_files) == 1
-            and bool(names & {"signatures.xml", "signature.p7s", "timestamp.tst"})
+            and bool(
+                names
+                & {
+                    "signatures.xml",
+                    "signature.p7s",
+                    "timestamp.tst",
+                    "evidencerecord.ers",
+                    "evidencerecord.xml",
+                }
+            )
             and not any("ASiCManifest" in one for one in names)
         )
 

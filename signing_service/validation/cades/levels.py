@@ -23,9 +23,9 @@ def level(
     if not bound:
         return "CMS-NOT-ETSI"
     unsigned = [one.oid for one in signer.unsigned]
-    if attributes.EVIDENCE_RECORDS.intersection(unsigned):
-        return "CAdES-ERS"
     reached = _reached(signed, unsigned, certificate, known)
+    if reached != "B" and attributes.EVIDENCE_RECORDS.intersection(unsigned):
+        return "CAdES-ERS"
     if _is_baseline(signed, names, unsigned, bound, certificate):
         return f"CAdES-BASELINE-{reached}"
     return _extended(names, unsigned, reached)
