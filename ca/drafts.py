@@ -48,6 +48,7 @@ class CertificateDraft:
         ocsp_url: None where its issuer has no responder.
         ca_issuers_url: None where it has no address at all.
         crl_url: None where it has no address at all.
+        delta_crl_url: Where deltas on that CRL are; None where certificates do not say it.
         crl_partition: Which of the issuer's CRLs tells of it; that one is at `crl_url`.
         test: It is made under a test policy and must show it.
     """
@@ -67,6 +68,7 @@ class CertificateDraft:
     test: bool
     crl_partition: int = 0
     dns_name: str | None = None
+    delta_crl_url: str | None = None
 
     @functools.cached_property
     def public_key_der(self) -> bytes:
@@ -122,6 +124,11 @@ def draft_certificate(
         crl_url=settings.crl_url(issuer.name) if addressed else None,
         test=settings.test,
         dns_name=dns_name,
+        delta_crl_url=(
+            settings.crl_url(issuer.name, delta=True)
+            if answered and settings.certificates_name_deltas
+            else None
+        ),
     )
 
 
@@ -201,6 +208,7 @@ class _Shape:
     ocsp_url: str | None
     ca_issuers_url: str | None
     crl_url: str | None
+    delta_crl_url: str | None
 
 
 def _shape(draft: CertificateDraft) -> _Shape:
@@ -212,6 +220,7 @@ def _shape(draft: CertificateDraft) -> _Shape:
         draft.ocsp_url,
         draft.ca_issuers_url,
         draft.crl_url,
+        draft.delta_crl_url,
     )
 
 
@@ -245,10 +254,10 @@ def _lasting_extensions(shape: _Shape) -> tuple[tuple[x509.ExtensionType, bool],
         ]
         extensions.append((x509.CertificatePolicies(policies), False))
     if shape.crl_url is not None:
-        point = x509.DistributionPoint(
-            [x509.UniformResourceIdentifier(shape.crl_url)], None, None, None
-        )
-        extensions.append((x509.CRLDistributionPoints([point]), False))
+        extensions.append((x509.CRLDistributionPoints([_point(shape.crl_url)]), False))
+    if shape.delta_crl_url is not None:
+        # RFC 5280 4.2.1.15: never critical.
+        extensions.append((x509.FreshestCRL([_point(shape.delta_crl_url)]), False))
     if access := _access(shape):
         extensions.append((x509.AuthorityInformationAccess(access), False))
     if profile.ocsp_no_check:
@@ -258,6 +267,10 @@ def _lasting_extensions(shape: _Shape) -> tuple[tuple[x509.ExtensionType, bool],
         statements = x509.UnrecognizedExtension(x509.ObjectIdentifier(oids.QC_STATEMENTS), value)
         extensions.append((statements, False))
     return tuple(extensions)
+
+
+def _point(url: str) -> x509.DistributionPoint:
+    return x509.DistributionPoint([x509.UniformResourceIdentifier(url)], None, None, None)
 
 
 @functools.lru_cache(maxsize=_SHAPES)

@@ -113,6 +113,17 @@ class Twin:
     issuer: authority.Issuer
     settings: ca_settings.Settings
     at: datetime.datetime
+    named_deltas: bool | None = None
+    """Whether certificates named deltas when this one was issued; None: what the settings say."""
+
+    @property
+    def names_deltas(self) -> bool:
+        """Whether it must say where deltas on its CRL are."""
+        if self.profile.status is not profiles.StatusService.OCSP_AND_CRL:
+            return False
+        if self.named_deltas is None:
+            return self.settings.certificates_name_deltas
+        return self.named_deltas
 
     @property
     def statements(self) -> qc_statements.QcStatements:
@@ -277,6 +288,7 @@ def extensions(twin: Twin) -> Iterator[str]:
         oids.EXTENDED_KEY_USAGE: bool(profile.extended_key_usage),
         oids.CERTIFICATE_POLICIES: profile.policy is not None,
         oids.CRL_DISTRIBUTION_POINTS: profile.status is not profiles.StatusService.NONE,
+        oids.FRESHEST_CRL: twin.names_deltas,
         oids.AUTHORITY_INFORMATION_ACCESS: profile.status is not profiles.StatusService.NONE,
         oids.OCSP_NO_CHECK: profile.ocsp_no_check,
         oids.PRIVATE_KEY_USAGE_PERIOD: profile.key_use is not None,
@@ -337,6 +349,24 @@ def status_addresses(twin: Twin) -> Iterator[str]:
         yield "expected the address of one CRL of the issuer, or none where there is none"
     if twin.facts.ca_issuers_urls != ((settings.certificate_url(name),) if addressed else ()):
         yield "expected the address of the issuer's certificate"
+
+
+def delta_address(twin: Twin) -> Iterator[str]:
+    """RFC 5280 4.2.1.15: where deltas are, on the very CRL that the certificate names."""
+    if not twin.names_deltas:
+        return
+    try:
+        points = twin.certificate.extensions.get_extension_for_class(x509.FreshestCRL).value
+    except x509.ExtensionNotFound:
+        return
+    settings, name = twin.settings, twin.issuer.name
+    scopes = [settings.crl_scope(name, one) for one in twin.facts.crl_urls]
+    expected = [
+        settings.crl_url(name, one.partition, delta=True) for one in scopes if one is not None
+    ]
+    found = [one.value for point in points for one in point.full_name or ()]
+    if found != expected or any(one.reasons or one.crl_issuer for one in points):
+        yield "expected the address of the deltas on its CRL"
 
 
 def qualified_compliance(twin: Twin) -> Iterator[str]:
@@ -512,6 +542,7 @@ RULES: tuple[Callable[[Twin], Iterator[str]], ...] = (
     key_identifiers,
     policies,
     status_addresses,
+    delta_address,
     qualified_compliance,
     qualified_device,
     qualified_type,

@@ -56,6 +56,8 @@ class Settings:
             follow get a list of their own.
         crl_delta_from: From how many entries on a CRL is followed by delta CRLs; shorter ones are
             published anew after each change.
+        certificates_name_deltas: Whether certificates of subscribers say where deltas on their CRL
+            are (RFC 5280 4.2.1.15); then every CRL is followed by deltas.
         crl_full_refresh: How old a CRL that is followed by deltas grows.
         crl_retention: How long the bytes of every CRL are kept; those of a day's last one for ever.
         responder_renewal: How long before its end a responder's certificate is renewed.
@@ -81,6 +83,7 @@ class Settings:
     crl_refresh: datetime.timedelta = datetime.timedelta(minutes=30)
     crl_partition_size: int = 100_000
     crl_delta_from: int = 10_000
+    certificates_name_deltas: bool = False
     crl_full_refresh: datetime.timedelta = datetime.timedelta(hours=12)
     crl_retention: datetime.timedelta = datetime.timedelta(days=30)
     responder_renewal: datetime.timedelta = datetime.timedelta(days=10)
@@ -125,6 +128,12 @@ class Settings:
         if self.crl_partition_size < 1 or self.crl_delta_from < 0:
             raise SettingsRefusedError(
                 "expected crl_partition_size of at least 1 and crl_delta_from of at least 0"
+            )
+        if self.certificates_name_deltas and self.crl_delta_from:
+            # A certificate lives for years: what it names must be there from the first day on.
+            raise SettingsRefusedError(
+                "expected crl_delta_from = 0 with certificates_name_deltas: an address that"
+                " certificates name must always be answered"
             )
         if self.crl_retention < self.crl_validity:
             raise SettingsRefusedError("expected crl_retention not shorter than crl_validity")

@@ -54,7 +54,10 @@ def _placed(
     if partition == 0 or draft.crl_url is None:
         return draft
     url = settings.crl_url(draft.issuer.name, partition)
-    return dataclasses.replace(draft, crl_partition=partition, crl_url=url)
+    delta_url = draft.delta_crl_url
+    if delta_url is not None:
+        delta_url = settings.crl_url(draft.issuer.name, partition, delta=True)
+    return dataclasses.replace(draft, crl_partition=partition, crl_url=url, delta_crl_url=delta_url)
 
 
 def is_full(session: orm.Session, scope: addresses.Scope, size: int) -> bool:

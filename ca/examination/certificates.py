@@ -14,7 +14,7 @@ from ca import authority, lint
 from ca import settings as ca_settings
 from ca.continuity import reconciliation
 from ca.examination.findings import Finding, Report, Severity, Tell
-from pki import algorithms, certificates, errors, profiles, registry, signature, status
+from pki import algorithms, certificates, errors, oids, profiles, registry, signature, status
 
 PAGE = 500
 """Rows in memory at a time."""
@@ -135,7 +135,11 @@ def _examine_row(row: Mapping[str, Any], judge: _Judge) -> Iterator[Finding]:
     if profile is None:
         yield Finding("certificate-profile", about, f"no profile is called {row['profile']!r}")
         return
-    twin = lint.Twin(certificate, facts, profile, issuer, judge.settings, row["recorded_at"])
+    # Whether certificates name deltas may be changed: those of before stay as they were made.
+    named = any(one.oid.dotted_string == oids.FRESHEST_CRL for one in certificate.extensions)
+    twin = lint.Twin(
+        certificate, facts, profile, issuer, judge.settings, row["recorded_at"], named_deltas=named
+    )
     for rule in lint.RULES:
         for message in rule(twin):
             name = rule.__name__.replace("_", "-")

@@ -9,11 +9,13 @@ import pytest
 from cryptography import x509
 
 from ca import authority, drafts, issuance, lint, orders, peer_lint, subjects
+from ca import settings as ca_settings
 from pki import algorithms, database, profiles
 from tests.support import ca_world, defects
 from tests.support.hierarchy import MemoryKey, make_key
 
 SETTINGS = ca_world.SETTINGS
+DELTAS = dataclasses.replace(SETTINGS, certificates_name_deltas=True, crl_delta_from=0)
 ORGANISATION_PROFILES = (
     profiles.TIME_STAMPING_UNIT,
     profiles.OCSP_RESPONDER,
@@ -54,6 +56,66 @@ def test_a_good_certificate_of_every_profile_has_no_finding(
     twin_der = drafts.build_twin(defects.make_draft(profile, issuer, at, settings))
     lint.check_twin(twin_der, profile, issuer, settings, at)
     assert peer_lint.certificate_findings(twin_der, profile.peer_lint) == ()
+
+
+@pytest.mark.parametrize("profile", profiles.ALL, ids=lambda one: f"{one.name}-{one.peer_lint}")
+@pytest.mark.clause("RFC 5280", "4.2.1.15")
+def test_only_what_an_issuing_authority_certifies_names_deltas(
+    profile: profiles.CertificateProfile, issuer: authority.Issuer, at: datetime.datetime
+) -> None:
+    if profile is profiles.ROOT:
+        issuer = dataclasses.replace(issuer, not_after=at + profile.validity)
+    made = defects.make_draft(profile, issuer, at, DELTAS)
+    twin_der = drafts.build_twin(made)
+    lint.check_twin(twin_der, profile, issuer, DELTAS, at)
+    assert peer_lint.certificate_findings(twin_der, profile.peer_lint) == ()
+    named = profile.status is profiles.StatusService.OCSP_AND_CRL
+    assert (made.delta_crl_url is not None) is named
+    assert (b"/crl/citizen/delta.crl" in twin_der) is named
+
+
+@pytest.mark.parametrize(
+    ("settings", "rule", "changes"),
+    [
+        ("with", "extensions", {"delta_crl_url": None}),
+        ("with", "delta-address", {"delta_crl_url": "http://example.org/delta.crl"}),
+        (
+            "with",
+            "delta-address",
+            {"delta_crl_url": f"{SETTINGS.base_url}/crl/citizen/1-delta.crl"},
+        ),
+        ("with", "delta-address", {"delta_crl_url": f"{SETTINGS.base_url}/crl/business/delta.crl"}),
+        ("with", "delta-address", {"crl_url": f"{SETTINGS.base_url}/crl/citizen/2.crl"}),
+        ("without", "extensions", {"delta_crl_url": f"{SETTINGS.base_url}/crl/citizen/delta.crl"}),
+    ],
+)
+def test_a_certificate_that_names_other_deltas_is_refused(
+    issuer: authority.Issuer,
+    at: datetime.datetime,
+    settings: str,
+    rule: str,
+    changes: dict[str, str | None],
+) -> None:
+    wanted = DELTAS if settings == "with" else SETTINGS
+    draft = defects.make_draft(profiles.SIGN, issuer, at, wanted)
+    twin_der = drafts.build_twin(dataclasses.replace(draft, **changes))
+    with pytest.raises(lint.LintError) as refused:
+        lint.check_twin(twin_der, profiles.SIGN, issuer, wanted, at)
+    assert rule in {one.rule for one in refused.value.findings}
+
+
+def test_a_critical_pointer_to_deltas_is_refused(
+    issuer: authority.Issuer, at: datetime.datetime
+) -> None:
+    draft = defects.make_draft(profiles.SIGN, issuer, at, DELTAS)
+    twin_der = defects.criticality(x509.FreshestCRL)(draft)
+    with pytest.raises(lint.LintError, match="critical"):
+        lint.check_twin(twin_der, profiles.SIGN, issuer, DELTAS, at)
+
+
+def test_an_address_of_deltas_that_is_not_always_answered_is_refused() -> None:
+    with pytest.raises(ca_settings.SettingsRefusedError, match="crl_delta_from = 0"):
+        dataclasses.replace(SETTINGS, certificates_name_deltas=True)
 
 
 def test_an_authority_of_our_own_country_is_not_cross_certified(

@@ -15,6 +15,8 @@ from cryptography.hazmat.primitives import serialization
 from ca import hierarchy, revocation
 from ca.applications import certification
 from ca.crls import addresses, published, schedule
+from ca.examination import certificates as certificates_examined
+from ca.examination import findings
 from pki import certificates, database, status
 from tests.support import ca_world
 
@@ -188,3 +190,39 @@ def test_openssl_takes_no_list_of_another_partition_for_a_certificates_own(lists
     )  # fmt: skip
     assert code != 0
     assert "different CRL scope" in text or "unable to get certificate CRL" in text
+
+
+@pytest.mark.clause("RFC 5280", "4.2.1.15")
+def test_openssl_reads_where_the_deltas_are_and_they_are_there(tmp_path: pathlib.Path) -> None:
+    engine = database.connect(f"sqlite:///{tmp_path}/ca.sqlite")
+    database.Base.metadata.create_all(engine)
+    at = datetime.datetime(2026, 1, 31, 12, tzinfo=datetime.UTC)
+    settings = dataclasses.replace(
+        ca_world.SETTINGS, certificates_name_deltas=True, crl_delta_from=0, crl_partition_size=1
+    )
+    world = ca_world.make_world(database.session_factory(engine), at, settings)
+    first = world.certify(world.application())
+    hierarchy.publish_due_crls(world.sessions, world.hierarchy, at)
+    second = world.certify(world.application(ca_world.GEORGIAN))
+    for issued, partition in ((first, 0), (second, 1)):
+        (tmp_path / "leaf.der").write_bytes(issued.certificate_der)
+        code, text = _run(
+            "openssl", "x509", "-inform", "DER", "-in", str(tmp_path / "leaf.der"), "-noout",
+            "-ext", "freshestCRL",
+        )  # fmt: skip
+        assert code == 0, text
+        assert "critical" not in text
+        url = settings.crl_url("citizen", partition, delta=True)
+        assert f"URI:{url}\n" in text
+        with world.sessions() as session:
+            delta = published.newest(session, addresses.Scope("citizen", partition), delta=True)
+        assert delta.is_delta
+    # What names no deltas when they are named, and the other way about, is no finding at night.
+    for one in (settings, ca_world.SETTINGS):
+        report = findings.Report(at)
+        certificates_examined.examine(
+            world.sessions, one, at, report, certificates_examined.Depth(), lambda *_: None
+        )
+        assert report.examined["certificates"] > 2
+        assert [one.message for one in report.findings] == []
+    engine.dispose()
