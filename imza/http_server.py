@@ -16,6 +16,9 @@ from pki import errors
 START_LIMIT_S = 20.0
 STOP_LIMIT_S = 5
 
+DRAIN_S = 0.3
+"""How long a connection without a request stays open at the end: its request may be on the way."""
+
 BACKLOG = 1024
 
 
@@ -56,6 +59,23 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
+class _DrainingServer(uvicorn.Server):
+    """Ends without losing what has just connected.
+
+    uvicorn closes every connection that has no request under way, those too whose first request
+    is still on its way. Here they have a while to ask; the answer tells them to go elsewhere.
+    """
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop accepting, let connections finish, then do as uvicorn does."""
+        for server in self.servers:
+            server.close()
+        self.server_state.default_headers.append((b"connection", b"close"))
+        if self.server_state.connections:
+            await asyncio.sleep(DRAIN_S)
+        await super().shutdown(sockets)
+
+
 class HttpServer:
     """Serves in a thread of its own, so that whoever starts it can go on."""
 
@@ -78,7 +98,7 @@ class HttpServer:
         self._failure: BaseException | None = None
 
     def _configure(self, app: Any, *, lifespan: Any, tls: TlsFiles | None = None) -> uvicorn.Server:
-        return uvicorn.Server(
+        return _DrainingServer(
             uvicorn.Config(
                 app,
                 lifespan=lifespan,

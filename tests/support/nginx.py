@@ -121,14 +121,19 @@ def deployed(
     """The deployed file with other machines; one machine stays there as often as it was."""
     text = CONFIGURATION.read_text(encoding="utf-8")
     for zone, machines in upstreams.items():
-        block = re.compile(rf"(?ms)(^upstream imza_{zone} {{.*?)((?:^    server [^\n]*\n)+)")
-        found = block.search(text)
-        assert found is not None, zone
-        if len(machines) == 1:
-            lines = re.sub(r"server \S+?([ ;])", rf"server {machines[0]}\1", found.group(2))
-        else:
-            lines = "".join(f"    server {one} {servers_each};\n" for one in machines)
-        text = text[: found.start(2)] + lines + text[found.end(2) :]
+        block = re.compile(
+            rf"(?ms)(^upstream imza_{zone}(?:_again)? {{.*?)((?:^    server [^\n]*\n)+)"
+        )
+        assert block.search(text) is not None, zone
+
+        def lines(found: "re.Match[str]", machines: Sequence[str] = machines) -> str:
+            if len(machines) == 1:
+                each = re.sub(r"server \S+?([ ;])", rf"server {machines[0]}\1", found.group(2))
+            else:
+                each = "".join(f"    server {one} {servers_each};\n" for one in machines)
+            return found.group(1) + each
+
+        text = block.sub(lines, text)
     return text
 
 

@@ -6,7 +6,7 @@ import pathlib
 import pwd
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 USER = "postgres"
 
@@ -18,10 +18,23 @@ class PostgresqlMissingError(RuntimeError):
 class Server:
     """A server whose database lies in a folder; it can be stopped and started again."""
 
-    def __init__(self, folder: pathlib.Path, *, durable: bool = False) -> None:
-        """Make an empty database in `folder`; a durable one waits for the disk, as a real one.
+    def __init__(
+        self,
+        folder: pathlib.Path,
+        *,
+        durable: bool = False,
+        settings: Sequence[pathlib.Path] = (),
+        primary: "Server | None" = None,
+    ) -> None:
+        """Make an empty database in `folder`, or a standby of another one.
 
         The server refuses to run as root, so root starts it as the package's own user.
+
+        Args:
+            folder: Where it lies.
+            durable: Wait for the disk, as a real one does.
+            settings: Files of deploy/postgresql, put at the end of its own.
+            primary: A running server, whose standby this will be.
         """
         programs = _programs()
         self._folder = folder
@@ -37,11 +50,22 @@ class Server:
             for parent in folder.parents:
                 if parent.stat().st_uid == 0 and not parent.stat().st_mode & 0o001:
                     parent.chmod(parent.stat().st_mode | 0o011)
-        _run(
-            [*prefix, str(programs / "initdb"), "-D", str(data), "-A", "trust", "-U", "imza",
-             "--no-sync", "-E", "UTF8", "--locale=C.UTF-8"],
-            folder,
-        )  # fmt: skip
+        if primary is None:
+            _run(
+                [*prefix, str(programs / "initdb"), "-D", str(data), "-A", "trust", "-U", "imza",
+                 "--no-sync", "-E", "UTF8", "--locale=C.UTF-8"],
+                folder,
+            )  # fmt: skip
+        else:
+            _run(
+                [*prefix, str(programs / "pg_basebackup"), "-d", f"host={primary.socket} user=imza",
+                 "-D", str(data), "-R", "-X", "stream", "--no-sync", "-c", "fast"],
+                folder,
+            )  # fmt: skip
+        with (data / "postgresql.conf").open("a", encoding="utf-8") as file:
+            file.writelines(one.read_text(encoding="utf-8") for one in settings)
+        self.socket = socket
+        self._programs = programs
         self._options = f"-k {socket} -c listen_addresses='' -c fsync={'on' if durable else 'off'}"
         self._control = [*prefix, str(programs / "pg_ctl"), "-D", str(data), "-w"]
         self.url = f"postgresql://imza@/postgres?host={socket}"
@@ -51,15 +75,33 @@ class Server:
         log = str(self._folder / "log")
         _run([*self._control, "-l", log, "-o", self._options, "start"], self._folder)
 
+    def psql(self, database: str, file: pathlib.Path, *, user: str = "imza") -> None:
+        """Run a file of deploy/postgresql as an administrator does."""
+        _run(
+            [str(self._programs / "psql"), "-h", str(self.socket), "-U", user, "-d", database,
+             "-v", "ON_ERROR_STOP=1", "-q", "-f", str(file)],
+            self._folder,
+        )  # fmt: skip
+
+    def address(self, database: str, user: str) -> str:
+        """The address of a database for a role."""
+        return f"postgresql://{user}@/{database}?host={self.socket}"
+
     def stop(self) -> None:
         """Stop at once, as a machine that loses power."""
         _run([*self._control, "-m", "immediate", "stop"], self._folder)
 
 
 @contextlib.contextmanager
-def running(folder: pathlib.Path, *, durable: bool = False) -> Iterator[Server]:
-    """Run a server with an empty database in `folder`."""
-    server = Server(folder, durable=durable)
+def running(
+    folder: pathlib.Path,
+    *,
+    durable: bool = False,
+    settings: Sequence[pathlib.Path] = (),
+    primary: Server | None = None,
+) -> Iterator[Server]:
+    """Run a server in `folder`, made as `Server` makes it."""
+    server = Server(folder, durable=durable, settings=settings, primary=primary)
     server.start()
     try:
         yield server

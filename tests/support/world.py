@@ -365,7 +365,9 @@ class Zones:
         with (self.installation.folder / f"{zone}.log").open("ab") as log:
             self.processes[zone] = subprocess.Popen(
                 [*self.prefixes.get(zone, ()), *IMZA, "serve", zone,
-                 "--config", str(self.installation.config_path(zone)), "--upgrade-database"],
+                 "--config", str(self.installation.config_path(zone)),
+                 # The responder reads what the CA zone has made.
+                 *(() if zone == "ocsp" else ("--upgrade-database",))],
                 stderr=log, env={**os.environ, **armed},
             )  # fmt: skip
 
