@@ -50,6 +50,11 @@ class Issuer:
         return x509.SubjectKeyIdentifier.from_public_key(self.key.public_key).digest
 
     @functools.cached_property
+    def subject_der(self) -> bytes:
+        """Its distinguished name as its certificates have it."""
+        return self.subject.public_bytes()
+
+    @functools.cached_property
     def subject_text(self) -> str:
         """Its distinguished name for people."""
         return certificates.name_text(self.subject)
@@ -77,7 +82,7 @@ class CertificationAuthority:
 def to_be_signed(signed_der: bytes) -> bytes:
     """Return the to-be-signed part of a certificate or a CRL (RFC 5280 4.1, 5.1)."""
     part, _, _ = _three_parts(signed_der)
-    return der.encode(part.tag, part.content)
+    return signed_der[part.start : part.end]
 
 
 def sign_like(twin_der: bytes, key: store.KeyHandle) -> bytes:
@@ -144,16 +149,22 @@ def signed_object(to_be_signed_der: bytes) -> signature.SignedObject:
     Raises:
         DERError: They are neither a certificate's nor a CRL's.
     """
-    fields = der.read(to_be_signed_der).expect(der.SEQUENCE).children()
-    digest = hashlib.sha256(to_be_signed_der).hexdigest()
+    data = to_be_signed_der
+    fields = _inside(data, der.SEQUENCE)
+    digest = hashlib.sha256(data).hexdigest()
     # Version 3 of a certificate stands in a tag of its own, version 2 of a CRL does not.
-    if len(fields) > 3 and fields[0].tag == _VERSION:
-        serial_number = int.from_bytes(fields[1].expect(der.INTEGER).content, "big")
+    if len(fields) > 3 and fields[0].tag == _VERSION and fields[1].tag == der.INTEGER:
+        serial_number = int.from_bytes(data[fields[1].content : fields[1].end], "big")
         return signature.SignedObject(
-            "certificate", _name(fields[3]), f"{serial_number:0{2 * serials.MAX_OCTETS}x}", digest
+            "certificate",
+            _name_text(data[fields[3].start : fields[3].end]),
+            f"{serial_number:0{2 * serials.MAX_OCTETS}x}",
+            digest,
         )
     if len(fields) > 3 and fields[-1].tag == _CRL_EXTENSIONS:
-        return signature.SignedObject("crl", _name(fields[2]), str(_crl_number(fields[-1])), digest)
+        extensions = der.Element(fields[-1].tag, data[fields[-1].content : fields[-1].end])
+        issuer = _name_text(data[fields[2].start : fields[2].end])
+        return signature.SignedObject("crl", issuer, str(_crl_number(extensions)), digest)
     raise der.DERError("expected a certificate of version 3 or a CRL of version 2")
 
 
@@ -167,10 +178,6 @@ def _crl_number(extensions: der.Element) -> int:
     raise der.DERError("expected a CRL with a number")
 
 
-def _name(element: der.Element) -> str:
-    return _name_text(der.encode(element.expect(der.SEQUENCE).tag, element.content))
-
-
 @functools.lru_cache(maxsize=64)
 def _name_text(name_der: bytes) -> str:
     """An authority's name as text; reading it takes longer than signing, and there are few."""
@@ -179,7 +186,8 @@ def _name_text(name_der: bytes) -> str:
 
 def tail(signed_der: bytes) -> bytes:
     """Return what follows the to-be-signed part: the algorithm and the signature value."""
-    return b"".join(der.encode(one.tag, one.content) for one in _three_parts(signed_der)[1:])
+    part, _, _ = _three_parts(signed_der)
+    return signed_der[part.end :]
 
 
 def sign_tail(
@@ -207,13 +215,21 @@ def _checked_tail(
 ) -> bytes:
     signature.check_value(key.public_key, representation, value)
     _, algorithm, _ = _three_parts(twin_der)
-    return der.encode(algorithm.tag, algorithm.content) + der.encode(
+    return twin_der[algorithm.start : algorithm.end] + der.encode(
         der.BIT_STRING, b"\x00", value.encoded_for_cms()
     )
 
 
-def _three_parts(signed_der: bytes) -> tuple[der.Element, der.Element, der.Element]:
-    parts = der.read(signed_der).expect(der.SEQUENCE).children()
+def _three_parts(signed_der: bytes) -> tuple[der.Span, der.Span, der.Span]:
+    parts = _inside(signed_der, der.SEQUENCE)
     if len(parts) != 3:
         raise der.DERError(f"expected to-be-signed, algorithm and signature, got {len(parts)}")
     return parts[0], parts[1], parts[2]
+
+
+def _inside(data: bytes, tag: int) -> list[der.Span]:
+    """Where the elements lie that the one element in `data` has inside it."""
+    found = der.spans(data)
+    if len(found) != 1 or found[0].tag != tag:
+        raise der.DERError(f"expected one DER element of the tag {tag:#04x}")
+    return der.spans(data, found[0].content, found[0].end)

@@ -174,7 +174,7 @@ def build_twin(draft: CertificateDraft) -> bytes:
         _VERSION_3,
         der.encode_integer(draft.serial_number),
         frame.algorithm_der,
-        draft.issuer.subject.public_bytes(),
+        draft.issuer.subject_der,
         der.encode(
             der.SEQUENCE, der.encode_time(draft.not_before), der.encode_time(draft.not_after)
         ),
@@ -184,6 +184,7 @@ def build_twin(draft: CertificateDraft) -> bytes:
             _EXTENSIONS,
             der.encode(
                 der.SEQUENCE,
+                _encoded_authority_key(draft.issuer.key_identifier),
                 *(_encode(*one) for one in _own_extensions(draft)),
                 _encoded_lasting_extensions(_shape(draft)),
             ),
@@ -194,7 +195,11 @@ def build_twin(draft: CertificateDraft) -> bytes:
 
 def extensions_of(draft: CertificateDraft) -> list[tuple[x509.ExtensionType, bool]]:
     """The extensions of a draft, each with its criticality (RFC 5280 4.2.1)."""
-    return [*_own_extensions(draft), *_lasting_extensions(_shape(draft))]
+    return [
+        (_authority_key(draft.issuer.key_identifier), False),
+        *_own_extensions(draft),
+        *_lasting_extensions(_shape(draft)),
+    ]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -225,8 +230,7 @@ def _shape(draft: CertificateDraft) -> _Shape:
 
 
 def _own_extensions(draft: CertificateDraft) -> Iterator[tuple[x509.ExtensionType, bool]]:
-    """The extensions that depend on the certificate's keys, its names or its times."""
-    yield x509.AuthorityKeyIdentifier(draft.issuer.key_identifier, None, None), False
+    """The extensions that depend on the certificate's own key, its name or its times."""
     yield x509.SubjectKeyIdentifier.from_public_key(draft.public_key), False
     if draft.dns_name is not None:
         yield x509.SubjectAlternativeName([x509.DNSName(draft.dns_name)]), False
@@ -236,6 +240,15 @@ def _own_extensions(draft: CertificateDraft) -> Iterator[tuple[x509.ExtensionTyp
             draft.not_before.replace(tzinfo=None), last.replace(tzinfo=None)
         )
         yield period, False
+
+
+def _authority_key(key_identifier: bytes) -> x509.AuthorityKeyIdentifier:
+    return x509.AuthorityKeyIdentifier(key_identifier, None, None)
+
+
+@functools.lru_cache(maxsize=_SHAPES)
+def _encoded_authority_key(key_identifier: bytes) -> bytes:
+    return _encode(_authority_key(key_identifier), False)
 
 
 @functools.lru_cache(maxsize=_SHAPES)

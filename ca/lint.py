@@ -9,14 +9,14 @@ import dataclasses
 import datetime
 import ipaddress
 import urllib.parse
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from ca import authority, csr, drafts, forms, peer_lint, serials, subjects
 from ca import settings as ca_settings
-from pki import certificates, errors, oids, person_codes, profiles, qc_statements
+from pki import algorithms, certificates, der, errors, oids, person_codes, profiles, qc_statements
 
 MIN_SERIAL_BITS = 64
 """EN 319 412-1 and common practice: at least 64 random bits, so never a shorter number."""
@@ -143,44 +143,46 @@ def check_twin(
     Raises:
         LintError: At least one rule is broken.
     """
+    judged = _circumstances(twin_der, profile, issuer, settings)
+    alike = None if judged is None else _KNOWN_FORMS.find(judged)
     try:
-        certificate, facts = certificates.parse_with_facts(twin_der)
+        certificate, facts = certificates.parse_with_facts(twin_der, alike=alike)
     except certificates.CertificateError as error:
         raise LintError((Finding("readable", error.message),)) from error
     twin = Twin(certificate, facts, profile, issuer, settings, at)
     findings = [
         Finding(rule.__name__.replace("_", "-"), message)
-        for rule in RULES
+        for rule in (RULES if alike is None else _RULES_OF_EACH)
         for message in rule(twin)
     ]
-    findings += _peer_findings(twin_der, twin)
+    if alike is None:
+        findings += judge_by_peer(twin_der, profile, settings)
     if findings:
         raise LintError(tuple(findings))
+    if judged is not None and alike is None:
+        _KNOWN_FORMS.learn(judged, facts)
     return facts
 
 
-def _peer_findings(twin_der: bytes, twin: Twin) -> list[Finding]:
-    """Judge by pkilint; where the settings say so, a form that it found good is not judged again.
+def _circumstances(
+    twin_der: bytes,
+    profile: profiles.CertificateProfile,
+    issuer: authority.Issuer,
+    settings: ca_settings.Settings,
+) -> Hashable | None:
+    """A twin's form with all else that judging it depends on but the time, where forms count.
 
-    What differs within one form is what the rules here look at in every certificate.
+    Where a certificate was found good in the same circumstances, only what may differ within one
+    form is left to be judged.
     """
-    profile, settings = twin.profile, twin.settings
-    if not settings.lint_by_form:
-        return list(judge_by_peer(twin_der, profile, settings))
-    # All of the settings that the judgement depends on.
-    judged_as = (
-        profile.name,
-        profile.peer_lint,
-        settings.base_url if settings.test else "",
-        *settings.legislation,
-    )
-    form = forms.form_of(twin_der, twin.facts, judged_as)
-    if _KNOWN_FORMS.knows(form):
-        return []
-    findings = list(judge_by_peer(twin_der, profile, settings))
-    if not findings:
-        _KNOWN_FORMS.learn(form)
-    return findings
+    # A server's name is in an extension too, which must fit the subject's: no form is like another.
+    if not settings.lint_by_form or profile.dns_name:
+        return None
+    try:
+        form = forms.form_of(twin_der)
+    except der.DERError:
+        return None  # It is judged in full, and refused.
+    return form, profile, settings, issuer.name, issuer.subject_der, issuer.key_identifier
 
 
 def judge_by_peer(
@@ -260,6 +262,8 @@ def key(twin: Twin) -> Iterator[str]:
     """TS 119 312: a kind of key that the profile certifies."""
     if twin.facts.key_kind not in twin.profile.key_kinds:
         yield "expected a key of another kind or size"
+    if twin.facts.key_kind is not algorithms.KeyKind.RSA3072:
+        return
     try:
         csr.check_exponent(twin.certificate.public_key())
     except errors.InputError as error:
@@ -529,6 +533,29 @@ def test_mark(twin: Twin) -> Iterator[str]:
         yield f"expected {mark} in the names of issuer and subject"
 
 
+_OF_THE_FORM: frozenset[Callable[[Twin], Iterator[str]]] = frozenset(
+    {
+        signature_algorithm,
+        issuer_name,
+        key_usage,
+        extended_key_usage,
+        extensions,
+        basic_constraints,
+        key_identifiers,
+        policies,
+        status_addresses,
+        qualified_compliance,
+        qualified_device,
+        qualified_type,
+        qualified_legislation,
+        qualified_disclosure,
+        qualified_others,
+        subject_country,
+        alternative_names,
+    }
+)
+"""The rules that look at nothing but what all certificates of one form have in common."""
+
 RULES: tuple[Callable[[Twin], Iterator[str]], ...] = (
     serial_number,
     signature_algorithm,
@@ -557,3 +584,6 @@ RULES: tuple[Callable[[Twin], Iterator[str]], ...] = (
     test_mark,
 )
 """Every rule; a certificate is signed only when none of them says anything."""
+
+_RULES_OF_EACH = tuple(one for one in RULES if one not in _OF_THE_FORM)
+"""The rules that judge a certificate whose form was found good."""

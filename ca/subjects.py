@@ -144,9 +144,9 @@ def check_text(field: str, text: str, *, limit: int = MAX_NAME) -> None:
     """
     if not 1 <= len(text) <= limit:
         raise SubjectError(f"expected {field} of 1 to {limit} characters, got {len(text)}")
-    if text != text.strip() or text != unicodedata.normalize("NFC", text):
+    if text != text.strip() or not unicodedata.is_normalized("NFC", text):
         raise SubjectError(f"expected {field} in Unicode form NFC without spaces around it")
-    if any(unicodedata.category(one) in _REFUSED_CATEGORIES for one in text):
+    if not _REFUSED_CATEGORIES.isdisjoint(map(unicodedata.category, text)):
         raise SubjectError(f"expected {field} without characters that do not show")
 
 

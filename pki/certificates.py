@@ -4,13 +4,14 @@ Everything a stranger can put into a certificate is read here and nowhere else, 
 malformed one always ends as `CertificateError`.
 """
 
+import contextlib
 import dataclasses
 import datetime
 import enum
 import functools
 import hashlib
 from collections.abc import Iterator
-from typing import TypeVar
+from typing import TypedDict, TypeVar
 
 from asn1crypto import x509 as asn1_x509
 from cryptography import exceptions, x509
@@ -133,8 +134,17 @@ def parse(certificate_der: bytes) -> x509.Certificate:
     return parse_with_facts(certificate_der)[0]
 
 
-def parse_with_facts(certificate_der: bytes) -> tuple[x509.Certificate, CertificateFacts]:
-    """Read one DER certificate and what it says; raises as `parse` does."""
+def parse_with_facts(
+    certificate_der: bytes, *, alike: CertificateFacts | None = None
+) -> tuple[x509.Certificate, CertificateFacts]:
+    """Read one DER certificate and what it says; raises as `parse` does.
+
+    Args:
+        certificate_der: The certificate.
+        alike: What another one says that has all but its number, times, subject, key and subject
+            key identifier in common with this one, where the caller has compared their bytes; the
+            identifier is the one made of the key. Then only these are decoded.
+    """
     if len(certificate_der) > MAX_CERTIFICATE_BYTES:
         raise CertificateError(
             f"expected a certificate of at most {MAX_CERTIFICATE_BYTES} bytes,"
@@ -149,7 +159,9 @@ def parse_with_facts(certificate_der: bytes) -> tuple[x509.Certificate, Certific
         raise CertificateError("expected a positive serial number")
     # The library decodes names, keys and extensions only when asked: asking here means that
     # nothing below can fail later.
-    return certificate, read(certificate)
+    return certificate, (
+        read(certificate) if alike is None else _read_alike(certificate, certificate_der, alike)
+    )
 
 
 def read(certificate: x509.Certificate) -> CertificateFacts:
@@ -158,15 +170,18 @@ def read(certificate: x509.Certificate) -> CertificateFacts:
     Raises:
         CertificateError: A part of it cannot be decoded.
     """
-    try:
+    with _decoding():
         return _read(certificate)
-    except (ValueError, TypeError, exceptions.UnsupportedAlgorithm, x509.DuplicateExtension,
-            x509.UnsupportedGeneralNameType, x509.InvalidVersion) as error:  # fmt: skip
-        raise CertificateError(
-            f"a part of the certificate cannot be decoded ({type(error).__name__})"
-        ) from error
-    except errors.InputError as error:
-        raise CertificateError(f"a part of the certificate cannot be decoded: {error}") from error
+
+
+def key_identifier(key_bits: bytes) -> bytes:
+    """The identifier of a key (RFC 5280 4.2.1.2, method 1).
+
+    Args:
+        key_bits: The content of the BIT STRING subjectPublicKey, with its count of unused bits.
+    """
+    # An identifier is no protection: SHA-1 is what the method says.
+    return hashlib.sha1(key_bits[1:], usedforsecurity=False).digest()
 
 
 def sha256(certificate: x509.Certificate) -> str:
@@ -288,8 +303,37 @@ def check_issued_by(certificate: x509.Certificate, issuer: x509.Certificate) -> 
         ) from error
 
 
+def _read_alike(
+    certificate: x509.Certificate, certificate_der: bytes, alike: CertificateFacts
+) -> CertificateFacts:
+    with _decoding():
+        own_key = certificate.public_key()
+        return dataclasses.replace(
+            alike,
+            sha256=hashlib.sha256(certificate_der).hexdigest(),
+            serial_number=certificate.serial_number,
+            not_before=certificate.not_valid_before_utc,
+            not_after=certificate.not_valid_after_utc,
+            key_kind=algorithms.key_kind(own_key),
+            subject_key_identifier=x509.SubjectKeyIdentifier.from_public_key(own_key).digest,
+            **_subject_facts(certificate.subject),
+        )
+
+
+@contextlib.contextmanager
+def _decoding() -> Iterator[None]:
+    try:
+        yield
+    except (ValueError, TypeError, exceptions.UnsupportedAlgorithm, x509.DuplicateExtension,
+            x509.UnsupportedGeneralNameType, x509.InvalidVersion) as error:  # fmt: skip
+        raise CertificateError(
+            f"a part of the certificate cannot be decoded ({type(error).__name__})"
+        ) from error
+    except errors.InputError as error:
+        raise CertificateError(f"a part of the certificate cannot be decoded: {error}") from error
+
+
 def _read(certificate: x509.Certificate) -> CertificateFacts:
-    subject = certificate.subject
     extensions = certificate.extensions
     usage = _find(extensions, x509.KeyUsage)
     extended = _find(extensions, x509.ExtendedKeyUsage)
@@ -298,31 +342,12 @@ def _read(certificate: x509.Certificate) -> CertificateFacts:
     access = _find(extensions, x509.AuthorityInformationAccess) or ()
     own_key = _find(extensions, x509.SubjectKeyIdentifier)
     authority_key = _find(extensions, x509.AuthorityKeyIdentifier)
-    attributes = _attributes(subject)
-    surname, given_name = attributes.get(oids.SURNAME), attributes.get(oids.GIVEN_NAME)
-    common_name = attributes.get(oids.COMMON_NAME)
-    organisation = attributes.get(oids.ORGANIZATION_NAME)
-    identifier = attributes.get(oids.SERIAL_NUMBER)
-    person = person_codes.parse_identifier(identifier) if identifier else None
-    person_code = person_codes.person_code_of(person) if person is not None else None
     return CertificateFacts(
         sha256=sha256(certificate),
         serial_number=certificate.serial_number,
-        subject=name_text(subject),
         issuer=name_text(certificate.issuer),
         not_before=certificate.not_valid_before_utc,
         not_after=certificate.not_valid_after_utc,
-        name=_display_name(surname, given_name) or common_name or organisation or "",
-        common_name=common_name,
-        surname=surname,
-        given_name=given_name,
-        country=attributes.get(oids.COUNTRY_NAME),
-        identifier=identifier,
-        person_code=person_code,
-        person_country=person.country if person is not None and person_code else None,
-        organisation=organisation,
-        organisation_identifier=attributes.get(oids.ORGANIZATION_IDENTIFIER),
-        title=attributes.get(oids.TITLE),
         key_kind=_key_kind(certificate),
         key_usage=_key_usage(usage),
         extended_key_usage=tuple(one.dotted_string for one in extended or ()),
@@ -334,6 +359,48 @@ def _read(certificate: x509.Certificate) -> CertificateFacts:
         crl_urls=tuple(_crl_urls(_find(extensions, x509.CRLDistributionPoints))),
         subject_key_identifier=own_key.digest if own_key else None,
         authority_key_identifier=authority_key.key_identifier if authority_key else None,
+        **_subject_facts(certificate.subject),
+    )
+
+
+class _SubjectFacts(TypedDict):
+    """What is read from a subject's name."""
+
+    subject: str
+    name: str
+    common_name: str | None
+    surname: str | None
+    given_name: str | None
+    country: str | None
+    identifier: str | None
+    person_code: str | None
+    person_country: str | None
+    organisation: str | None
+    organisation_identifier: str | None
+    title: str | None
+
+
+def _subject_facts(subject: x509.Name) -> _SubjectFacts:
+    attributes = _attributes(subject)
+    surname, given_name = attributes.get(oids.SURNAME), attributes.get(oids.GIVEN_NAME)
+    common_name = attributes.get(oids.COMMON_NAME)
+    organisation = attributes.get(oids.ORGANIZATION_NAME)
+    identifier = attributes.get(oids.SERIAL_NUMBER)
+    person = person_codes.parse_identifier(identifier) if identifier else None
+    person_code = person_codes.person_code_of(person) if person is not None else None
+    return _SubjectFacts(
+        subject=name_text(subject),
+        name=_display_name(surname, given_name) or common_name or organisation or "",
+        common_name=common_name,
+        surname=surname,
+        given_name=given_name,
+        country=attributes.get(oids.COUNTRY_NAME),
+        identifier=identifier,
+        person_code=person_code,
+        person_country=person.country if person is not None and person_code else None,
+        organisation=organisation,
+        organisation_identifier=attributes.get(oids.ORGANIZATION_IDENTIFIER),
+        title=attributes.get(oids.TITLE),
     )
 
 

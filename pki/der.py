@@ -8,6 +8,7 @@ import dataclasses
 import datetime
 import functools
 import re
+from typing import NamedTuple
 
 from pki import errors
 
@@ -62,27 +63,54 @@ def read(data: bytes) -> Element:
     return element
 
 
+class Span(NamedTuple):
+    """Where an element lies: its tag, and where it, its content and what follows it begin."""
+
+    tag: int
+    start: int
+    content: int
+    end: int
+
+
+def spans(data: bytes, start: int = 0, end: int | None = None) -> list[Span]:
+    """Return where the elements between two places lie, one after another; nothing is copied.
+
+    Raises:
+        DERError: As `read`; the last one does not end at `end`.
+    """
+    limit = len(data) if end is None else end
+    found = []
+    while start < limit:
+        one = _span_at(data, start, limit)
+        found.append(one)
+        start = one.end
+    return found
+
+
 def _read_at(data: bytes, offset: int) -> tuple[Element, int]:
-    try:
-        tag, first = data[offset], data[offset + 1]
-    except IndexError as error:
-        raise DERError("expected a DER element, got the end of the input") from error
+    one = _span_at(data, offset, len(data))
+    return Element(one.tag, data[one.content : one.end]), one.end
+
+
+def _span_at(data: bytes, start: int, limit: int) -> Span:
+    if limit - start < 2:
+        raise DERError("expected a DER element, got the end of the input")
+    tag, length = data[start], data[start + 1]
     if tag & 0x1F == 0x1F:
         raise DERError("expected a DER tag of one octet, got a longer one")
-    offset += 2
-    length = first
-    if first & 0x80:
-        octets = first & 0x7F
-        if not 1 <= octets <= 4 or offset + octets > len(data):
+    content = start + 2
+    if length & 0x80:
+        octets = length & 0x7F
+        if not 1 <= octets <= 4 or content + octets > limit:
             raise DERError("expected a definite DER length of at most four octets")
-        length = int.from_bytes(data[offset : offset + octets], "big")
-        if length < 0x80 or data[offset] == 0:
+        length = int.from_bytes(data[content : content + octets], "big")
+        if length < 0x80 or data[content] == 0:
             raise DERError("expected the shortest form of a DER length")
-        offset += octets
-    end = offset + length
-    if end > len(data):
-        raise DERError(f"expected {length} bytes of content, got {len(data) - offset}")
-    return Element(tag, data[offset:end]), end
+        content += octets
+    end = content + length
+    if end > limit:
+        raise DERError(f"expected {length} bytes of content, got {limit - content}")
+    return Span(tag, start, content, end)
 
 
 def encode(tag: int, *contents: bytes) -> bytes:

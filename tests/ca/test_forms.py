@@ -5,6 +5,7 @@ import datetime
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.name import _ASN1Type
 from cryptography.x509.oid import NameOID
@@ -51,7 +52,7 @@ def _draft(
 
 
 def _form(twin_der: bytes) -> bytes:
-    return forms.form_of(twin_der, certificates.parse_with_facts(twin_der)[1], ("sign",))
+    return forms.form_of(twin_der)
 
 
 def test_two_subscribers_of_one_kind_share_a_form(
@@ -86,9 +87,62 @@ def test_a_form_holds_the_kinds_of_what_differs(
     ]
     found = {_form(drafts.build_twin(one)) for one in [draft, *others]}
     assert len(found) == 1 + len(others)
+
+
+def test_what_a_form_was_judged_by_belongs_to_the_judgement(
+    issuer: authority.Issuer, at: datetime.datetime
+) -> None:
+    twin_der = drafts.build_twin(_draft(issuer, at))
+    lint.check_twin(twin_der, profiles.SIGN, issuer, BY_FORM, at)
+    elsewhere = dataclasses.replace(BY_FORM, base_url="http://pki.example.net")
+    renamed = dataclasses.replace(issuer, subject=subjects.service_name("Other CA", BY_FORM))
+    another = dataclasses.replace(
+        issuer, key=MemoryKey("ca-citizen", make_key(algorithms.KeyKind.P384))
+    )
+    for profile, signs, settings, rule in (
+        (profiles.AUTHENTICATE, issuer, BY_FORM, "key-usage"),
+        (profiles.SIGN, issuer, elsewhere, "status-addresses"),
+        (profiles.SIGN, renamed, BY_FORM, "issuer-name"),
+        (profiles.SIGN, another, BY_FORM, "key-identifiers"),
+    ):
+        with pytest.raises(lint.LintError, match=rule):
+            lint.check_twin(twin_der, profile, signs, settings, at)
+
+
+def test_what_a_certificate_of_a_known_form_says_is_read_as_from_any_other(
+    issuer: authority.Issuer, at: datetime.datetime
+) -> None:
+    first, second = _draft(issuer, at), _draft(issuer, at + datetime.timedelta(seconds=5), OTHER)
+    lint.check_twin(drafts.build_twin(first), profiles.SIGN, issuer, BY_FORM, at)
+    twin_der = drafts.build_twin(second)
+    found = lint.check_twin(twin_der, profiles.SIGN, issuer, BY_FORM, at)
+    assert found == certificates.parse_with_facts(twin_der)[1]
+
+
+def test_an_identifier_that_is_not_the_keys_own_is_another_form(
+    issuer: authority.Issuer, at: datetime.datetime
+) -> None:
+    draft = _draft(issuer, at)
     twin_der = drafts.build_twin(draft)
-    facts = certificates.parse_with_facts(twin_der)[1]
-    assert forms.form_of(twin_der, facts, ("seal",)) not in found
+    lint.check_twin(twin_der, profiles.SIGN, issuer, BY_FORM, at)
+    own = certificates.parse_with_facts(twin_der)[1].subject_key_identifier
+    assert own is not None
+    changed = twin_der.replace(own, bytes((own[0] ^ 1,)) + own[1:])
+    assert _form(changed) != _form(twin_der)
+    with pytest.raises(lint.LintError, match="key-identifiers"):
+        lint.check_twin(changed, profiles.SIGN, issuer, BY_FORM, at)
+
+
+@pytest.mark.clause("RFC 5280", "4.2.1.2")
+@pytest.mark.parametrize("kind", list(algorithms.KeyKind))
+def test_the_identifier_of_a_key_is_the_library_s(kind: algorithms.KeyKind) -> None:
+    public_key = make_key(kind).public_key()
+    spki = public_key.public_bytes(
+        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    bits = der.read(spki).children()[1].content
+    library = x509.SubjectKeyIdentifier.from_public_key(public_key).digest
+    assert certificates.key_identifier(bits) == library
 
 
 def test_a_byte_outside_of_the_varying_fields_never_changes_without_the_form(
@@ -159,9 +213,12 @@ def test_a_small_exponent_is_refused_whatever_form_is_known(
         lint.check_twin(twin_der, profiles.SIGN, issuer, BY_FORM, at)
 
 
-def test_so_many_forms_are_remembered_and_no_more() -> None:
+def test_so_many_forms_are_remembered_and_no_more(
+    issuer: authority.Issuer, at: datetime.datetime
+) -> None:
     known = forms.KnownForms()
+    facts = certificates.parse_with_facts(drafts.build_twin(_draft(issuer, at)))[1]
     for number in range(forms.MAX_FORMS + 2):
-        known.learn(number.to_bytes(4, "big"))
-    assert not known.knows(bytes(4))
-    assert known.knows((forms.MAX_FORMS + 1).to_bytes(4, "big"))
+        known.learn(number, facts)
+    assert known.find(0) is None
+    assert known.find(forms.MAX_FORMS + 1) == facts
