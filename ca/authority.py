@@ -98,8 +98,8 @@ def sign_like(twin_der: bytes, key: store.KeyHandle) -> bytes:
         SignatureValueError: The key's answer does not verify with its own public half.
         DeviceError: The key store failed; whether it signed is unknown.
     """
-    representation = _represent(twin_der, key)
-    return _assemble(twin_der, key, representation, key.sign(representation))
+    unsigned = _unsigned(twin_der, key)
+    return _assemble(unsigned, key, key.sign(unsigned.representation))
 
 
 def sign_all_like(twins_der: Sequence[bytes], key: store.KeyHandle) -> list[bytes | Exception]:
@@ -108,37 +108,37 @@ def sign_all_like(twins_der: Sequence[bytes], key: store.KeyHandle) -> list[byte
     Raises:
         StorageError: What must be written first cannot be; the key signed none.
     """
-    representations = [_represent(one, key) for one in twins_der]
-    results = logged_store.sign_all(key, representations)
-
-    def finish(place: int) -> bytes:
-        result = results[place]
-        if isinstance(result, Exception):
-            raise result
-        return _assemble(twins_der[place], key, representations[place], result)
-
-    return logged_store.in_threads(finish, range(len(twins_der)))
-
-
-def _represent(twin_der: bytes, key: store.KeyHandle) -> signature.DataToBeSignedRepresentation:
-    expected = to_be_signed(twin_der)
-    return dataclasses.replace(
-        signature.represent(expected, algorithms.key_kind(key.public_key).hash_algorithm),
-        stands_for=signed_object(expected),
+    unsigned = [_unsigned(one, key) for one in twins_der]
+    return logged_store.sign_all(
+        key,
+        [one.representation for one in unsigned],
+        lambda place, value: _assemble(unsigned[place], key, value),
     )
 
 
-def _assemble(
-    twin_der: bytes,
-    key: store.KeyHandle,
-    representation: signature.DataToBeSignedRepresentation,
-    value: signature.SignatureValue,
-) -> bytes:
-    expected = to_be_signed(twin_der)
-    signed_der = der.encode(
-        der.SEQUENCE, expected, _checked_tail(twin_der, key, representation, value)
+@dataclasses.dataclass(frozen=True)
+class _Unsigned:
+    """A twin without its signature, and the hash that the authority's key is given."""
+
+    to_be_signed_der: bytes
+    algorithm_der: bytes
+    representation: signature.DataToBeSignedRepresentation
+
+
+def _unsigned(twin_der: bytes, key: store.KeyHandle) -> _Unsigned:
+    part, algorithm, _ = _three_parts(twin_der)
+    expected = twin_der[part.start : part.end]
+    hash_algorithm = algorithms.key_kind(key.public_key).hash_algorithm
+    representation = signature.DataToBeSignedRepresentation(
+        hash_algorithm, hash_algorithm.digest(expected), signed_object(expected)
     )
-    if to_be_signed(signed_der) != expected:
+    return _Unsigned(expected, twin_der[algorithm.start : algorithm.end], representation)
+
+
+def _assemble(unsigned: _Unsigned, key: store.KeyHandle, value: signature.SignatureValue) -> bytes:
+    tail_der = _checked_tail(unsigned.algorithm_der, key, unsigned.representation, value)
+    signed_der = der.encode(der.SEQUENCE, unsigned.to_be_signed_der, tail_der)
+    if to_be_signed(signed_der) != unsigned.to_be_signed_der:
         raise SignedBytesError("the signed bytes are not the linted ones: issuance halts")
     return signed_der
 
@@ -204,20 +204,19 @@ def sign_tail(
         SignatureValueError: The key's answer does not verify with its own public half.
         DeviceError: The key store failed; whether it signed is unknown.
     """
-    return _checked_tail(twin_der, key, representation, key.sign(representation))
+    _, algorithm, _ = _three_parts(twin_der)
+    algorithm_der = twin_der[algorithm.start : algorithm.end]
+    return _checked_tail(algorithm_der, key, representation, key.sign(representation))
 
 
 def _checked_tail(
-    twin_der: bytes,
+    algorithm_der: bytes,
     key: store.KeyHandle,
     representation: signature.DataToBeSignedRepresentation,
     value: signature.SignatureValue,
 ) -> bytes:
     signature.check_value(key.public_key, representation, value)
-    _, algorithm, _ = _three_parts(twin_der)
-    return twin_der[algorithm.start : algorithm.end] + der.encode(
-        der.BIT_STRING, b"\x00", value.encoded_for_cms()
-    )
+    return algorithm_der + der.encode(der.BIT_STRING, b"\x00", value.encoded_for_cms())
 
 
 def _three_parts(signed_der: bytes) -> tuple[der.Span, der.Span, der.Span]:

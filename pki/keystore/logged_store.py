@@ -1,12 +1,14 @@
 """A key store whose keys tell the signature log before they sign, and answer in time."""
 
 import hashlib
+import os
 from collections.abc import Callable, Sequence
 from concurrent import futures
 from typing import Any, TypeVar
 
 from pki import algorithms, errors, signature
 from pki.keystore import signature_log, store, time_limit
+from pki.keystore.signature_log import Event
 
 _Input = TypeVar("_Input")
 _Output = TypeVar("_Output")
@@ -17,11 +19,9 @@ Check = Callable[[], object]
 Permit = Callable[[str, Sequence[signature.DataToBeSignedRepresentation]], object]
 """Hears a key's label and all that it is to sign; raises where it must not."""
 
-Result = signature.SignatureValue | Exception
-"""What became of one signature of several."""
-
-THREADS = 8
-"""Waiting for a module leaves the interpreter free; so do signing and checking in memory."""
+THREADS = min(8, max(2, os.cpu_count() or 2))
+"""A module is asked by one at a time, while others check what it gave; keys in memory sign beside
+each other. More than there are processors would only wait for one another."""
 
 
 class LoggedKey:
@@ -80,18 +80,24 @@ class LoggedKey:
             KeyHungError: The key did not answer and may have signed, or another one does not.
             DeviceError: As the key's own `sign`.
         """
-        (result,) = self.sign_all((representation,))
+        (result,) = self.sign_all((representation,), _value_alone)
         if isinstance(result, Exception):
             raise result
         return result
 
     def sign_all(
-        self, representations: Sequence[signature.DataToBeSignedRepresentation]
-    ) -> list[Result]:
+        self,
+        representations: Sequence[signature.DataToBeSignedRepresentation],
+        then: Callable[[int, signature.SignatureValue], _Output],
+    ) -> list[_Output | Exception]:
         """Sign several things as one use of the key, with one wait for the log's disk.
 
+        Args:
+            representations: What is signed.
+            then: What to do with the value at a place, such as checking it; several at once.
+
         Returns:
-            In their order, the value or the error that `sign` would raise.
+            In their order, what `then` gave, or the error that it or `sign` would raise.
 
         Raises:
             StorageError: As `sign`; the key signed none. So it is with needs and the permit.
@@ -101,33 +107,41 @@ class LoggedKey:
         if self._permit is not None:
             self._permit(self.label, representations)
         numbers = self._log.intend_all(self.label, representations)
-        return in_threads(self._sign_logged, list(zip(numbers, representations, strict=True)))
+        outcomes: list[signature_log.Outcome | None] = [None] * len(numbers)
 
-    def _sign_logged(
-        self, intended: tuple[int, signature.DataToBeSignedRepresentation]
-    ) -> signature.SignatureValue:
-        number, representation = intended
+        def sign(place: int) -> _Output:
+            value, outcomes[place] = self._sign(numbers[place], representations[place])
+            if isinstance(value, BaseException):
+                raise value
+            return then(place, value)
+
+        try:
+            return in_threads(sign, range(len(numbers)))
+        finally:
+            self._log.conclude_all([one for one in outcomes if one is not None])
+
+    def _sign(
+        self, number: int, representation: signature.DataToBeSignedRepresentation
+    ) -> tuple[signature.SignatureValue | BaseException, signature_log.Outcome]:
+        """The value, or why there is none; and what the log will tell of it."""
         try:
             # One of several may have hung meanwhile: nothing more is asked then.
             self._watch.check()
         except errors.ImzaError as error:
-            self._log.conclude(number, signature_log.Event.FAILED, code=error.code)
-            raise
+            return error, signature_log.Outcome(number, Event.FAILED, code=error.code)
         try:
             value = self._handle.sign(representation)
         except store.StoreClosedError as error:
-            self._log.conclude(number, signature_log.Event.FAILED, code=error.code)
-            raise
-        except BaseException as error:
+            return error, signature_log.Outcome(number, Event.FAILED, code=error.code)
+        except BaseException as error:  # noqa: BLE001 - raised once the log knows of it
             code = error.code if isinstance(error, errors.ImzaError) else type(error).__name__
-            self._log.conclude(number, signature_log.Event.UNKNOWN, code=code)
-            raise
-        self._log.conclude(
-            number,
-            signature_log.Event.SIGNED,
-            signature_sha256=hashlib.sha256(value.value).hexdigest(),
-        )
-        return value
+            return error, signature_log.Outcome(number, Event.UNKNOWN, code=code)
+        digest = hashlib.sha256(value.value).hexdigest()
+        return value, signature_log.Outcome(number, Event.SIGNED, signature_sha256=digest)
+
+
+def _value_alone(_place: int, value: signature.SignatureValue) -> signature.SignatureValue:
+    return value
 
 
 class LoggedKeyStore:
@@ -194,29 +208,36 @@ class LoggedKeyStore:
 
 
 def sign_all(
-    handle: store.KeyHandle, representations: Sequence[signature.DataToBeSignedRepresentation]
-) -> list[Result]:
-    """Sign several things with any key, several at once; in their order, the values or the errors.
+    handle: store.KeyHandle,
+    representations: Sequence[signature.DataToBeSignedRepresentation],
+    then: Callable[[int, signature.SignatureValue], _Output],
+) -> list[_Output | Exception]:
+    """Sign several things with any key, several at once; see `LoggedKey.sign_all`.
 
     Raises:
         StorageError: As `LoggedKey.sign_all`; the key signed none.
     """
     if isinstance(handle, LoggedKey):
-        return handle.sign_all(representations)
-    return in_threads(handle.sign, representations)
+        return handle.sign_all(representations, then)
+    return in_threads(
+        lambda place: then(place, handle.sign(representations[place])),
+        range(len(representations)),
+    )
 
 
-def in_threads(work: Callable[[_Input], _Output], inputs: Sequence[_Input]) -> list[Any]:
+def in_threads(
+    work: Callable[[_Input], _Output], inputs: Sequence[_Input]
+) -> list[_Output | Exception]:
     """Do some work for each input, in `THREADS` threads; in their order, results or errors."""
 
-    def attempt(one: _Input) -> _Output | Exception:
-        try:
-            return work(one)
-        except Exception as error:  # noqa: BLE001 - told to the caller beside the others
-            return error
-
     def attempt_all(share: Sequence[_Input]) -> list[_Output | Exception]:
-        return [attempt(one) for one in share]
+        results: list[_Output | Exception] = []
+        for one in share:
+            try:
+                results.append(work(one))
+            except Exception as error:  # noqa: BLE001 - told to the caller beside the others
+                results.append(error)
+        return results
 
     if len(inputs) <= 1:
         return attempt_all(inputs)

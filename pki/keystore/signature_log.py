@@ -54,6 +54,8 @@ MAX_LINE_BYTES = 16 * 1024
 
 _FILE_MODE = 0o600
 
+_JSON = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+
 
 class SignatureLogError(errors.StorageError):
     """The log cannot be written, so nothing is signed."""
@@ -101,6 +103,29 @@ class Line:
     fields: Mapping[str, Any]
     previous: str
     hash: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """What became of a signature, as it is written.
+
+    Attributes:
+        number: Of the line that intended it.
+        event: One of `OUTCOMES`.
+        code: `failed`, `unknown`: the error's.
+        signature_sha256: `signed`: of the value, in hex.
+    """
+
+    number: int
+    event: Event
+    code: str | None = None
+    signature_sha256: str | None = None
+
+    @property
+    def fields(self) -> dict[str, object]:
+        """What its line has besides."""
+        told = {"of": self.number, "code": self.code, "signature_sha256": self.signature_sha256}
+        return {name: value for name, value in told.items() if value is not None}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -198,39 +223,46 @@ class SignatureLog:
         Raises:
             SignatureLogError: Not all is on the disk: the key must sign none of it.
         """
-        numbers, end = [], 0
-        for one in representations:
-            number, end = self._append(Event.INTENDED, _fields(key_label, one))
-            numbers.append(number)
+        numbers, end = self._append(
+            [(Event.INTENDED, _fields(key_label, one)) for one in representations]
+        )
         self._sync(end)
         return numbers
 
     def conclude(self, number: int, outcome: Event, **fields: str) -> None:
-        """Write what became of a signature; the next `intend` forces it to the disk.
+        """Write what became of a signature; see `conclude_all`."""
+        self.conclude_all((Outcome(number, outcome, **fields),))
 
-        A line that cannot be written is no error: the signature counts as one that may have been
-        made, as it does where the process dies here.
+    def conclude_all(self, outcomes: Sequence["Outcome"]) -> None:
+        """Write what became of signatures; the next `intend` forces it to the disk.
+
+        Lines that cannot be written are no error: the signatures count as some that may have been
+        made, as they do where the process dies here.
         """
         try:
-            self._append(outcome, {"of": number, **fields})
+            self._append([(one.event, one.fields) for one in outcomes])
         except SignatureLogError as error:
-            log.warning("signature_outcome_not_logged of=%d code=%s", number, error.code)
+            for one in outcomes:
+                log.warning("signature_outcome_not_logged of=%d code=%s", one.number, error.code)
 
-    def _append(self, event: Event, fields: Mapping[str, object]) -> tuple[int, int]:
+    def _append(self, added: Sequence[tuple[Event, Mapping[str, object]]]) -> tuple[list[int], int]:
+        """Write lines; return their numbers, and where the last one ends."""
         with self._lock:
             self._require_usable()
             try:
                 with self._alone():
                     self._find_end() if self._lost else self._read_others()
                     self._lost = True
-                    text = self._torn_line() + self._line(event, fields)
+                    text = self._torn_line()
+                    first = self._number + 1
+                    text += b"".join([self._line(event, fields) for event, fields in added])
                     _write(self._file, text)
                     self._end += len(text)
                     self._written, self._lost = self._end, False
             except OSError as error:
                 # What came to the file of it is found and marked by the next one who writes.
                 raise self._failed(error) from error
-            return self._number, self._end
+            return list(range(first, self._number + 1)), self._end
 
     def _line(self, event: Event, fields: Mapping[str, object]) -> bytes:
         content = {
@@ -508,7 +540,7 @@ def _hash(content: Mapping[str, object]) -> str:
 
 
 def _encode(content: Mapping[str, object]) -> bytes:
-    return json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode()
+    return _JSON.encode(content).encode()
 
 
 def _write(file: int, text: bytes) -> None:

@@ -1,6 +1,7 @@
 """Keys that answer in time or count as hung: a module in trouble must not hold up the service."""
 
 import dataclasses
+import queue
 import threading
 from typing import Any
 
@@ -9,6 +10,9 @@ from pki.keystore import store
 
 ANSWER_LIMIT_S = 10.0
 """A module answers in milliseconds; one behind a network that fails over, in a few seconds."""
+
+IDLE_LIMIT_S = 10.0
+"""A thread that was given no call for so long ends."""
 
 
 class KeyHungError(errors.DeviceError):
@@ -20,8 +24,10 @@ class KeyHungError(errors.DeviceError):
 
 @dataclasses.dataclass
 class _Call:
-    """One call to a key, in a thread of its own."""
+    """One call to a key."""
 
+    handle: store.KeyHandle
+    representation: signature.DataToBeSignedRepresentation
     done: threading.Event
     value: Any = None
     error: BaseException | None = None
@@ -35,6 +41,7 @@ class AnswerWatch:
         self._limit_s = limit_s
         self._lock = threading.Lock()
         self._hung = 0
+        self._idle: list[queue.SimpleQueue[_Call]] = []
 
     def check(self) -> None:
         """Raise `KeyHungError` while a key has not answered: the store takes no more work."""
@@ -56,20 +63,8 @@ class AnswerWatch:
             KeyHungError: It did not answer; nobody knows whether it signed.
             DeviceError: As the key's own `sign`.
         """
-        call = _Call(threading.Event())
-
-        def run() -> None:
-            try:
-                call.value = handle.sign(representation)
-            except BaseException as error:  # noqa: BLE001 - raised where the answer is awaited
-                call.error = error
-            with self._lock:
-                late = call.done.is_set()
-                call.done.set()
-                self._hung -= late
-
-        # Not a pool's thread: the interpreter would wait for it at the end.
-        threading.Thread(target=run, name="key", daemon=True).start()
+        call = _Call(handle, representation, threading.Event())
+        self._hand_over(call)
         if not call.done.wait(self._limit_s):
             with self._lock:
                 if not call.done.is_set():
@@ -83,6 +78,39 @@ class AnswerWatch:
             raise call.error
         value: signature.SignatureValue = call.value
         return value
+
+    def _hand_over(self, call: _Call) -> None:
+        """Give a call to a thread that waits for one, or to a new one."""
+        with self._lock:
+            calls = self._idle.pop() if self._idle else None
+        if calls is None:
+            calls = queue.SimpleQueue()
+            # Not a pool's thread: the interpreter would wait for it at the end.
+            threading.Thread(target=self._work, args=(calls,), name="key", daemon=True).start()
+        calls.put(call)
+
+    def _work(self, calls: "queue.SimpleQueue[_Call]") -> None:
+        while True:
+            try:
+                call = calls.get(timeout=IDLE_LIMIT_S)
+            except queue.Empty:
+                with self._lock:
+                    if calls in self._idle:
+                        self._idle.remove(calls)
+                        return
+                continue  # A call is on its way.
+            self._answer(call)
+            with self._lock:
+                self._idle.append(calls)
+                late = call.done.is_set()
+                call.done.set()
+                self._hung -= late
+
+    def _answer(self, call: _Call) -> None:
+        try:
+            call.value = call.handle.sign(call.representation)
+        except BaseException as error:  # noqa: BLE001 - raised where the answer is awaited
+            call.error = error
 
 
 class TimeLimitedKey:

@@ -18,6 +18,10 @@ def _represent(number: int) -> signature.DataToBeSignedRepresentation:
     return signature.represent(bytes([number]), algorithms.HashAlgorithm.SHA256)
 
 
+def _value(_place: int, value: signature.SignatureValue) -> signature.SignatureValue:
+    return value
+
+
 class Watched:
     """A key that notes what the log's file held when it was asked, and may fail or hang."""
 
@@ -63,7 +67,7 @@ def _outcomes(path: pathlib.Path) -> list[Event]:
 
 def test_all_is_in_the_log_before_the_first_is_signed(key: Watched, path: pathlib.Path) -> None:
     asked = [_represent(number) for number in range(30)]
-    results = _logged(key, path).sign_all(asked)
+    results = _logged(key, path).sign_all(asked, _value)
     for representation, result in zip(asked, results, strict=True):
         assert isinstance(result, signature.SignatureValue)
         signature.check_value(key.public_key, representation, result)
@@ -75,7 +79,7 @@ def test_all_is_in_the_log_before_the_first_is_signed(key: Watched, path: pathli
 def test_one_that_fails_is_told_in_its_place(key: Watched, path: pathlib.Path) -> None:
     asked = [_represent(number) for number in range(10)]
     key.fails_at = asked[4].hash
-    results = _logged(key, path).sign_all(asked)
+    results = _logged(key, path).sign_all(asked, _value)
     assert [isinstance(one, errors.DeviceError) for one in results] == [
         number == 4 for number in range(10)
     ]
@@ -85,7 +89,7 @@ def test_one_that_fails_is_told_in_its_place(key: Watched, path: pathlib.Path) -
 def test_while_one_hangs_no_more_are_asked(key: Watched, path: pathlib.Path) -> None:
     asked = [_represent(number) for number in range(3 * logged_store.THREADS)]
     key.hangs_at = asked[0].hash
-    results = _logged(key, path, limit_s=1.0).sign_all(asked)
+    results = _logged(key, path, limit_s=1.0).sign_all(asked, _value)
     # The first share waits for it; whatever comes after it in that share is not asked.
     assert isinstance(results[0], time_limit.KeyHungError)
     for result in (results[logged_store.THREADS], results[2 * logged_store.THREADS]):
@@ -111,7 +115,7 @@ def test_where_one_may_not_be_signed_none_is(key: Watched, path: pathlib.Path) -
         permit=permit,  # type: ignore[arg-type]
     )
     with pytest.raises(errors.PolicyError):
-        logged.sign_all([_represent(number) for number in range(5)])
+        logged.sign_all([_represent(number) for number in range(5)], _value)
     assert key.logged == []
     assert _outcomes(path) == []
 
@@ -120,5 +124,5 @@ def test_a_log_that_cannot_be_written_lets_none_be_signed(key: Watched, path: pa
     logged = _logged(key, path)
     path.unlink()
     with pytest.raises(signature_log.SignatureLogError):
-        logged.sign_all([_represent(number) for number in range(5)])
+        logged.sign_all([_represent(number) for number in range(5)], _value)
     assert key.logged == []

@@ -1,3 +1,4 @@
+import concurrent.futures
 import pathlib
 import threading
 
@@ -74,3 +75,31 @@ def test_a_key_in_time_gives_its_value_or_its_own_error(key: SlowKey) -> None:
     failing = Failing(MemoryKeyStore().generate("x", algorithms.KeyKind.P256))
     with pytest.raises(errors.DeviceError, match="session was lost"):
         time_limit.TimeLimitedKey(failing, time_limit.AnswerWatch()).sign(HASH)
+
+
+def test_a_thread_serves_call_after_call(key: SlowKey) -> None:
+    served: set[int] = set()
+
+    class Noting(SlowKey):
+        def sign(self, asked: signature.DataToBeSignedRepresentation) -> signature.SignatureValue:
+            served.add(threading.get_ident())
+            return self._handle.sign(asked)
+
+    noting = Noting(MemoryKeyStore().generate("x", algorithms.KeyKind.P256))
+    watch = time_limit.AnswerWatch()
+    for _ in range(20):
+        signature.check_value(noting.public_key, HASH, watch.call(noting, HASH))
+    assert len(served) == 1
+    assert threading.get_ident() not in served
+
+
+def test_many_at_once_get_each_their_own_answer(key: SlowKey) -> None:
+    key.let.set()
+    watch = time_limit.AnswerWatch()
+    asked = [
+        signature.represent(bytes([one]), algorithms.HashAlgorithm.SHA256) for one in range(200)
+    ]
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        values = list(pool.map(lambda one: watch.call(key, one), asked))
+    for representation, value in zip(asked, values, strict=True):
+        signature.check_value(key.public_key, representation, value)
