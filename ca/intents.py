@@ -90,13 +90,14 @@ def record(
     with sessions() as session:
         # Asked again now that the audit log's head is locked: whoever recorded the same request
         # or the same key at the same moment has committed and is seen.
+        connection = session.connection()
         head = audit.lock(session)
-        settled = orders.settled(session, {place: one.order for place, one in judged.items()})
+        settled = orders.settled(connection, {place: one.order for place, one in judged.items()})
         left = [one for place, one in judged.items() if place not in settled]
         if not left:
             return settled
         try:
-            session.execute(_INTEND, [_intent(one, at) for one in left])
+            connection.execute(_INTEND, [_intent(one, at) for one in left])
         except exc.IntegrityError as error:
             # A serial number that the issuer used before: another one is drawn.
             raise orders.RequestInProgressError(
@@ -146,7 +147,8 @@ def store(
     stored: list[orders.JudgedOrder] = []
     values: list[dict[str, object]] = []
     with sessions() as session:
-        rows = _intents_of(session, judged.values())
+        connection = session.connection()
+        rows = _intents_of(connection, judged.values())
         for place, one in judged.items():
             row = rows.get(_place_in_registry(one))
             if row is None or row.state != registry.CertificateState.INTENDED.value:
@@ -164,7 +166,7 @@ def store(
             head = audit.append_all(session, [_occurrence(event, one, at) for one in stored])
             failpoints.reach("audit")
             # Under the log's number, by which responders learn of them; see `registry.changed`.
-            session.execute(_STORE, [value | {"change": head.number} for value in values])
+            connection.execute(_STORE, [value | {"change": head.number} for value in values])
             failpoints.reach("store")
         session.commit()
     for one in stored:
@@ -186,7 +188,7 @@ def abandon(
         return
     try:
         with sessions() as session:
-            rows = _intents_of(session, judged)
+            rows = _intents_of(session.connection(), judged)
             for one in judged:
                 row = rows[_place_in_registry(one)]
                 _abandon(session, row.id, one.order.request.actor, at)
@@ -197,10 +199,10 @@ def abandon(
 
 
 def _intents_of(
-    session: orm.Session, judged: Iterable[orders.JudgedOrder]
+    connection: sqlalchemy.Connection, judged: Iterable[orders.JudgedOrder]
 ) -> dict[tuple[str, str], Any]:
     serials = [_place_in_registry(one)[1] for one in judged]
-    found = session.execute(_INTENTS, {"serials": serials})
+    found = connection.execute(_INTENTS, {"serials": serials})
     return {(row.issuer_name, row.serial_number): row for row in found}
 
 

@@ -63,8 +63,9 @@ def issue_certificates(
         raise errors.LimitError(f"expected at most {MAX_ORDERS} orders, got {len(asked)}")
     by_place = dict(enumerate(asked))
     with sessions() as session:
-        outcomes = orders.settled(session, by_place)
-        placed = partitions.place(session, [one.draft for one in asked], settings)
+        connection = session.connection()
+        outcomes = orders.settled(connection, by_place)
+        placed = partitions.place(connection, [one.draft for one in asked], settings)
     judged = {}
     for place, order in by_place.items():
         if place not in outcomes:

@@ -107,9 +107,9 @@ class JudgedOrder:
     facts: certificates.CertificateFacts
 
 
-def settled(session: orm.Session, asked: Mapping[int, Order]) -> dict[int, Outcome]:
+def settled(connection: sqlalchemy.Connection, asked: Mapping[int, Order]) -> dict[int, Outcome]:
     """The orders that need no signature: answered before, under way, or not allowed."""
-    by_request, by_key = _rows_about(session, asked)
+    by_request, by_key = _rows_about(connection, asked)
     seen: set[str] = set()
     may_certify: set[tuple[str, str]] = set()
     found: dict[int, Outcome] = {}
@@ -129,7 +129,7 @@ def settled(session: orm.Session, asked: Mapping[int, Order]) -> dict[int, Outco
                 )
             issuer_and_profile = order.draft.issuer.name, order.draft.profile.name
             if issuer_and_profile not in may_certify:
-                closures.check_open(session, *issuer_and_profile)
+                closures.check_open(connection, *issuer_and_profile)
                 may_certify.add(issuer_and_profile)
         except errors.ImzaError as error:
             found[place] = error
@@ -150,7 +150,7 @@ def find_answer(
 
 
 def _rows_about(
-    session: orm.Session, asked: Mapping[int, Order]
+    connection: sqlalchemy.Connection, asked: Mapping[int, Order]
 ) -> tuple[dict[str, Any], dict[str, set[tuple[str, str]]]]:
     """What is known of the requests, and for whom and what the keys were certified before."""
     requests = {one.request.key for one in asked.values()}
@@ -159,7 +159,7 @@ def _rows_about(
     by_key: dict[str, set[tuple[str, str]]] = {}
     if not asked:
         return by_request, by_key
-    for row in session.execute(_ROWS_ABOUT, {"requests": list(requests), "keys": list(keys)}):
+    for row in connection.execute(_ROWS_ABOUT, {"requests": list(requests), "keys": list(keys)}):
         if row.request_key in requests:
             by_request[row.request_key] = row
         by_key.setdefault(row.key_sha256, set()).add((row.subject, row.profile))

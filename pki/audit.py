@@ -123,6 +123,9 @@ _MOVE_HEAD = (
 )
 
 
+_DETAILS = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+
+
 @dataclasses.dataclass(frozen=True)
 class Occurrence:
     """What happened, to be appended: see `append`."""
@@ -188,7 +191,7 @@ def append_all(
     number, previous = present.number, present.hash
     rows = []
     for one in occurrences:
-        text = json.dumps(one.details, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+        text = _DETAILS.encode(one.details)
         if len(text) > MAX_DETAILS_BYTES:
             raise errors.LimitError(f"expected details of at most {MAX_DETAILS_BYTES} bytes")
         number += 1
@@ -207,8 +210,9 @@ def append_all(
         )
         previous = value
     if rows:
-        session.execute(_ADD_ENTRIES, rows)
-        session.execute(_MOVE_HEAD, {"new_number": number, "new_hash": previous})
+        connection = session.connection()
+        connection.execute(_ADD_ENTRIES, rows)
+        connection.execute(_MOVE_HEAD, {"new_number": number, "new_hash": previous})
     return AuditHead(number, previous)
 
 
@@ -219,7 +223,7 @@ def lock(session: orm.Session) -> AuditHead:
     """
     # What the caller changed goes first: an entry never stands before its change.
     session.flush()
-    found = session.execute(_LOCK_HEAD).first()
+    found = session.connection().execute(_LOCK_HEAD).first()
     if found is None:
         row = {"id": _HEAD_ID, "number": 0, "hash": GENESIS}
         session.execute(sqlalchemy.insert(_HEADS), row)

@@ -7,6 +7,7 @@ responders answer `tryLater` rather than `good`.
 
 import dataclasses
 import datetime
+from typing import cast
 
 import sqlalchemy
 from sqlalchemy import orm
@@ -38,6 +39,11 @@ class RegistryLockRow(database.Base):
     reconciled_at: orm.Mapped[datetime.datetime | None] = orm.mapped_column(database.UtcDateTime)
     reconciled_by: orm.Mapped[str | None] = orm.mapped_column(sqlalchemy.String(128))
 
+
+_LOCK = cast(sqlalchemy.Table, RegistryLockRow.__table__)
+LOCKED_AT = sqlalchemy.select(_LOCK.c.locked_at).where(_LOCK.c.id == _ID).scalar_subquery()
+REASON = sqlalchemy.select(_LOCK.c.reason).where(_LOCK.c.id == _ID).scalar_subquery()
+"""Since when and why the registry is locked, to be asked within another question."""
 
 # By columns: a session that saw the row before must see what another process did to it.
 _STATE = sqlalchemy.select(
@@ -90,9 +96,18 @@ def check_open(session: orm.Session) -> None:
         RegistryLockedError: It is.
     """
     found = state(session)
-    if found.locked_at is not None:
+    refuse(found.locked_at, found.reason)
+
+
+def refuse(locked_at: datetime.datetime | None, reason: str | None) -> None:
+    """Raise where the registry is locked, as `LOCKED_AT` and `REASON` tell.
+
+    Raises:
+        RegistryLockedError: It is.
+    """
+    if locked_at is not None:
         raise RegistryLockedError(
-            f"the registry is locked since {found.locked_at.isoformat()} ({found.reason}):"
+            f"the registry is locked since {locked_at.isoformat()} ({reason}):"
             " nothing is signed until `imza ca restore --reconcile` and `--release`"
         )
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import datetime
+from typing import cast
 
 import sqlalchemy
 from sqlalchemy import orm
@@ -37,9 +38,16 @@ class Closure:
     completed_at: datetime.datetime | None
 
 
-_REASON = sqlalchemy.select(tables.ClosureRow.reason).where(
-    tables.ClosureRow.issuer_name == sqlalchemy.bindparam("issuer")
+_CLOSURES = cast(sqlalchemy.Table, tables.ClosureRow.__table__)
+_STANDING = sqlalchemy.select(
+    registry_lock.LOCKED_AT.label("locked_at"),
+    registry_lock.REASON.label("lock_reason"),
+    sqlalchemy.select(_CLOSURES.c.reason)
+    .where(_CLOSURES.c.issuer_name == sqlalchemy.bindparam("issuer"))
+    .scalar_subquery()
+    .label("closure_reason"),
 )
+"""One question, since every certificate asks it."""
 
 
 def close(
@@ -92,7 +100,9 @@ def find(session: orm.Session, issuer_name: str) -> Closure | None:
     return None if row is None else _to_closure(row)
 
 
-def check_open(session: orm.Session, issuer_name: str, profile_name: str) -> None:
+def check_open(
+    session: orm.Session | sqlalchemy.Connection, issuer_name: str, profile_name: str
+) -> None:
     """Check that an authority may certify.
 
     Its own responder is certified for as long as the authority has a key: relying parties go on
@@ -102,13 +112,14 @@ def check_open(session: orm.Session, issuer_name: str, profile_name: str) -> Non
         AuthorityClosedError: It may not.
         RegistryLockedError: No authority may, until the registry was reconciled.
     """
-    registry_lock.check_open(session)
+    standing = session.execute(_STANDING, {"issuer": issuer_name}).one()
+    registry_lock.refuse(standing.locked_at, standing.lock_reason)
     if profile_name == profiles.OCSP_RESPONDER.name:
         return
-    reason = session.execute(_REASON, {"issuer": issuer_name}).scalar_one_or_none()
-    if reason is not None:
+    if standing.closure_reason is not None:
         raise AuthorityClosedError(
-            f"the authority {issuer_name!r} is closed ({reason}): certify with its next generation"
+            f"the authority {issuer_name!r} is closed ({standing.closure_reason}):"
+            " certify with its next generation"
         )
 
 

@@ -8,6 +8,7 @@ the next partition is opened, and certificates that are issued from then on poin
 import dataclasses
 import datetime
 from collections.abc import Sequence
+from typing import cast
 
 import sqlalchemy
 from sqlalchemy import exc, orm
@@ -17,12 +18,13 @@ from ca import settings as ca_settings
 from ca.crls import addresses, tables
 from pki import audit, registry
 
-_NEWEST = sqlalchemy.select(sqlalchemy.func.max(tables.CRLPartitionRow.number)).where(
-    tables.CRLPartitionRow.issuer_name == sqlalchemy.bindparam("issuer")
+_PARTITIONS = cast(sqlalchemy.Table, tables.CRLPartitionRow.__table__)
+_NEWEST = sqlalchemy.select(sqlalchemy.func.max(_PARTITIONS.c.number)).where(
+    _PARTITIONS.c.issuer_name == sqlalchemy.bindparam("issuer")
 )
 
 
-def newest(session: orm.Session, issuer_name: str) -> int:
+def newest(session: orm.Session | sqlalchemy.Connection, issuer_name: str) -> int:
     """The partition into which an authority's certificates are issued now; 0 where it is whole."""
     return session.execute(_NEWEST, {"issuer": issuer_name}).scalar_one() or 0
 
@@ -39,7 +41,7 @@ def is_partitioned(session: orm.Session, scope: addresses.Scope) -> bool:
 
 
 def place(
-    session: orm.Session,
+    session: orm.Session | sqlalchemy.Connection,
     made: Sequence[drafts.CertificateDraft],
     settings: ca_settings.Settings,
 ) -> tuple[drafts.CertificateDraft, ...]:
