@@ -71,7 +71,8 @@ def prepare(
     """Make the data to be signed, and copy what the signature file will need.
 
     Args:
-        signed: One file, or one hash for a detached signature.
+        signed: One file, or one hash for a detached signature; a detached signature that gets
+            a further signer may come with the hash of its document.
         target: Becomes a copy of the document, or of the signature that gets a further signer;
             empty for a detached signature.
         certificate: The signing certificate, whose key decides the algorithms.
@@ -91,25 +92,27 @@ def prepare(
         "attached": False,
     }
     content_type, mime_type = cms.ID_DATA, mime_type_of(signed.names[0] if signed.names else "")
-    if signed.digests:
-        digest = _digest_given(signed, parameters, hash_algorithm)
+    if len(signed.files) == 1 and cms_files.is_signed_data(signed.files[0].path):
+        existing = cms_files.read(signed.files[0].path)
+        if signed.digests and existing.content is None:
+            digest = _digest_given(signed.digests, parameters, hash_algorithm)
+        else:
+            digest = _digest_of_existing(existing, hash_algorithm)
+        content_type, mime_type = existing.content_type, None
+        context["parallel"] = True
+        shutil.copyfile(signed.files[0].path, target)
+    elif signed.digests and not signed.files:
+        digest = _digest_given(signed.digests, parameters, hash_algorithm)
         target.write_bytes(b"")
     else:
         document = signed.only_file
-        if cms_files.is_signed_data(document.path):
-            existing = cms_files.read(document.path)
-            digest = _digest_of_existing(existing, hash_algorithm)
-            content_type, mime_type = existing.content_type, None
-            context["parallel"] = True
+        size = document.path.stat().st_size
+        digest = cms_files.Content(document.path, 0, size).digest(hash_algorithm)
+        context["attached"] = parameters.packaging is Packaging.ENVELOPING
+        if context["attached"]:
             shutil.copyfile(document.path, target)
         else:
-            size = document.path.stat().st_size
-            digest = cms_files.Content(document.path, 0, size).digest(hash_algorithm)
-            context["attached"] = parameters.packaging is Packaging.ENVELOPING
-            if context["attached"]:
-                shutil.copyfile(document.path, target)
-            else:
-                target.write_bytes(b"")
+            target.write_bytes(b"")
     return documents.PreparedSignature(
         format=documents.SignatureFormat.CADES,
         data_to_be_signed=cms.signed_attributes(
@@ -232,18 +235,20 @@ def _positions(signed: cms_files.SignedDataFile, every: bool) -> Sequence[int]:
 
 
 def _digest_given(
-    signed: documents.SignersDocuments,
+    digests: Sequence[documents.DocumentDigest],
     chosen: parameters.SignatureParameters,
     hash_algorithm: algorithms.HashAlgorithm,
 ) -> bytes:
-    if signed.files or len(signed.digests) != 1:
-        raise documents.DocumentRefusedError("expected one document or one hash for CAdES")
+    if len(digests) != 1:
+        raise documents.DocumentRefusedError(
+            f"expected one document or one hash for CAdES, got {len(digests)} hashes"
+        )
     if chosen.packaging is not Packaging.DETACHED:
         raise parameters.UnsupportedFormatError(
             "expected the packaging detached for a document that is known by its hash alone",
             field="packaging",
         )
-    (known,) = signed.digests
+    (known,) = digests
     if known.hash_algorithm is not hash_algorithm:
         # RFC 5652 5.4: one algorithm is used for the content and for the signed attributes.
         raise OtherHashError(

@@ -99,6 +99,11 @@ class SignersDocuments:
         return self.files[0]
 
 
+def single(path: pathlib.Path) -> SignersDocuments:
+    """Return one file, under the name it has on the disk."""
+    return SignersDocuments((Document(path.name, path),))
+
+
 @dataclasses.dataclass(frozen=True)
 class PreparedSignature:
     """A signature that waits for its value; it can be stored, and any worker can finish it.

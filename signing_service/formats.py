@@ -8,7 +8,7 @@ from typing import Protocol
 from cryptography import x509
 
 from pki import signature
-from signing_service import cades, documents, fonts, pades, parameters, revocation_data, xades
+from signing_service import asic, cades, documents, fonts, pades, parameters, revocation_data, xades
 
 RequestToken = Callable[[signature.DataToBeSignedRepresentation], bytes]
 
@@ -80,6 +80,9 @@ class FormatModule(Protocol):
 
 _MODULES: dict[documents.SignatureFormat, FormatModule] = {
     documents.SignatureFormat.CADES: cades,
+    documents.SignatureFormat.XADES: xades,
+    documents.SignatureFormat.ASIC_E: asic,
+    documents.SignatureFormat.ASIC_S: asic,
 }
 
 _SEVERAL = (documents.SignatureFormat.XADES, documents.SignatureFormat.ASIC_E)
@@ -95,15 +98,18 @@ _SUFFIXES = {
 }
 """What the signed document's name ends with, where the signature is not in the document."""
 
-XADES = documents.SignatureFormat.XADES
-MADE = (PADES, XADES, *_MODULES)
+_ENDINGS = {
+    documents.SignatureFormat.CADES: (".p7s", ".p7m"),
+    documents.SignatureFormat.ASIC_E: (".asice", ".sce", ".bdoc"),
+    documents.SignatureFormat.ASIC_S: (".asics", ".scs"),
+}
+
+MADE = (PADES, *_MODULES)
 """The formats that are made here."""
 
 
 def module(format: documents.SignatureFormat) -> FormatModule:
     """Return the module of a format other than PAdES."""
-    if format is XADES:
-        return xades  # type: ignore[return-value]
     return _MODULES[format]
 
 
@@ -135,9 +141,15 @@ def check_documents(
             f" got {chosen.format.value}",
             field="format",
         )
-    if chosen.format is XADES and chosen.level > documents.SignatureLevel.B_T:
+    if (
+        chosen.format is documents.SignatureFormat.XADES
+        and chosen.packaging is Packaging.DETACHED
+        and chosen.level is documents.SignatureLevel.B_LTA
+    ):
         raise parameters.UnsupportedFormatError(
-            f"expected a level up to B-T for XAdES, got {chosen.level.label}", field="level"
+            "expected a level up to B-LT for detached XAdES, whose archive time stamp would cover"
+            " the documents too: choose ASiC-E, or augment it with the documents",
+            field="level",
         )
     count = len(signed.names)
     several = chosen.format in _SEVERAL and chosen.packaging is not Packaging.ENVELOPED
@@ -160,8 +172,8 @@ def signed_name(signed: documents.SignersDocuments, chosen: parameters.Signature
     """Return the name of the signed document: the first original's, with what is added to it."""
     first = signed.names[0]
     added = _SUFFIXES.get((chosen.format, chosen.packaging), "")
-    if first.endswith(added):
-        return first
+    if first.lower().endswith(_ENDINGS.get(chosen.format, (added,))):
+        return first  # A signature or container of others, which got one more.
     return first[: MAX_NAME - len(added)] + added
 
 
@@ -196,15 +208,6 @@ def prepare(
             parameters=chosen,
             at=at,
             font=font,
-        )
-    if chosen.format is XADES:
-        return xades.prepare(
-            signed.only_file.path,
-            target,
-            certificate=path[0],
-            chain=path[1:],
-            parameters=chosen,
-            at=at,
         )
     return module(chosen.format).prepare(
         signed, target, certificate=path[0], chain=path[1:], parameters=chosen, at=at

@@ -105,6 +105,8 @@ MIN_BOX = (60, 20)
 """Smallest width and height of a visible signature, in points."""
 
 
+_CONTAINERS = (documents.SignatureFormat.ASIC_E, documents.SignatureFormat.ASIC_S)
+_WITH_ROLE = (documents.SignatureFormat.XADES, *_CONTAINERS)
 _INSIDE_THE_DOCUMENT = (documents.SignatureFormat.PADES, documents.SignatureFormat.XADES)
 
 
@@ -117,6 +119,9 @@ class SignatureParameters:
             detached for the others.
         place: Where the signer says it was made (`Location` of a PDF, `City` of XAdES).
         reason: Free words; a PDF holds either these or a commitment.
+        role: As what the signer says to sign: a claim, which nobody has checked.
+        container_signature: What an ASiC container's signatures are: XAdES or CAdES. A container
+            that has signatures keeps its kind.
         display_text: What a phone shows beside its control code.
     """
 
@@ -127,6 +132,8 @@ class SignatureParameters:
     place: str | None = None
     reason: str | None = None
     appearance: Appearance | None = None
+    role: str | None = None
+    container_signature: documents.SignatureFormat = documents.SignatureFormat.XADES
     display_text: str | None = None
 
     def __post_init__(self) -> None:
@@ -135,7 +142,7 @@ class SignatureParameters:
             enveloped = self.format in _INSIDE_THE_DOCUMENT
             packaging = Packaging.ENVELOPED if enveloped else Packaging.DETACHED
             object.__setattr__(self, "packaging", packaging)
-        for field in ("place", "reason", "display_text"):
+        for field in ("place", "reason", "role", "display_text"):
             _require_text(field, getattr(self, field))
         if self.format is documents.SignatureFormat.PADES:
             if self.packaging is not Packaging.ENVELOPED:
@@ -152,6 +159,26 @@ class SignatureParameters:
             raise ParametersError(
                 f"expected an appearance only for PAdES, got one for {self.format.value}",
                 field="appearance",
+            )
+
+        if self.container_signature not in (
+            documents.SignatureFormat.XADES,
+            documents.SignatureFormat.CADES,
+        ):
+            raise ParametersError(
+                f"expected XAdES or CAdES in a container, got {self.container_signature.value}",
+                field="container_signature",
+            )
+        if self.format in _CONTAINERS and self.packaging is not Packaging.DETACHED:
+            raise UnsupportedFormatError(
+                f"expected the packaging detached for {self.format.value}: its signatures lie"
+                " beside the documents",
+                field="packaging",
+            )
+        if self.role is not None and self.format not in _WITH_ROLE:
+            raise ParametersError(
+                f"expected a role only for XAdES and ASiC-E, got one for {self.format.value}",
+                field="role",
             )
 
 

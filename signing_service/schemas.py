@@ -61,6 +61,8 @@ class SigningShape(_Shape):
     commitment: str | None = None
     place: str | None = None
     reason: str | None = None
+    role: str | None = None
+    container_signature: Literal["XAdES", "CAdES"] = "XAdES"
     appearance: AppearanceShape | None = None
     display_text: str | None = None
 
@@ -116,6 +118,8 @@ def read_signing(
         else _member(parameters.CommitmentType, shape.commitment, "commitment"),
         place=shape.place,
         reason=shape.reason,
+        role=shape.role,
+        container_signature=documents.SignatureFormat(shape.container_signature),
         appearance=appearance,
         display_text=shape.display_text,
     )

@@ -1,19 +1,22 @@
-"""XAdES baseline signatures, enveloped (EN 319 132-1): prepare, embed, add a signature time stamp.
+"""XAdES baseline signatures in XML files (EN 319 132-1): prepare, embed, and raise to B-LTA.
 
-Every signature leaves all signatures of the document out of what it covers, by the XPath text
-`not(ancestor-or-self::ds:Signature)`. So signatures stand in parallel: a second one neither covers
-nor breaks the first, and each may later get time stamps of its own. A document whose existing
-signatures leave only themselves out is refused, since a second signature would break them.
+Enveloped: every signature leaves all signatures of the document out of what it covers, by the
+XPath text `not(ancestor-or-self::ds:Signature)`. So signatures stand in parallel: a second one
+neither covers nor breaks the first, and each may later get time stamps of its own. A document whose
+existing signatures leave only themselves out is refused, since a second signature would break them.
+
+Enveloping: the documents lie in the signature, in base64. Detached: it names them, and its file
+stands beside them.
 """
 
 import base64
 import datetime
+import hashlib
 import json
 import pathlib
-import uuid
-from collections.abc import Callable, Sequence
+import urllib.parse
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from asn1crypto import tsp as asn1_tsp
 from cryptography import x509
 from lxml import etree
 
@@ -22,16 +25,33 @@ from pki import (
     durable_files,
     errors,
     signature,
-    xades_elements,
     xml_algorithms,
     xml_signature,
     xml_trees,
 )
-from signing_service import documents, parameters
+from signing_service import (
+    cades,
+    cms_files,
+    documents,
+    parameters,
+    revocation_data,
+    xades_signature,
+    xades_unsigned,
+)
 
-XADES = xades_elements.XADES
-SIGNED_PROPERTIES_TYPE = xades_elements.SIGNED_PROPERTIES_TYPE
-name = xades_elements.name
+XADES = xades_signature.XADES
+SIGNED_PROPERTIES_TYPE = xades_signature.SIGNED_PROPERTIES_TYPE
+name = xades_signature.name
+TokenMismatchError = xades_unsigned.TokenMismatchError
+
+Packaging = parameters.Packaging
+Pieces = Callable[[], Iterable[bytes]]
+"""Gives the content of a file in pieces, each time from its beginning."""
+
+RequestToken = Callable[[signature.DataToBeSignedRepresentation], bytes]
+
+MAX_ENVELOPED_BYTES = 7 * 2**20
+"""Largest document inside an enveloping signature: libxml2 reads no text over 10 million bytes."""
 
 _TRANSFORMS = (xml_signature.XPATH, xml_trees.C14N_11)
 
@@ -54,26 +74,28 @@ class AmbiguousDocumentError(documents.DocumentRefusedError):
     code = "document-ambiguous-id"
 
 
-class TokenMismatchError(errors.PeerError):
-    """The time-stamp token is not over the hash that was sent."""
+class DetachedArchiveError(documents.DocumentRefusedError):
+    """An archive time stamp covers the documents, which are not there."""
 
-    code = "time-stamp-mismatch"
+    code = "document-needed"
 
 
-def check_document(source: pathlib.Path, parameters: parameters.SignatureParameters) -> None:
+def check_document(source: pathlib.Path, chosen: parameters.SignatureParameters) -> None:
     """Check that a document can be signed.
 
     Raises:
-        NotXMLError: It cannot be read as XML, or declares a document type.
+        NotXMLError: To be enveloped, and cannot be read as XML, or declares a document type.
         OtherSignatureError: It is signed already in a way that a further signature would break.
         LimitError: It is too large.
     """
-    _check_packaging(parameters)
-    _check_tree(_read(source))
+    if chosen.packaging is Packaging.ENVELOPED:
+        _check_tree(_read(source))
+    elif chosen.packaging is Packaging.ENVELOPING:
+        _check_size(source)
 
 
 def prepare(
-    source: pathlib.Path,
+    signed: documents.SignersDocuments,
     target: pathlib.Path,
     *,
     certificate: x509.Certificate,
@@ -81,66 +103,58 @@ def prepare(
     parameters: parameters.SignatureParameters,
     at: datetime.datetime,
 ) -> documents.PreparedSignature:
-    """Write the document with a signature that lacks only its value.
+    """Write the signature, or the document with it, that lacks only the value.
 
     Args:
-        source: The document.
-        target: Receives the prepared document, in UTF-8.
+        signed: One document to be enveloped, and otherwise any number; detached also hashes.
+        target: Receives the prepared file, in UTF-8.
         certificate: The signing certificate, whose key decides the algorithms.
         chain: Its issuers; those but a root are put beside it for whoever verifies.
-        parameters: Commitment and place are signed.
+        parameters: Commitment, place and role are signed.
         at: The claimed signing time.
+
+    Raises:
+        DocumentRefusedError: For the reason that its code names.
     """
-    _check_packaging(parameters)
-    tree = _read(source)
-    _check_tree(tree)
-    root = tree.getroot()
-    kind = algorithms.key_kind(certificate.public_key())
-    hash_algorithm = kind.hash_algorithm
-    # Chosen at random, so that it cannot meet an identifier of the document or another signature.
-    identifier = f"S-{uuid.uuid4()}"
-    existing = xml_signature.signatures_in(root)
-    content = xml_trees.canonicalise(
-        xml_trees.without(tree, _outermost(existing)), xml_trees.C14N_11
-    )
-    reference = xml_signature.build_reference(
-        content,
-        uri="",
-        hash_algorithm=hash_algorithm,
-        transforms=_TRANSFORMS,
-        identifier=f"{identifier}-document",
-    )
-    element = etree.SubElement(root, xml_signature.name("Signature"), nsmap=xades_elements.NSMAP)
-    element.set("Id", identifier)
-    value = etree.SubElement(element, xml_signature.name("SignatureValue"))
-    value.set("Id", f"{identifier}-value")
-    element.append(xades_elements.key_info([certificate, *chain]))
-    qualifying = etree.SubElement(
-        etree.SubElement(element, xml_signature.name("Object")),
-        name("QualifyingProperties"),
-        Target=f"#{identifier}",
-    )
-    properties = _signed_properties(identifier, certificate, parameters, hash_algorithm, at)
-    qualifying.append(properties)
-    # Canonicalised in its place, with the namespaces and xml: attributes that the document gives.
-    signed_properties = xml_signature.build_reference(
-        xml_trees.canonicalise(properties, xml_trees.C14N_11),
-        uri=f"#{identifier}-properties",
-        hash_algorithm=hash_algorithm,
-        transforms=(xml_trees.C14N_11,),
-        type_uri=SIGNED_PROPERTIES_TYPE,
-    )
-    method = xml_algorithms.signature_uri(kind.signature_algorithm, hash_algorithm)
-    element.insert(
-        0, xml_signature.build_signed_info([reference, signed_properties], signature_method=method)
+    hash_algorithm = algorithms.key_kind(certificate.public_key()).hash_algorithm
+    identifier = xades_signature.new_identifier()
+    inside: list[etree._Element] = []
+    tag = xml_signature.name("Signature")
+    if parameters.packaging is Packaging.ENVELOPED:
+        tree = _read(signed.only_file.path)
+        _check_tree(tree)
+        data_objects = [_enveloped_object(tree, hash_algorithm)]
+        element = etree.SubElement(tree.getroot(), tag, nsmap=xades_signature.NSMAP)
+    else:
+        element = etree.Element(tag, nsmap=xades_signature.NSMAP)
+        tree = element.getroottree()
+        if parameters.packaging is Packaging.ENVELOPING:
+            data_objects = []
+            for position, one in enumerate(signed.files):
+                content = f"{identifier}-object-{position}"
+                holder, data_object = _enveloping_object(one, content, hash_algorithm)
+                inside.append(holder)
+                data_objects.append(data_object)
+        else:
+            data_objects = detached_objects(signed, hash_algorithm)
+    method = xades_signature.build(
+        element,
+        identifier,
+        data_objects,
+        certificate=certificate,
+        chain=chain,
+        chosen=parameters,
+        at=at,
+        enveloped=inside,
     )
     data_to_be_signed = xml_signature.signed_info_octets(element)
     # A document whose serialised form reads differently than its tree must not be signed.
     _write(tree, target)
     written = _read(target)
     again = _signature_by_id(written, identifier)
-    for one in _outermost(xml_signature.signatures_in(written.getroot())):
-        xml_signature.check_references(one)
+    if parameters.packaging is not Packaging.DETACHED:
+        for existing in xades_signature.outermost(xml_signature.signatures_in(written.getroot())):
+            xml_signature.check_references(existing)
     if xml_signature.signed_info_octets(again) != data_to_be_signed:
         raise NotXMLError("the document changes when it is written, so it cannot be signed")
     return documents.PreparedSignature(
@@ -151,6 +165,30 @@ def prepare(
             {"signature_id": identifier, "signature_method": method}, sort_keys=True
         ).encode(),
     )
+
+
+def detached_objects(
+    signed: documents.SignersDocuments, hash_algorithm: algorithms.HashAlgorithm
+) -> list[xades_signature.DataObject]:
+    """Return references to files by their names; files are hashed in pieces."""
+    found = [
+        xades_signature.DataObject(
+            xades_signature.file_reference(
+                one.name,
+                cms_files.Content(one.path, 0, one.path.stat().st_size).digest(hash_algorithm),
+                hash_algorithm,
+            ),
+            cades.mime_type_of(one.name),
+        )
+        for one in signed.files
+    ]
+    return found + [
+        xades_signature.DataObject(
+            xades_signature.file_reference(one.name, one.value, one.hash_algorithm),
+            cades.mime_type_of(one.name),
+        )
+        for one in signed.digests
+    ]
 
 
 def embed(
@@ -174,71 +212,174 @@ def embed(
     context = json.loads(prepared.context)
     tree = _read(source)
     element = _signature_by_id(tree, context["signature_id"])
-    if xml_signature.signed_info_octets(element) != prepared.data_to_be_signed:
-        raise errors.TamperedError("the prepared document is not the one that was prepared")
-    method = xml_algorithms.signature_uri(value.algorithm, value.hash_algorithm)
-    if method != context["signature_method"]:
-        raise signature.SignatureValueError(
-            f"expected a value made with {context['signature_method']}, got {method}"
-        )
-    certificate = x509.load_der_x509_certificate(
-        xml_trees.read_base64(next(element.iter(xml_signature.name("X509Certificate"))))
-    )
-    signature.check_value(
-        certificate.public_key(),
-        signature.represent(prepared.data_to_be_signed, prepared.hash_algorithm),
-        value,
-    )
-    holder = xml_trees.child(element, xml_signature.name("SignatureValue"))
-    holder.text = base64.b64encode(value.value).decode()
+    xades_signature.embed(element, prepared.data_to_be_signed, context["signature_method"], value)
     _write(tree, target)
 
 
 def add_signature_time_stamp(
     source: pathlib.Path,
     target: pathlib.Path,
-    request_token: Callable[[signature.DataToBeSignedRepresentation], bytes],
+    request_token: RequestToken,
+    *,
+    every: bool = False,
 ) -> None:
-    """Add a time stamp to the newest signature of a document: B-T (EN 319 132-1 5.3).
-
-    Args:
-        source: The signed document.
-        target: Receives the document with the time stamp.
-        request_token: Gives a time-stamp token, in DER, over the hash it gets.
+    """Add a time stamp to the newest signature, or to every one that has none: B-T.
 
     Raises:
         TokenMismatchError: The token is over another hash.
     """
     tree = _read(source)
-    signatures = _outermost(xml_signature.signatures_in(tree.getroot()))
-    if not signatures:
-        raise documents.DocumentRefusedError("expected a signed document, found no signature")
-    element = signatures[-1]
-    value = xml_trees.child(element, xml_signature.name("SignatureValue"))
-    # EN 319 132-1 5.3: over the canonical ds:SignatureValue element, tags included.
-    representation = signature.represent(
-        xml_trees.canonicalise(value, xml_trees.C14N_11), algorithms.HashAlgorithm.SHA256
-    )
-    token = request_token(representation)
-    _check_imprint(token, representation)
-    qualifying = next(element.iter(name("QualifyingProperties")), None)
-    if qualifying is None:
-        raise documents.DocumentRefusedError("expected a XAdES signature, found none")
-    unsigned = _descend(_descend(qualifying, "UnsignedProperties"), "UnsignedSignatureProperties")
-    stamp = etree.SubElement(unsigned, name("SignatureTimeStamp"), Id=f"TS-{uuid.uuid4()}")
-    etree.SubElement(
-        stamp, xml_signature.name("CanonicalizationMethod"), Algorithm=xml_trees.C14N_11
-    )
-    etree.SubElement(stamp, name("EncapsulatedTimeStamp")).text = base64.b64encode(token).decode()
+    for element in _chosen(tree, every):
+        if not (every and xades_unsigned.has_time_stamp(element)):
+            xades_unsigned.add_signature_time_stamp(element, request_token)
     _write(tree, target)
 
 
-def _check_packaging(chosen: parameters.SignatureParameters) -> None:
-    if chosen.packaging is not parameters.Packaging.ENVELOPED:
-        raise parameters.UnsupportedFormatError(
-            f"expected the packaging enveloped for XAdES, got {chosen.packaging.value}",
-            field="packaging",
+def add_validation_data(
+    source: pathlib.Path, target: pathlib.Path, data: revocation_data.ValidationData
+) -> None:
+    """Add certificates and revocation data to the newest signature: B-LT."""
+    tree = _read(source)
+    for element in _chosen(tree, every=False):
+        xades_unsigned.add_validation_data(element, data)
+    _write(tree, target)
+
+
+def add_archive_time_stamp(
+    source: pathlib.Path,
+    target: pathlib.Path,
+    request_token: RequestToken,
+    *,
+    every: bool = False,
+    detached: Mapping[str, Pieces] | None = None,
+) -> None:
+    """Add an archive time stamp to the newest signature, or to every one: B-LTA.
+
+    Raises:
+        DetachedArchiveError: The signature covers files that are not handed in.
+        XMLSignatureError: What it covers is not what was signed.
+    """
+    tree = _read(source)
+    for element in _chosen(tree, every):
+        xades_unsigned.add_archive_time_stamp(
+            element, request_token, octets_of(element, detached or {})
         )
+    _write(tree, target)
+
+
+def time_stamp_tokens(source: pathlib.Path, *, every: bool = False) -> tuple[bytes, ...]:
+    """Return the tokens of the newest signature, or of all."""
+    return tuple(
+        token
+        for element in _chosen(_read(source), every)
+        for token in xades_unsigned.time_stamp_tokens(element)
+    )
+
+
+def octets_of(
+    element: etree._Element, detached: Mapping[str, Pieces]
+) -> xades_unsigned.ReferencedOctets:
+    """Return what gives the octets of each reference of a signature.
+
+    Args:
+        element: The signature.
+        detached: The files beside it, by the names that references have, decoded.
+    """
+
+    def octets(reference: etree._Element) -> Iterable[bytes]:
+        uri = reference.get("URI")
+        if uri is not None and (uri == "" or uri.startswith("#")):
+            (checked,) = xml_signature.check_reference_list(element, [reference])
+            return (checked.octets,)
+        pieces = detached.get(urllib.parse.unquote(uri or ""))
+        if pieces is None:
+            raise DetachedArchiveError(
+                "expected the documents that the signature covers, since an archive time stamp"
+                " covers them too: sign with ASiC-E, or hand them in to augment"
+            )
+        # Checked before it is read again in pieces: transforms and hash are as the signature says.
+        return _checked_pieces(element, reference, pieces)
+
+    return octets
+
+
+def _checked_pieces(
+    element: etree._Element, reference: etree._Element, pieces: Pieces
+) -> Iterable[bytes]:
+    if reference.find(xml_signature.name("Transforms")) is not None:
+        uri = str(reference.get("URI"))
+        (checked,) = xml_signature.check_reference_list(
+            element, [reference], detached={uri: b"".join(pieces())}
+        )
+        return (checked.octets,)
+    method = xml_trees.child(reference, xml_signature.name("DigestMethod"))
+    hasher = hashlib.new(xml_algorithms.read_digest_method(method), usedforsecurity=False)
+    for chunk in pieces():
+        hasher.update(chunk)
+    expected = xml_trees.read_base64(xml_trees.child(reference, xml_signature.name("DigestValue")))
+    if hasher.digest() != expected:
+        raise xml_signature.ReferenceDigestError(
+            f"the content of {str(reference.get('URI'))[:200]!r} is not what was signed"
+        )
+    return pieces()
+
+
+def pieces_of(path: pathlib.Path) -> Iterable[bytes]:
+    """Read a file in pieces."""
+    with path.open("rb") as file:
+        while chunk := file.read(2**20):
+            yield chunk
+
+
+def _enveloped_object(
+    tree: etree._ElementTree, hash_algorithm: algorithms.HashAlgorithm
+) -> xades_signature.DataObject:
+    existing = xml_signature.signatures_in(tree.getroot())
+    content = xml_trees.canonicalise(
+        xml_trees.without(tree, xades_signature.outermost(existing)), xml_trees.C14N_11
+    )
+    reference = xml_signature.build_reference(
+        content, uri="", hash_algorithm=hash_algorithm, transforms=_TRANSFORMS
+    )
+    return xades_signature.DataObject(reference, "text/xml")
+
+
+def _enveloping_object(
+    document: documents.Document, identifier: str, hash_algorithm: algorithms.HashAlgorithm
+) -> tuple[etree._Element, xades_signature.DataObject]:
+    _check_size(document.path)
+    content = document.path.read_bytes()
+    holder = etree.Element(xml_signature.name("Object"), nsmap=xml_signature.NAMESPACES)
+    holder.set("Id", identifier)
+    mime_type = cades.mime_type_of(document.name)
+    if mime_type is not None:
+        holder.set("MimeType", mime_type)
+    holder.set("Encoding", xml_signature.BASE64)
+    holder.text = base64.b64encode(content).decode()
+    reference = xml_signature.build_reference(
+        content,
+        uri=f"#{identifier}",
+        hash_algorithm=hash_algorithm,
+        transforms=(xml_signature.BASE64,),
+        type_uri=f"{xml_signature.DS}Object",
+    )
+    return holder, xades_signature.DataObject(reference, mime_type)
+
+
+def _check_size(source: pathlib.Path) -> None:
+    size = source.stat().st_size
+    if size > MAX_ENVELOPED_BYTES:
+        raise errors.LimitError(
+            f"expected a document of at most {MAX_ENVELOPED_BYTES} bytes to lie in its signature,"
+            f" got {size}: sign it detached, or in ASiC-E"
+        )
+
+
+def _chosen(tree: etree._ElementTree, every: bool) -> list[etree._Element]:
+    signatures = xades_signature.outermost(xml_signature.signatures_in(tree.getroot()))
+    if not signatures:
+        raise documents.DocumentRefusedError("expected a signed document, found no signature")
+    return signatures if every else signatures[-1:]
 
 
 def _read(source: pathlib.Path) -> etree._ElementTree:
@@ -268,7 +409,7 @@ def _check_tree(tree: etree._ElementTree) -> None:
                 " document could be turned against its reader"
             )
         seen.add(identifier)
-    for existing in _outermost(xml_signature.signatures_in(root)):
+    for existing in xades_signature.outermost(xml_signature.signatures_in(root)):
         if not _survives_another(existing):
             raise OtherSignatureError(
                 "the document is signed in a way that covers further signatures too, so a second"
@@ -289,58 +430,8 @@ def _survives_another(existing: etree._Element) -> bool:
     )
 
 
-def _outermost(signatures: Sequence[etree._Element]) -> list[etree._Element]:
-    """Signatures that lie in no other signature (those would be counter-signatures)."""
-    tag = xml_signature.name("Signature")
-    return [one for one in signatures if next(one.iterancestors(tag), None) is None]
-
-
 def _signature_by_id(tree: etree._ElementTree, identifier: str) -> etree._Element:
     found = xml_trees.find_by_id(tree.getroot(), identifier)
     if found.tag != xml_signature.name("Signature"):
         raise errors.TamperedError("the prepared document does not hold the prepared signature")
     return found
-
-
-def _signed_properties(
-    identifier: str,
-    certificate: x509.Certificate,
-    parameters: parameters.SignatureParameters,
-    hash_algorithm: algorithms.HashAlgorithm,
-    at: datetime.datetime,
-) -> etree._Element:
-    """SignedProperties in the order of the schema (EN 319 132-1 4.3.4 to 4.3.6)."""
-    properties = etree.Element(name("SignedProperties"), nsmap=xades_elements.NSMAP)
-    properties.set("Id", f"{identifier}-properties")
-    about_signature = etree.SubElement(properties, name("SignedSignatureProperties"))
-    xades_elements.add_signing_time(about_signature, at)
-    xades_elements.add_signing_certificate(about_signature, certificate, hash_algorithm)
-    if parameters.place is not None:
-        place = etree.SubElement(about_signature, name("SignatureProductionPlaceV2"))
-        etree.SubElement(place, name("City")).text = parameters.place
-    about_document = etree.SubElement(properties, name("SignedDataObjectProperties"))
-    xades_elements.add_data_object_format(about_document, f"{identifier}-document", "text/xml")
-    if parameters.commitment is not None:
-        commitment = etree.SubElement(about_document, name("CommitmentTypeIndication"))
-        kind = etree.SubElement(commitment, name("CommitmentTypeId"))
-        etree.SubElement(kind, name("Identifier")).text = parameters.commitment.uri
-        etree.SubElement(commitment, name("AllSignedDataObjects"))
-    return properties
-
-
-def _check_imprint(token: bytes, representation: signature.DataToBeSignedRepresentation) -> None:
-    try:
-        imprint = (
-            asn1_tsp.ContentInfo.load(token)["content"]["encap_content_info"]["content"]
-            .parsed["message_imprint"]["hashed_message"]
-            .native
-        )
-    except (ValueError, TypeError, KeyError) as error:
-        raise TokenMismatchError("expected a time-stamp token") from error
-    if imprint != representation.hash:
-        raise TokenMismatchError("the time-stamp token is over another hash than the one sent")
-
-
-def _descend(parent: etree._Element, local: str) -> etree._Element:
-    found = parent.find(name(local))
-    return etree.SubElement(parent, name(local)) if found is None else found

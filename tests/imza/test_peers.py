@@ -76,7 +76,7 @@ def form(hierarchy: hierarchies.Hierarchy, tmp_path: pathlib.Path) -> pathlib.Pa
 def _sign_xml(path: pathlib.Path, signer: hierarchies.Holder) -> None:
     prepared, target = path.with_suffix(".prepared"), path.with_suffix(".signed")
     result = xades.prepare(
-        path,
+        documents.single(path),
         prepared,
         certificate=signer.certificate,
         chain=signer.issuers,

@@ -23,7 +23,7 @@ def test_signature_with_time_stamp_is_valid_against_the_schema(tmp_path, hierarc
     form.write_text("<form><ad>TEST</ad></form>", encoding="utf-8")
     signer, unit = hierarchy.signer(), hierarchy.time_stamping_unit()
     result = xades.prepare(
-        form,
+        documents.single(form),
         prepared,
         certificate=signer.certificate,
         chain=signer.issuers,

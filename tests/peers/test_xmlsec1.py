@@ -29,7 +29,7 @@ def xmlsec1() -> str:
 def sign(source, target, signer, at):
     prepared = source.with_suffix(".prepared")
     result = xades.prepare(
-        source,
+        documents.single(source),
         prepared,
         certificate=signer.certificate,
         chain=signer.issuers,

@@ -29,7 +29,7 @@ def sign(
     """Sign a file with a key in memory, in the two phases."""
     prepared = source.with_suffix(".prepared")
     result = xades.prepare(
-        source,
+        documents.single(source),
         prepared,
         certificate=signer.certificate,
         chain=signer.issuers,
@@ -155,7 +155,7 @@ def test_value_of_another_key_is_not_embedded(form, tmp_path, hierarchy, at):
     signer, other = hierarchy.signer(), hierarchy.signer()
     prepared = tmp_path / "prepared.xml"
     result = xades.prepare(
-        form,
+        documents.single(form),
         prepared,
         certificate=signer.certificate,
         chain=signer.issuers,
@@ -172,7 +172,7 @@ def test_prepared_document_that_was_changed_meanwhile_is_refused(form, tmp_path,
     signer = hierarchy.signer()
     prepared = tmp_path / "prepared.xml"
     result = xades.prepare(
-        form,
+        documents.single(form),
         prepared,
         certificate=signer.certificate,
         chain=signer.issuers,

@@ -27,7 +27,7 @@ def sign_form(
     source, prepared, signed = folder / "form.xml", folder / "prepared.xml", folder / "signed.xml"
     source.write_bytes(content)
     result = xades.prepare(
-        source,
+        documents.single(source),
         prepared,
         certificate=signer.certificate,
         chain=signer.issuers,
