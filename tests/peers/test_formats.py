@@ -112,6 +112,7 @@ def test_container_is_accepted_by_other_programs_and_has_its_level(
             "-CAfile", str(desk.root), "-purpose", "any", "-cades", "-content", str(content),
         )  # fmt: skip
         assert answer.returncode == 0, answer.stderr.decode()
+    _check_with_ours(desk, signed, [], inside, level)
     if format is ASIC_E:
         signing_desk.check_schema(
             "OpenDocument_manifest_v1_2.xsd", folder / "META-INF" / "manifest.xml"
@@ -146,6 +147,10 @@ def test_further_signature_of_a_container_covers_the_same_documents_and_keeps_th
                     assert new.read(name) == old.read(name)
             count = 2 if format is ASIC_E else 1
             assert sum("signature" in one for one in new.namelist()) == count
+        both = desk.judge(twice)["signatures"]
+        assert [(one["indication"], one["scope"]["kind"]) for one in both] == [
+            ("TOTAL-PASSED", "full"), ("TOTAL-PASSED", "full")
+        ]  # fmt: skip
 
 
 def _check_with_ours(

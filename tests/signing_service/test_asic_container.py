@@ -1,0 +1,104 @@
+import pathlib
+import random
+import zipfile
+
+import pytest
+
+from pki import errors
+from signing_service import asic, asic_container, documents, parameters
+
+ASIC_E = documents.SignatureFormat.ASIC_E
+MEDIA_TYPE = asic_container.MEDIA_TYPES[ASIC_E]
+WISH = parameters.SignatureParameters(ASIC_E, documents.SignatureLevel.B_B)
+
+
+@pytest.fixture
+def container(tmp_path: pathlib.Path) -> pathlib.Path:
+    source, target = tmp_path / "a.txt", tmp_path / "a.asice"
+    source.write_bytes(b"TEST" * 1000)
+    asic_container.create(target, ASIC_E, documents.single(source).files, ["text/plain"])
+    return target
+
+
+def _zip(path: pathlib.Path, *entries: tuple[str, bytes]) -> pathlib.Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(zipfile.ZipInfo("mimetype"), MEDIA_TYPE)
+        for name, content in entries:
+            archive.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED)
+    return path
+
+
+@pytest.mark.clause("EN 319 162-1", "A.1")
+def test_mimetype_is_first_and_can_be_read_at_its_place(container: pathlib.Path) -> None:
+    content = container.read_bytes()
+    assert content[30:38] == b"mimetype"
+    assert content[38 : 38 + len(MEDIA_TYPE)] == MEDIA_TYPE.encode()
+    assert asic_container.is_container(container)
+    assert asic_container.read(container).data_files == ("a.txt",)
+
+
+@pytest.mark.parametrize(
+    "name", ["../a", "/a", "a//b", "a\\b", "META-INF/x", "mimetype", "a\nb", "", "./a"]
+)
+def test_document_whose_name_leads_elsewhere_is_not_put_in(
+    tmp_path: pathlib.Path, name: str
+) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(b"TEST")
+    with pytest.raises(asic_container.ContainerError):
+        asic_container.create(
+            tmp_path / "c", ASIC_E, [documents.Document(name, path)], ["text/plain"]
+        )
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+@pytest.mark.parametrize(
+    "entries",
+    [
+        [("a.txt", b"1"), ("a.txt", b"2")],
+        [("../a.txt", b"1")],
+        [("/etc/passwd", b"1")],
+        [("a\\..\\b", b"1")],
+        [],
+    ],
+)
+def test_hostile_container_is_refused(
+    tmp_path: pathlib.Path, entries: list[tuple[str, bytes]]
+) -> None:
+    path = _zip(tmp_path / "bad.asice", *entries)
+    with pytest.raises(documents.DocumentRefusedError):
+        asic.check_document(path, WISH)
+
+
+def test_bomb_is_refused_before_it_grows(tmp_path: pathlib.Path) -> None:
+    path = _zip(tmp_path / "bomb.asice", ("a.txt", bytes(40 * 2**20)))
+    with pytest.raises(errors.LimitError):
+        asic.check_document(path, WISH)
+
+
+def test_container_of_the_other_kind_is_refused(container: pathlib.Path) -> None:
+    wish = parameters.SignatureParameters(
+        documents.SignatureFormat.ASIC_S, documents.SignatureLevel.B_B
+    )
+    with pytest.raises(asic_container.ContainerError):
+        asic.check_document(container, wish)
+
+
+def test_mutated_container_raises_input_errors_and_nothing_else(
+    container: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    random_ = random.Random(1)  # noqa: S311 - the same mutations every time
+    original = container.read_bytes()
+    path = tmp_path / "mutated"
+    for _ in range(300):
+        content = bytearray(original)
+        for _ in range(random_.randint(1, 6)):
+            content[random_.randrange(len(content))] = random_.randrange(256)
+        path.write_bytes(content[: random_.randint(1, len(content))])
+        try:
+            found = asic_container.read(path)
+            asic_container.rewrite(path, tmp_path / "again", {"META-INF/x.xml": b"<x/>"})
+            for name in found.names:
+                found.read(name)
+        except errors.InputError:
+            continue
