@@ -16,8 +16,7 @@ from ca.renewal import settings as renewal_settings
 from ca.subscribers import settings as subscriber_settings
 from mobile_id import settings as mobile_settings
 from ocsp import settings as ocsp_settings
-from pki import access as access_settings
-from pki import settings
+from pki import access_settings, settings
 from pki.keystore import settings as keystore_settings
 from pki.keystore import signature_log as signature_logs
 from signing_service import settings as signing_settings

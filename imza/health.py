@@ -1,20 +1,26 @@
 """`/healthz` and `/readyz`: whether the process lives, and whether it can do its work."""
 
+import json
 import logging
+import typing
 from collections.abc import Callable, Mapping
 
-import fastapi
-import sqlalchemy
-from fastapi import responses
-from sqlalchemy import orm
+import anyio.to_thread
+from starlette import types as starlette_types
 
-from pki import database, durable_files, errors
+from pki import der_http, durable_files, errors
+
+if typing.TYPE_CHECKING:
+    from sqlalchemy import orm
 
 log = logging.getLogger(__name__)
 
+_JSON = b"application/json"
 
-def database_probe(sessions: orm.sessionmaker[orm.Session]) -> Callable[[], object]:
+
+def database_probe(sessions: "orm.sessionmaker[orm.Session]") -> Callable[[], object]:
     """Return a probe that asks the database something."""
+    import sqlalchemy
 
     def ask() -> object:
         with sessions() as session:
@@ -23,8 +29,11 @@ def database_probe(sessions: orm.sessionmaker[orm.Session]) -> Callable[[], obje
     return ask
 
 
-def writable_database_probe(sessions: orm.sessionmaker[orm.Session]) -> Callable[[], object]:
+def writable_database_probe(sessions: "orm.sessionmaker[orm.Session]") -> Callable[[], object]:
     """Return a probe that fails too where the database answers and cannot be written."""
+    import sqlalchemy
+
+    from pki import database
 
     def ask() -> None:
         with sessions() as session:
@@ -40,31 +49,45 @@ def writable_database_probe(sessions: orm.sessionmaker[orm.Session]) -> Callable
     return ask
 
 
-def routes(
+def endpoints(
     probes: Mapping[str, Callable[[], object]], notes: Mapping[str, str]
-) -> fastapi.APIRouter:
-    """Return both routes.
+) -> Mapping[str, starlette_types.ASGIApp]:
+    """Return both endpoints, which need no web framework.
 
     Args:
         probes: What must work, by name; a probe raises when it does not.
         notes: What an operator should know of how this process runs.
     """
-    router = fastapi.APIRouter(tags=["health"])
 
-    @router.get("/healthz")
-    def alive() -> dict[str, str]:
-        return {"status": "alive"}
+    async def alive(_: der_http.Request) -> der_http.Reply:
+        return _reply({"status": "alive"}, 200)
 
-    @router.get("/readyz")
-    def ready() -> fastapi.Response:
-        states = {name: _try(name, probe) for name, probe in probes.items()}
-        good = all(state == "ok" for state in states.values())
-        return responses.JSONResponse(
-            {"status": "ready" if good else "not ready", "checks": states, "notes": dict(notes)},
-            200 if good else 503,
+    async def ready(_: der_http.Request) -> der_http.Reply:
+        # Each may wait for a database or a disk.
+        states = await anyio.to_thread.run_sync(
+            lambda: {name: _try(name, probe) for name, probe in probes.items()}
         )
+        good = all(state == "ok" for state in states.values())
+        content = {
+            "status": "ready" if good else "not ready",
+            "checks": states,
+            "notes": dict(notes),
+        }
+        return _reply(content, 200 if good else 503)
 
-    return router
+    return {"/healthz": _endpoint(alive), "/readyz": _endpoint(ready)}
+
+
+def _endpoint(handler: der_http.Handler) -> starlette_types.ASGIApp:
+    return der_http.endpoint(
+        handler, request_type="application/json", limit=0, methods=frozenset({"GET", "HEAD"})
+    )
+
+
+def _reply(content: Mapping[str, object], status: int) -> der_http.Reply:
+    return der_http.Reply(
+        json.dumps(content, ensure_ascii=False).encode(), ((b"content-type", _JSON),), status
+    )
 
 
 def _try(name: str, probe: Callable[[], object]) -> str:

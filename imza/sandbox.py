@@ -164,9 +164,9 @@ class Sandbox:
             [
                 *(router for zone in built for router in zone.routers),
                 web.token_routes(tokens, self._present),
-                health.routes(probes, notes),
             ],
-            {path: one for zone in built for path, one in zone.endpoints.items()},
+            {path: one for zone in built for path, one in zone.endpoints.items()}
+            | dict(health.endpoints(probes, notes)),
         )
         server = http_server.HttpServer(
             app,

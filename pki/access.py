@@ -14,32 +14,9 @@ import secrets
 import sqlalchemy
 from sqlalchemy import orm
 
-from pki import database, errors
+from pki import access_settings, database, errors
 
 TOKEN_BYTES = 32
-
-
-@dataclasses.dataclass(frozen=True)
-class ApiClient:
-    """A program that may ask for tokens.
-
-    Attributes:
-        client_id: Its public name.
-        secret_sha256: The SHA-256 of its secret, in hexadecimal.
-        scopes: What its tokens may allow.
-    """
-
-    client_id: str
-    secret_sha256: str
-    scopes: tuple[str, ...]
-
-
-@dataclasses.dataclass(frozen=True)
-class Settings:
-    """The `[access]` section."""
-
-    clients: tuple[ApiClient, ...] = ()
-    token_lifetime: datetime.timedelta = datetime.timedelta(hours=1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,7 +72,9 @@ class _TokenRow(database.Base):
 class AccessTokens:
     """Gives tokens to clients and recognises them again."""
 
-    def __init__(self, settings: Settings, sessions: orm.sessionmaker[orm.Session]) -> None:
+    def __init__(
+        self, settings: access_settings.Settings, sessions: orm.sessionmaker[orm.Session]
+    ) -> None:
         """Take the known clients and where tokens are kept."""
         self._settings = settings
         self._clients = {client.client_id: client for client in settings.clients}

@@ -9,9 +9,6 @@ import functools
 import io
 import pathlib
 
-from fontTools import subset, ttLib
-from fontTools.ttLib import scaleUpem
-
 from pki import errors
 
 DEFAULT_FONT = pathlib.Path("/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf")
@@ -51,6 +48,10 @@ def load_font(path: pathlib.Path) -> bytes:
     Raises:
         FontError: The file cannot be read as a TrueType font.
     """
+    # Imported here, because every zone reads the settings, which name a font, and few need one.
+    from fontTools import subset, ttLib
+    from fontTools.ttLib import scaleUpem
+
     try:
         font = ttLib.TTFont(path, lazy=False)
         options = subset.Options(layout_features=["kern", "mark", "mkmk", "ccmp", "locl"])
@@ -73,6 +74,8 @@ def load_font(path: pathlib.Path) -> bytes:
 @functools.lru_cache(maxsize=4)
 def characters(path: pathlib.Path) -> frozenset[str]:
     """Return the characters that the font can show."""
+    from fontTools import ttLib
+
     font = ttLib.TTFont(io.BytesIO(load_font(path)))
     return frozenset(chr(point) for point in font.getBestCmap())
 

@@ -14,11 +14,11 @@ from typing import Self
 import click
 
 from imza import config as configs
-from imza import health, http_server, schema, worker
-from imza.serving import service_manager
+from imza import health, http_server, worker
+from imza.serving import plain_application, service_manager
 from imza.wiring import resources, zones
 from imza.wiring.zone import Job, Zone
-from pki import clock, database, web
+from pki import clock
 
 log = logging.getLogger(__name__)
 
@@ -128,6 +128,9 @@ class ZoneProcess:
 
 def upgrade_database(config: configs.Config) -> None:
     """Bring a zone's database to this version."""
+    from imza import schema
+    from pki import database
+
     engine = database.connect(configs.require(config.database, "database").url)
     schema.upgrade(engine)
     engine.dispose()
@@ -139,8 +142,12 @@ def preload(zone: str) -> None:
 
 
 def _application(built: Zone) -> object:
-    state = health.routes(built.probes, built.notes)
-    return web.application(f"imza {built.name}", [*built.routers, state], built.endpoints)
+    endpoints = {**built.endpoints, **health.endpoints(built.probes, built.notes)}
+    if not built.routers:
+        return plain_application.PlainApplication(endpoints)
+    from pki import web
+
+    return web.application(f"imza {built.name}", built.routers, endpoints)
 
 
 def _duties(jobs: Sequence[Job], *, serves: bool, works: bool) -> Sequence[Job]:

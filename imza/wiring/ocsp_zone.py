@@ -2,6 +2,7 @@
 
 import datetime
 import logging
+import typing
 from collections.abc import Sequence
 
 import ocsp.api
@@ -12,13 +13,16 @@ from imza.wiring.zone import FREQUENT, REGULAR, Job, Zone
 from ocsp import responder, responder_key
 from ocsp import settings as ocsp_settings
 from ocsp.statuses import keeper, registry_source, view
-from pki import access, certificates, errors
+from pki import certificates, errors
 from pki.keystore import store
+
+if typing.TYPE_CHECKING:
+    from pki import access
 
 log = logging.getLogger(__name__)
 
 
-def build(resources: Resources, config: configs.Config, _: access.AccessTokens | None) -> Zone:
+def build(resources: Resources, config: configs.Config, _: "access.AccessTokens | None") -> Zone:
     """Build the status service's zone; see `imza.wiring.zones.build`."""
     settings = configs.require(config.ocsp, "ocsp")
     url = configs.require(config.database, "database").url

@@ -1,20 +1,27 @@
-"""What zones hold open while they are served: databases, key stores, connections."""
+"""What zones hold open while they are served: databases, key stores, connections.
+
+What some zones alone need is imported where it is opened: a responder's worker, which has neither
+a database layer nor an HTTP client, starts in a moment.
+"""
 
 import contextlib
 import functools
 import pathlib
+import typing
 from typing import Protocol, TypeVar
 
-from sqlalchemy import orm
-
-from ca import hierarchy
-from ca.continuity import known_signatures
 from imza import config as configs
-from imza import schema
 from imza.wiring import key_stores
-from pki import clock, database, durable_files, errors, outbound, settings
-from pki.keystore import logged_store, signature_log, store
+from pki import clock, durable_files, errors, settings
 from pki.keystore import settings as keystore_settings
+from pki.keystore import signature_log, store
+
+if typing.TYPE_CHECKING:
+    from sqlalchemy import orm
+
+    from ca.continuity import known_signatures
+    from pki import outbound
+    from pki.keystore import logged_store
 
 
 class Closeable(Protocol):
@@ -51,12 +58,17 @@ class Resources:
 
     def client(
         self, timeout_s: float = 10.0, trust_pem: pathlib.Path | None = None
-    ) -> outbound.Client:
+    ) -> "outbound.Client":
         """Open an HTTP client."""
+        from pki import outbound
+
         return self.hold(outbound.Client(timeout_s=timeout_s, trust_pem=trust_pem))
 
-    def sessions(self, config: configs.Config) -> orm.sessionmaker[orm.Session]:
+    def sessions(self, config: configs.Config) -> "orm.sessionmaker[orm.Session]":
         """Open a zone's database, which must be of this version."""
+        from imza import schema
+        from pki import database
+
         engine = database.connect(configs.require(config.database, "database").url)
         self._held.callback(engine.dispose)
         schema.check(engine)
@@ -71,16 +83,19 @@ class Resources:
     def authority_keys(
         self,
         config: configs.Config,
-        sessions: orm.sessionmaker[orm.Session],
+        sessions: "orm.sessionmaker[orm.Session]",
         *,
         root: bool = False,
-    ) -> logged_store.LoggedKeyStore:
+    ) -> "logged_store.LoggedKeyStore":
         """Open what the certification authority keeps keys in; the root's in ceremonies alone.
 
         What the authorities' own keys sign is written to the signature log first, and they sign
         only while there is room for the audit log's anchors, and while the database knows all that
         the log names.
         """
+        from ca import hierarchy
+        from pki.keystore import logged_store
+
         own = self.keys(config.keystore, "keystore")
         elsewhere = {
             prefix: self.keys(section, name)
@@ -102,9 +117,11 @@ class Resources:
         )
 
     def signing_guard(
-        self, config: configs.Config, sessions: orm.sessionmaker[orm.Session]
-    ) -> known_signatures.SigningGuard:
+        self, config: configs.Config, sessions: "orm.sessionmaker[orm.Session]"
+    ) -> "known_signatures.SigningGuard":
         """What compares the signature log with the registry; one for each log."""
+        from ca.continuity import known_signatures
+
         path = signature_log_path(config)
         if path not in self._guards:
             self._guards[path] = known_signatures.SigningGuard(sessions, path, self.present)
@@ -121,20 +138,25 @@ class Resources:
             self._logs[path] = self.hold(signature_log.SignatureLog(path, self.present))
         return self._logs[path]
 
-    def upgraded_sessions(self, config: configs.Config) -> orm.sessionmaker[orm.Session]:
+    def upgraded_sessions(self, config: configs.Config) -> "orm.sessionmaker[orm.Session]":
         """Open a zone's database and bring it to this version first."""
+        from imza import schema
+        from pki import database
+
         engine = database.connect(configs.require(config.database, "database").url)
         self._held.callback(engine.dispose)
         schema.upgrade(engine)
         return database.session_factory(engine)
 
 
-def rooms(config: configs.Config) -> tuple[logged_store.Check, ...]:
+def rooms(config: configs.Config) -> "tuple[logged_store.Check, ...]":
     """Return checks that there is room for what must be written when an authority signs.
 
     That is the folder of the audit log's anchors, and that of a database in a file: what was
     intended could be recorded in the last of its room, and then not that it was done.
     """
+    from pki import database
+
     folders = []
     if config.audit is not None:
         folder = config.audit.folder

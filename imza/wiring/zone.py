@@ -2,10 +2,13 @@
 
 import dataclasses
 import datetime
+import typing
 from collections.abc import Callable, Mapping
 
-import fastapi
 from starlette import types as starlette_types
+
+if typing.TYPE_CHECKING:
+    import fastapi
 
 ZONES = ("ca", "ocsp", "tsa", "mobile", "signing")
 
@@ -38,7 +41,7 @@ class Zone:
 
     Attributes:
         name: One of `ZONES`.
-        routers: What it answers.
+        routers: What it answers by the web framework, which is not even imported without any.
         endpoints: What it answers ahead of the web framework, by the first part of the path.
         jobs: What its worker does.
         probes: What must work for the zone to be ready, by name; each raises when it does not.
@@ -46,7 +49,7 @@ class Zone:
     """
 
     name: str
-    routers: tuple[fastapi.APIRouter, ...]
+    routers: "tuple[fastapi.APIRouter, ...]"
     jobs: tuple[Job, ...] = ()
     probes: Mapping[str, Callable[[], object]] = dataclasses.field(default_factory=dict)
     notes: Mapping[str, str] = dataclasses.field(default_factory=dict)

@@ -1,18 +1,22 @@
 """Building a zone by its name; a process imports only what its own zone needs."""
 
 import importlib
+import typing
 
 from imza import config as configs
 from imza.wiring.resources import Resources
 from imza.wiring.zone import ZONES, Zone
-from pki import access, errors, failpoints
+from pki import errors, failpoints
+
+if typing.TYPE_CHECKING:
+    from pki import access
 
 
 def build(
     resources: Resources,
     name: str,
     config: configs.Config,
-    tokens: access.AccessTokens | None = None,
+    tokens: "access.AccessTokens | None" = None,
 ) -> Zone:
     """Build one zone.
 
@@ -38,6 +42,8 @@ def build(
     return built
 
 
-def access_tokens(resources: Resources, config: configs.Config) -> access.AccessTokens:
+def access_tokens(resources: Resources, config: configs.Config) -> "access.AccessTokens":
     """What gives tokens to the clients of a settings file, and knows them again."""
+    from pki import access
+
     return access.AccessTokens(config.access, resources.sessions(config))

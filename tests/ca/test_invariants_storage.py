@@ -65,7 +65,7 @@ class Office:
             "signing": self.guarded.check_ready,
         }
         routes = applications_api.routes(self.world.desk, OpenGate(), present)
-        return web.application("test", [routes, health.routes(probes, {})])
+        return web.application("test", [routes], health.endpoints(probes, {}))
 
     def close(self) -> None:
         self.log.close()

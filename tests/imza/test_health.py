@@ -27,7 +27,7 @@ def test_a_process_that_cannot_work_lives_but_is_not_ready(
 ) -> None:
     sessions = database.session_factory(database.connect(f"sqlite:///{tmp_path}/x.sqlite"))
     probes = {"database": health.database_probe(sessions), "unit": _fail, "key": _refuse}
-    app = web.application("test", [health.routes(probes, {"clock": "trusted"})])
+    app = web.application("test", [], health.endpoints(probes, {"clock": "trusted"}))
     with caplog.at_level(logging.WARNING), servers.serve(app) as url:
         assert _get(f"{url}/healthz", 200).json() == {"status": "alive"}
         told = _get(f"{url}/readyz", 503)
@@ -45,7 +45,7 @@ def test_a_process_that_cannot_work_lives_but_is_not_ready(
 
 
 def test_a_process_whose_probes_all_pass_is_ready() -> None:
-    app = web.application("test", [health.routes({"one": lambda: 1}, {})])
+    app = web.application("test", [], health.endpoints({"one": lambda: 1}, {}))
     with servers.serve(app) as url:
         assert _get(f"{url}/readyz", 200).json()["status"] == "ready"
 
@@ -53,7 +53,7 @@ def test_a_process_whose_probes_all_pass_is_ready() -> None:
 def test_a_database_that_went_away_makes_the_process_unready(tmp_path: pathlib.Path) -> None:
     folder = tmp_path / "gone"
     sessions = database.session_factory(database.connect(f"sqlite:///{folder}/x.sqlite"))
-    app = web.application("test", [health.routes({"db": health.database_probe(sessions)}, {})])
+    app = web.application("test", [], health.endpoints({"db": health.database_probe(sessions)}, {}))
     with servers.serve(app) as url:
         told = _get(f"{url}/readyz", 503).json()["checks"]["db"]
         assert told.startswith("failed: the database cannot be used")

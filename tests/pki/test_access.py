@@ -3,15 +3,17 @@ import datetime
 import pytest
 import sqlalchemy
 
-from pki import access, database
+from pki import access, access_settings, database
 
 SECRET = access.new_secret()
 
 
 @pytest.fixture
 def tokens(engine: sqlalchemy.Engine) -> access.AccessTokens:
-    client = access.ApiClient("portal", access.hash_secret(SECRET), ("sign", "validate"))
-    return access.AccessTokens(access.Settings(clients=(client,)), database.session_factory(engine))
+    client = access_settings.ApiClient("portal", access.hash_secret(SECRET), ("sign", "validate"))
+    return access.AccessTokens(
+        access_settings.Settings(clients=(client,)), database.session_factory(engine)
+    )
 
 
 @pytest.mark.clause("RFC 6749", "4.4")

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import fastapi
 import pytest
 
-from pki import access, clock, database, errors, outbound, web
+from pki import access, access_settings, clock, database, errors, outbound, web
 from tests.support import servers
 
 SECRET = access.new_secret()
@@ -17,7 +17,9 @@ def base_url(tmp_path) -> Iterator[str]:
     engine = database.connect(f"sqlite:///{tmp_path}/web.sqlite")
     database.Base.metadata.create_all(engine)
     tokens = access.AccessTokens(
-        access.Settings(clients=(access.ApiClient("p:1", access.hash_secret(SECRET), ("sign",)),)),
+        access_settings.Settings(
+            clients=(access_settings.ApiClient("p:1", access.hash_secret(SECRET), ("sign",)),)
+        ),
         database.session_factory(engine),
     )
     present = clock.SystemClock()

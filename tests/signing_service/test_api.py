@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mobile_id import client as mobile_client
-from pki import access, algorithms, clock, database, signature, web
+from pki import access, access_settings, algorithms, clock, database, signature, web
 from signing_service import api, phone_signing, sessions, trust
 from signing_service.service import SigningService
 from signing_service.validation import process
@@ -92,9 +92,9 @@ def portal(at: datetime.datetime, tmp_path_factory: pytest.TempPathFactory) -> I
     database.Base.metadata.create_all(engine)
     secret = access.new_secret()
     tokens = access.AccessTokens(
-        access.Settings(
+        access_settings.Settings(
             clients=tuple(
-                access.ApiClient(name, access.hash_secret(secret), ("sign", "validate"))
+                access_settings.ApiClient(name, access.hash_secret(secret), ("sign", "validate"))
                 for name in ("portal", "other")
             )
         ),

@@ -16,6 +16,7 @@ from ca.bulletin import client as bulletin
 from ca.operators import gate
 from pki import (
     access,
+    access_settings,
     certificates,
     clock,
     months,
@@ -39,10 +40,12 @@ class Office:
     def __init__(self, world: ca_world.World, folder: pathlib.Path) -> None:
         self.world = world
         self.secret = access.new_secret()
-        known = access.Settings(
+        known = access_settings.Settings(
             clients=(
-                access.ApiClient("station", access.hash_secret(self.secret), ("register",)),
-                access.ApiClient("ca", access.hash_secret(self.secret), ("statistics",)),
+                access_settings.ApiClient(
+                    "station", access.hash_secret(self.secret), ("register",)
+                ),
+                access_settings.ApiClient("ca", access.hash_secret(self.secret), ("statistics",)),
             )
         )
         self.tokens = access.AccessTokens(known, world.sessions)
