@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from cryptography import x509
 
 from pki import certificates, errors
+from signing_service import listed_services
 
 MAX_PEM_BYTES = 16 * 2**20
 """A file of trust anchors holds some thousand certificates at most."""
@@ -20,9 +21,14 @@ class TrustFileError(errors.InputError):
 
 @dataclasses.dataclass(frozen=True)
 class TrustAnchors:
-    """The anchors of one validation; none means that no signature can pass."""
+    """The anchors of one validation; none means that no signature can pass.
+
+    Attributes:
+        services: Those of the trusted lists in use, good or not: they say what is qualified.
+    """
 
     certificates: tuple[x509.Certificate, ...] = ()
+    services: tuple[listed_services.ListedService, ...] = ()
 
     def __contains__(self, certificate: object) -> bool:
         """Whether a certificate is an anchor, by its bytes."""

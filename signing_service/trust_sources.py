@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from cryptography import x509
 
 from pki import certificates, clock, durable_files, errors, outbound
-from signing_service import trust, trusted_lists
+from signing_service import listed_services, trust, trusted_lists
 from signing_service.validation import evidence, fetching
 
 LIST_TYPES = "application/vnd.etsi.tsl+xml, application/xml;q=0.9, text/xml;q=0.8, */*;q=0.1"
@@ -66,6 +66,7 @@ class TrustSources:
         anchors = trust.load(pems)
         found = {certificates.to_der(one): one for one in anchors.certificates}
         reader = self._authenticator(anchors)
+        services: list[listed_services.ListedService] = []
         for list_xml in lists:
             at = self.present.now()
             listed = reader.read(list_xml, at)
@@ -73,7 +74,8 @@ class TrustSources:
                 remember(self.memory, listed)
             for anchor in listed.anchors(at).certificates:
                 found[certificates.to_der(anchor)] = anchor
-        return trust.TrustAnchors(tuple(found.values()))
+            services += listed.services
+        return trust.TrustAnchors(tuple(found.values()), tuple(services))
 
     def _authenticator(self, anchors: trust.TrustAnchors) -> trusted_lists.Authenticator:
         signers = trust.load(self.signers).certificates

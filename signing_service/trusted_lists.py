@@ -24,13 +24,8 @@ from pki import (
     xml_signature,
     xml_trees,
 )
-from signing_service import trust
+from signing_service import listed_services, trust
 from signing_service.validation import evidence, paths
-
-TSL = "http://uri.etsi.org/02231/v2#"
-CA_QC = "http://uri.etsi.org/TrstSvc/Svctype/CA/QC"
-QTST = "http://uri.etsi.org/TrstSvc/Svctype/TSA/QTST"
-GRANTED = "http://uri.etsi.org/TrstSvc/TrustedList/Svcstatus/granted"
 
 MAX_LIST_BYTES = 16 * 2**20
 """The largest national list in Europe has some 6 MB."""
@@ -43,12 +38,6 @@ _HASHES = frozenset({"sha256", "sha384", "sha512"})
 
 FetchIssuer = Callable[[str], bytes]
 FetchStatuses = Callable[[Sequence[evidence.MissingStatus]], evidence.Evidence]
-
-
-class TrustedListError(errors.InputError):
-    """Not a trusted list, or one that breaks TS 119 612 where it matters."""
-
-    code = "trusted-list-unreadable"
 
 
 class UntrustedListError(errors.PolicyError):
@@ -70,16 +59,6 @@ class RolledBackListError(errors.PolicyError):
 
 
 @dataclasses.dataclass(frozen=True)
-class ListedService:
-    """One service of a list, as it stands now."""
-
-    kind: str
-    status: str
-    since: datetime.datetime
-    certificates: tuple[x509.Certificate, ...]
-
-
-@dataclasses.dataclass(frozen=True)
 class TrustedList:
     """What a list says.
 
@@ -98,7 +77,7 @@ class TrustedList:
     sequence_number: int
     issued_at: datetime.datetime
     next_update: datetime.datetime | None
-    services: tuple[ListedService, ...]
+    services: tuple[listed_services.ListedService, ...]
     sha256: str
 
     def anchors(self, at: datetime.datetime) -> trust.TrustAnchors:
@@ -110,11 +89,13 @@ class TrustedList:
         """
         found: dict[bytes, x509.Certificate] = {}
         for one in self.services:
-            if one.status != GRANTED or one.since > at:
+            if one.status != listed_services.GRANTED or one.since > at:
                 continue
             for certificate in one.certificates:
                 is_authority = certificates.read(certificate).is_authority
-                if (one.kind == CA_QC and is_authority) or (one.kind == QTST and not is_authority):
+                if (one.kind == listed_services.CA_QC and is_authority) or (
+                    one.kind == listed_services.QTST and not is_authority
+                ):
                     found[certificates.to_der(certificate)] = certificate
         return trust.TrustAnchors(tuple(found.values()))
 
@@ -143,7 +124,7 @@ class Authenticator:
             at: The real present: a list is not believed for the time at which it was good.
 
         Raises:
-            TrustedListError: It is no trusted list.
+            listed_services.TrustedListError: It is no trusted list.
             UntrustedListError: Its signature does not cover it, does not verify, or was made by
                 somebody who may not.
             ExpiredListError: Its next update has passed, or its scheme has ended.
@@ -215,26 +196,34 @@ def parse(list_xml: bytes) -> TrustedList:
     """Return what a list says, whoever wrote it: nothing of it may be believed yet.
 
     Raises:
-        TrustedListError: It is no trusted list.
+        listed_services.TrustedListError: It is no trusted list.
     """
     root = _read_root(list_xml)
     try:
         information = xml_trees.child(root, _name("SchemeInformation"))
         next_update = xml_trees.child(information, _name("NextUpdate")).find(_name("dateTime"))
-        listed = tuple(_service(one) for one in root.iter(_name("ServiceInformation")))
+        listed = tuple(listed_services.read(one) for one in root.iter(_name("TSPService")))
         if len(listed) > MAX_SERVICES:
-            raise TrustedListError(f"expected at most {MAX_SERVICES} services in a trusted list")
+            raise listed_services.TrustedListError(
+                f"expected at most {MAX_SERVICES} services in a trusted list"
+            )
         return TrustedList(
-            territory=_text(information, "SchemeTerritory"),
-            list_type=_text(information, "TSLType"),
-            sequence_number=_number(_text(information, "TSLSequenceNumber")),
-            issued_at=_moment(_text(information, "ListIssueDateTime")),
-            next_update=None if next_update is None else _moment(xml_trees.read_text(next_update)),
+            territory=listed_services.text(information, "SchemeTerritory"),
+            list_type=listed_services.text(information, "TSLType"),
+            sequence_number=_number(listed_services.text(information, "TSLSequenceNumber")),
+            issued_at=listed_services.moment(
+                listed_services.text(information, "ListIssueDateTime")
+            ),
+            next_update=None
+            if next_update is None
+            else listed_services.moment(xml_trees.read_text(next_update)),
             services=listed,
             sha256=hashlib.sha256(list_xml).hexdigest(),
         )
     except (xml_trees.XMLSignatureError, certificates.CertificateError) as error:
-        raise TrustedListError(f"the trusted list cannot be read: {error.message}") from error
+        raise listed_services.TrustedListError(
+            f"the trusted list cannot be read: {error.message}"
+        ) from error
 
 
 def _read_root(list_xml: bytes) -> etree._Element:
@@ -243,9 +232,11 @@ def _read_root(list_xml: bytes) -> etree._Element:
     try:
         root = xml_trees.parse(list_xml).getroot()
     except xml_trees.XMLUnreadableError as error:
-        raise TrustedListError(error.message) from error
+        raise listed_services.TrustedListError(error.message) from error
     if root.tag != _name("TrustServiceStatusList"):
-        raise TrustedListError("expected a trusted list (TrustServiceStatusList), got other XML")
+        raise listed_services.TrustedListError(
+            "expected a trusted list (TrustServiceStatusList), got other XML"
+        )
     return root
 
 
@@ -323,54 +314,13 @@ def _check_signing_certificate(
     raise UntrustedListError("the signature does not say which certificate it was made with")
 
 
-def _service(information: etree._Element) -> ListedService:
-    identity = xml_trees.child(information, _name("ServiceDigitalIdentity"))
-    kind = _text(information, "ServiceTypeIdentifier")
-    # Certificates of services that can become no anchor are left alone: some cannot be read.
-    holders = identity.iter(_name("X509Certificate")) if kind in (CA_QC, QTST) else ()
-    return ListedService(
-        kind=kind,
-        status=_text(information, "ServiceStatus"),
-        since=_moment(_text(information, "StatusStartingTime")),
-        certificates=tuple(found for one in holders if (found := _certificate(one)) is not None),
-    )
-
-
-def _certificate(holder: etree._Element) -> x509.Certificate | None:
-    """A service's certificate; one that cannot be read is left out, and becomes no anchor."""
-    try:
-        return certificates.parse(xml_trees.read_base64(holder))
-    except certificates.CertificateError:
-        return None
-
-
-def _text(parent: etree._Element, local: str) -> str:
-    text = xml_trees.read_text(xml_trees.child(parent, _name(local)))
-    if not text:
-        raise TrustedListError(f"expected a {local} in the trusted list, got none")
-    return text
-
-
 def _number(text: str) -> int:
     if not text.isascii() or not text.isdigit() or len(text) > 18 or int(text) < 1:
-        raise TrustedListError("expected a sequence number above zero in the trusted list")
+        raise listed_services.TrustedListError(
+            "expected a sequence number above zero in the trusted list"
+        )
     return int(text)
 
 
-def _moment(text: str) -> datetime.datetime:
-    try:
-        at = datetime.datetime.fromisoformat(text)
-    except ValueError as error:
-        raise TrustedListError(
-            f"expected a date and time in the trusted list, got {text[:40]!r}"
-        ) from error
-    if at.tzinfo is None:
-        raise TrustedListError("expected times in UTC in the trusted list, got one without a zone")
-    try:
-        return at.astimezone(datetime.UTC)
-    except OverflowError as error:
-        raise TrustedListError("expected a date of this age in the trusted list") from error
-
-
 def _name(local: str) -> str:
-    return f"{{{TSL}}}{local}"
+    return f"{{{listed_services.TSL}}}{local}"

@@ -18,6 +18,7 @@ HISTORY_FOR_EVER = "65535"
 """TS 119 612 5.3.12: what was listed once is never removed."""
 
 FOR_SIGNATURES = "http://uri.etsi.org/TrstSvc/TrustedList/SvcInfoExt/ForeSignatures"
+FOR_SEALS = "http://uri.etsi.org/TrstSvc/TrustedList/SvcInfoExt/ForeSeals"
 """TS 119 612 5.5.9.4: the certificates are for electronic signatures."""
 
 _LANGUAGE = "{http://www.w3.org/XML/1998/namespace}lang"
@@ -151,9 +152,10 @@ def _extensions(parent: etree._Element, one: services.Service) -> None:
     if one.expired_since is not None:
         extension = etree.SubElement(extensions, name("Extension"), Critical="false")
         _text(extension, "ExpiredCertsRevocationInfo", _moment(one.expired_since))
-    extension = etree.SubElement(extensions, name("Extension"), Critical="true")
-    additional = etree.SubElement(extension, name("AdditionalServiceInformation"))
-    _text(additional, "URI", FOR_SIGNATURES, "en")
+    for purpose in (FOR_SIGNATURES, FOR_SEALS) if one.for_seals else (FOR_SIGNATURES,):
+        extension = etree.SubElement(extensions, name("Extension"), Critical="true")
+        additional = etree.SubElement(extension, name("AdditionalServiceInformation"))
+        _text(additional, "URI", purpose, "en")
 
 
 def _name_and_key(identity: etree._Element, certificate: x509.Certificate) -> None:

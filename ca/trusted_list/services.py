@@ -18,7 +18,7 @@ from ca import generations
 from ca import settings as ca_settings
 from ca.crls import partitions
 from ca.trusted_list import tables
-from pki import audit, certificates, clock, errors, profiles, registry
+from pki import audit, certificates, clock, errors, profiles, registration, registry
 
 _SECOND = datetime.timedelta(seconds=1)
 
@@ -82,6 +82,7 @@ class Service:
         periods: Its statuses, the present one first.
         supply_points: Where it is reached.
         expired_since: Its status answers keep certificates that expired after this.
+        for_seals: It certifies organisations' seals besides people's signatures.
     """
 
     kind: ServiceType
@@ -89,6 +90,7 @@ class Service:
     periods: tuple[StatusPeriod, ...]
     supply_points: tuple[SupplyPoint, ...] = ()
     expired_since: datetime.datetime | None = None
+    for_seals: bool = False
 
     @property
     def name(self) -> str:
@@ -127,6 +129,7 @@ def record_services(
         periods = _record_status(session, one, at)
         supply_points: tuple[SupplyPoint, ...] = ()
         expired_since = None
+        for_seals = False
         if one.issuing_name is not None:
             # 5.5.7 asks for no list of revoked certificates. Those that are told are told in full:
             # the list of one partition says nothing of certificates in another.
@@ -141,9 +144,15 @@ def record_services(
             )
             # Our CRLs and responders keep every certificate since the authority's beginning.
             expired_since = one.first_not_before
+            # Organisations' seals are certified by the authority of business.
+            for_seals = (
+                generations.role_of(one.issuing_name) == registration.Category.BUSINESS.value
+            )
         elif one.kind is ServiceType.OCSP_QC:
             supply_points = (SupplyPoint(settings.status_url),)
-        made.append(Service(one.kind, one.certificates, periods, supply_points, expired_since))
+        made.append(
+            Service(one.kind, one.certificates, periods, supply_points, expired_since, for_seals)
+        )
     return tuple(made)
 
 

@@ -18,6 +18,7 @@ from signing_service.validation import (
     judged_certificate,
     paths,
     policy,
+    qualification,
     report,
     time_stamps,
 )
@@ -141,8 +142,9 @@ def judge_signature(
         and verdict.report.kind is not report.TimeStampKind.CONTENT
     ]
     best = min(proven, default=None)
-    sub_indication, problem, needs, notes = _verdict(found, best, own, circumstances, at)
-    missing += needs
+    outcome = _verdict(found, best, own, circumstances, at)
+    sub_indication = outcome.sub_indication
+    missing += outcome.missing
     warnings = list(found.warnings)
     for verdict in (*own, *covering):
         if circumstances.asked_at is None and verdict.rests_on_old_statuses:
@@ -169,7 +171,6 @@ def judge_signature(
             else report.Indication.INDETERMINATE
         )
     facts = None if found.certificate is None else judged_certificate.facts(found.certificate)
-    passed = indication is report.Indication.TOTAL_PASSED
     judged = report.SignatureReport(
         identifier=found.identifier,
         format=found.format,
@@ -188,18 +189,16 @@ def judge_signature(
         signed_by=None if facts is None else facts.name,
         person_code=None if facts is None else facts.person_code,
         organisation=None if facts is None else facts.organisation,
-        # Without a trusted list nothing shows that a certificate is qualified (TS 119 615 4.4):
-        # what passed is an advanced signature, and of what did not pass nothing is said.
-        qualified="AdESig" if passed else None,
+        qualified=outcome.qualified,
         claimed_signing_time=found.claimed_signing_time,
         best_signature_time=best,
         time_stamps=tuple(verdict.report for verdict in (*own, *covering)),
         scope_kind=found.scope_kind,
         scope_names=found.scope_names,
         changes_after_signing=found.changes,
-        errors=() if problem is None else (problem,),
+        errors=() if outcome.problem is None else (outcome.problem,),
         warnings=tuple(warnings),
-        info=(*found.info, *notes),
+        info=(*found.info, *outcome.notes),
     )
     return judged, missing
 
@@ -231,21 +230,32 @@ def _judge_own(
     return [verdicts[place] for place in range(len(stamps))]
 
 
+@dataclasses.dataclass(frozen=True)
+class _Outcome:
+    """The first rule that is broken, or what a signature that breaks none is.
+
+    Attributes:
+        missing: Statuses that would be needed to say more.
+        qualified: None of a signature that did not pass: of it nothing is said.
+    """
+
+    sub_indication: report.SubIndication | None = None
+    problem: report.Finding | None = None
+    missing: Sequence[evidence.MissingStatus] = ()
+    notes: tuple[report.Finding, ...] = ()
+    qualified: str | None = None
+
+
 def _verdict(
     found: findings.FoundSignature,
     best: datetime.datetime | None,
     own: Sequence[time_stamps.TimeStampVerdict],
     circumstances: policy.Circumstances,
     at: datetime.datetime,
-) -> tuple[
-    report.SubIndication | None,
-    report.Finding | None,
-    Sequence[evidence.MissingStatus],
-    Sequence[report.Finding],
-]:
-    """Sub-indication, why, what is missing, and notes; the first rule that is broken decides."""
+) -> _Outcome:
+    """Go through the rules; the first that is broken decides."""
     if found.failure is not None:
-        return (*found.failure, (), ())
+        return _Outcome(*found.failure)
     certificate = found.certificate
     if certificate is None:
         return _stop(
@@ -284,7 +294,7 @@ def _verdict(
     if path.sub_indication is not None:
         sub_indication = _sharpen(path, certificate, own)
         code = sub_indication.value.lower().replace("_", "-")
-        return sub_indication, report.Finding(code, path.message), path.missing, ()
+        return _Outcome(sub_indication, report.Finding(code, path.message), path.missing)
     return _constraints(found, certificate, path, best, own, circumstances, at)
 
 
@@ -296,12 +306,7 @@ def _constraints(
     own: Sequence[time_stamps.TimeStampVerdict],
     circumstances: policy.Circumstances,
     at: datetime.datetime,
-) -> tuple[
-    report.SubIndication | None,
-    report.Finding | None,
-    Sequence[evidence.MissingStatus],
-    Sequence[report.Finding],
-]:
+) -> _Outcome:
     """What is asked of a signature whose certificate is good (EN 319 102-1 5.2.8, 5.5.4)."""
     misuse = _misuse(certificate)
     if misuse is not None:
@@ -361,13 +366,12 @@ def _constraints(
                 f" hands since {path.invalid_since:%Y-%m-%dT%H:%M:%SZ}, before the signature",
             )
         )
-    notes.append(
-        report.Finding(
-            "no-trusted-list",
-            "whether the certificate is qualified was not judged: no trusted list",
-        )
+    verdict = qualification.judge(
+        path.path, circumstances.anchors.services, at if best is None else best
     )
-    return None, None, (), notes
+    if verdict.note is not None:
+        notes.append(verdict.note)
+    return _Outcome(notes=tuple(notes), qualified=verdict.value)
 
 
 def _sharpen(
@@ -418,10 +422,8 @@ def _misuse(certificate: x509.Certificate) -> str | None:
     return None
 
 
-def _stop(
-    sub_indication: report.SubIndication, code: str, message: str
-) -> tuple[report.SubIndication, report.Finding, tuple[()], tuple[()]]:
-    return sub_indication, report.Finding(code, message), (), ()
+def _stop(sub_indication: report.SubIndication, code: str, message: str) -> _Outcome:
+    return _Outcome(sub_indication, report.Finding(code, message))
 
 
 def _own_stamps(found: findings.FoundDocument) -> list[findings.FoundTimeStamp]:

@@ -22,7 +22,7 @@ from multiprocessing import process as mp_process
 from typing import Any
 
 from pki import certificates, errors
-from signing_service import documents, formats, parameters, trust
+from signing_service import documents, formats, listed_services, parameters, trust
 from signing_service.validation import evidence, policy, process, report
 
 log = logging.getLogger(__name__)
@@ -60,6 +60,7 @@ class _Job:
     document: documents.Document
     detached: tuple[documents.Document, ...]
     anchors_der: tuple[bytes, ...]
+    services: tuple[listed_services.ListedService, ...]
     at: datetime.datetime
     fetched: process.FetchedEvidence | None
 
@@ -197,6 +198,7 @@ class ValidationWorkers:
             document,
             tuple(detached),
             tuple(certificates.to_der(one) for one in trust.certificates),
+            trust.services,
             at,
             None,
         )
@@ -291,7 +293,7 @@ def _answer(job: _Job | _Check) -> process.Outcome | _Accepted | _Refusal:
         return process.judge(
             job.document,
             trust=trust.TrustAnchors(
-                tuple(evidence.read_certificate(der) for der in job.anchors_der)
+                tuple(evidence.read_certificate(der) for der in job.anchors_der), job.services
             ),
             at=job.at,
             detached=job.detached,

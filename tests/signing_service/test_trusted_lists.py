@@ -9,7 +9,7 @@ from hypothesis import strategies
 
 from ca.trusted_list import enveloped
 from pki import certificates, database, errors, xml_signature, xml_trees
-from signing_service import trusted_lists
+from signing_service import listed_services, trusted_lists
 from signing_service.validation import evidence
 from tests.support import crls
 from tests.support import trusted_lists as support
@@ -61,6 +61,21 @@ def test_a_list_of_a_signer_handed_in_is_believed(world, pinned):
     # Three authorities and the time-stamping unit; no responder, no root, no infrastructure.
     assert len(names) == 4
     assert authorities["infrastructure"].certificate not in found.anchors(AT)
+
+
+@pytest.mark.clause("TS 119 612", "5.5.9.4")
+def test_the_authority_that_certifies_seals_is_listed_for_them(world, pinned):
+    said = {
+        one.certificates[0]: set(one.periods[0].additional)
+        for one in pinned.read(world.publish().list_xml, AT).services
+        if one.kind == listed_services.CA_QC
+    }
+    authorities = world.ca.hierarchy.authorities
+    assert said == {
+        authorities["citizen"].certificate: {"ForeSignatures"},
+        authorities["official"].certificate: {"ForeSignatures"},
+        authorities["business"].certificate: {"ForeSignatures", "ForeSeals"},
+    }
 
 
 def test_a_list_of_a_signer_that_the_root_certified_is_believed(world):
@@ -173,7 +188,7 @@ def test_a_list_whose_next_update_has_passed_is_refused(world, pinned):
 @pytest.mark.clause("TS 119 612", "5.3.15")
 def test_the_last_list_of_an_ended_scheme_is_refused(world, pinned):
     root = world.unsigned()
-    next_update = root.find(f".//{{{trusted_lists.TSL}}}NextUpdate")
+    next_update = root.find(f".//{{{listed_services.TSL}}}NextUpdate")
     next_update.remove(next_update[0])
     list_xml = enveloped.sign(root, world.signer, world.ca.keys.open_key("tl-signer"), AT)
     with pytest.raises(trusted_lists.ExpiredListError, match="ended"):
@@ -194,7 +209,7 @@ def test_a_signer_whose_certificate_has_ended_is_refused(world, pinned):
 
 def test_a_withdrawn_service_is_no_anchor(world, pinned):
     root = world.unsigned()
-    status = root.find(f".//{{{trusted_lists.TSL}}}ServiceStatus")
+    status = root.find(f".//{{{listed_services.TSL}}}ServiceStatus")
     status.text = "http://uri.etsi.org/TrstSvc/TrustedList/Svcstatus/withdrawn"
     list_xml = enveloped.sign(root, world.signer, world.ca.keys.open_key("tl-signer"), AT)
     assert len(pinned.read(list_xml, AT).anchors(AT).certificates) == 3
@@ -207,9 +222,9 @@ def test_a_service_is_no_anchor_before_it_is_granted(world, pinned):
 
 def test_an_authority_listed_for_time_stamps_is_no_anchor(world, pinned):
     root = world.unsigned()
-    for one in root.iter(f"{{{trusted_lists.TSL}}}ServiceTypeIdentifier"):
-        if one.text == trusted_lists.CA_QC:
-            one.text = trusted_lists.QTST
+    for one in root.iter(f"{{{listed_services.TSL}}}ServiceTypeIdentifier"):
+        if one.text == listed_services.CA_QC:
+            one.text = listed_services.QTST
     list_xml = enveloped.sign(root, world.signer, world.ca.keys.open_key("tl-signer"), AT)
     (unit,) = pinned.read(list_xml, AT).anchors(AT).certificates
     assert not certificates.read(unit).is_authority
@@ -219,7 +234,7 @@ def test_an_authority_listed_for_time_stamps_is_no_anchor(world, pinned):
     "content", [b"", b"<a/>", b"<!DOCTYPE a [<!ENTITY b 'c'>]><a>&b;</a>", b"\xff\xfe", b"{}"]
 )
 def test_something_else_is_no_list(pinned, content):
-    with pytest.raises(trusted_lists.TrustedListError):
+    with pytest.raises(listed_services.TrustedListError):
         pinned.read(content, AT)
 
 
