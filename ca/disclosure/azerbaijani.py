@@ -47,13 +47,16 @@ WORDING = Wording(
             (
                 Sentence(
                     "{operator} vətəndaşlara, hüquqi şəxs adından çıxış edən şəxslərə və dövlət"
-                    " orqanlarının vəzifəli şəxslərinə sertifikat verir. Onların hər biri ən çoxu"
-                    " iki sertifikat alır:"
+                    " orqanlarının vəzifəli şəxslərinə sertifikat verir. Onların hər biri hər kart"
+                    " və ya SIM üçün iki sertifikat alır. Təşkilatlar möhür və X-Road üçün"
+                    " sertifikat alır:"
                 ),
             ),
             (
                 Fact("İmza üçün, siyasətlər", "signing_policies"),
                 Fact("Autentifikasiya üçün, siyasətlər", "authentication_policies"),
+                Fact("Möhür üçün, siyasətlər", "seal_policies"),
+                Fact("X-Road üçün, siyasətlər", "xroad_policies"),
             ),
             (
                 Sentence(
@@ -61,14 +64,25 @@ WORDING = Wording(
                     " sahibinin kim olduğunu xidmətə göstərir və onunla sənəd imzalanmır."
                 ),
                 Sentence(
+                    "Möhür sertifikatında təşkilatın adı göstərilir və o, yalnız təşkilatın"
+                    " elektron möhürü üçündür. Möhür sənədin təşkilatdan gəldiyini göstərir; o,"
+                    " heç kimin imzası deyil."
+                ),
+                Sentence(
+                    "X-Road sertifikatları təşkilatlar arasında məlumat mübadiləsi sistemi olan"
+                    " X-Road-un üzvləri və təhlükəsizlik serverləri üçündür. Onlar"
+                    " kvalifikasiyalı deyil."
+                ),
+                Sentence(
                     "Sertifikat verilməzdən əvvəl əməkdaş müraciət edənin şəxsiyyətini yoxlayır."
-                    " Şəxs təşkilat adından çıxış edirsə, ikinci əməkdaş təsdiq edir. Müraciət"
-                    " edən şəxsi açarın onda olduğunu sübut edir."
+                    " Şəxs təşkilat adından çıxış edirsə və ya sertifikat təşkilatın özünə"
+                    " verilirsə, ikinci əməkdaş təsdiq edir. Müraciət edən şəxsi açarın onda"
+                    " olduğunu sübut edir."
                 ),
                 Sentence("Sertifikat ən çoxu {validity_years} il etibarlıdır."),
                 Sentence(
-                    "İmza sertifikatlarının şəxsi açarları kvalifikasiyalı imza yaratma"
-                    " vasitələrindədir.",
+                    "İmza və möhür sertifikatlarının şəxsi açarları kvalifikasiyalı imza və möhür"
+                    " yaratma vasitələrindədir.",
                     Condition.SECURE_DEVICE,
                 ),
                 Sentence(
@@ -120,6 +134,11 @@ WORDING = Wording(
                 Sentence(
                     "Açardan yalnız sertifikatın icazə verdiyi məqsədlə və onun hədləri daxilində"
                     " istifadə edin."
+                ),
+                Sentence(
+                    "Təşkilatsınızsa, möhürdən yalnız səlahiyyət verdiyiniz şəxslərin istifadə"
+                    " etməsinə icazə verin və X-Road serverlərinizin açarlarını öz nəzarətinizdə"
+                    " saxlayın."
                 ),
                 Sentence(
                     "Vasitə itdikdə və ya oğurlandıqda, PIN-i başqası bilə bildikdə, yaxud"

@@ -47,12 +47,15 @@ WORDING = Wording(
             (
                 Sentence(
                     "{operator} certifies citizens, persons who act for a legal entity, and"
-                    " officials of state bodies. Each of them gets up to two certificates:"
+                    " officials of state bodies. Each of them gets two certificates for each card"
+                    " or SIM. Organisations get certificates for their seals and for X-Road:"
                 ),
             ),
             (
                 Fact("For signatures, policies", "signing_policies"),
                 Fact("For authentication, policies", "authentication_policies"),
+                Fact("For seals, policies", "seal_policies"),
+                Fact("For X-Road, policies", "xroad_policies"),
             ),
             (
                 Sentence(
@@ -61,14 +64,23 @@ WORDING = Wording(
                     " documents."
                 ),
                 Sentence(
+                    "A seal certificate names an organisation and serves its electronic seals and"
+                    " nothing else. A seal shows that a document comes from the organisation; it"
+                    " is nobody's signature."
+                ),
+                Sentence(
+                    "X-Road certificates serve the members and the security servers of X-Road, the"
+                    " exchange of data between organisations. They are not qualified."
+                ),
+                Sentence(
                     "An officer checks who the applicant is before a certificate is issued. Where a"
-                    " person acts for an organisation, a second officer approves. The applicant"
-                    " proves to have the private key."
+                    " person acts for an organisation, or the organisation itself is certified, a"
+                    " second officer approves. The applicant proves to have the private key."
                 ),
                 Sentence("A certificate is valid for {validity_years} years at most."),
                 Sentence(
-                    "The private keys of signing certificates are in qualified signature creation"
-                    " devices.",
+                    "The private keys of signing and seal certificates are in qualified signature"
+                    " and seal creation devices.",
                     Condition.SECURE_DEVICE,
                 ),
                 Sentence(
@@ -117,6 +129,10 @@ WORDING = Wording(
                     " and neither do we."
                 ),
                 Sentence("Use the key only for what the certificate allows, within its limits."),
+                Sentence(
+                    "As an organisation, let only those use the seal whom you have charged with"
+                    " it, and keep the keys of your X-Road servers under your own control."
+                ),
                 Sentence(
                     "Ask for revocation at once when the device is lost or stolen, when somebody"
                     " else may know the PIN, or when the certificate no longer says what is true."

@@ -148,6 +148,7 @@ def _facts(
     signing = profiles.subscriber_profile(
         profiles.SIGN.name, secure_device=installation.secure_device
     )
+    seal = profiles.subscriber_profile(profiles.SEAL.name, secure_device=installation.secure_device)
     years = profiles.SUBSCRIBER_VALIDITY.days // 365
     listed = ""
     if installation.trusted_list is not None:
@@ -167,6 +168,12 @@ def _facts(
         "signing_policies": ", ".join(drafts.policies_of(signing, installation)),
         "authentication_policies": ", ".join(
             drafts.policies_of(profiles.AUTHENTICATE, installation)
+        ),
+        "seal_policies": ", ".join(drafts.policies_of(seal, installation)),
+        "xroad_policies": ", ".join(
+            policy
+            for one in (profiles.XROAD_AUTHENTICATE, profiles.XROAD_SIGN)
+            for policy in drafts.policies_of(one, installation)
         ),
         "validity_years": str(years),
         "reliance_limit": _amount(own.reliance_limit, own.currency),

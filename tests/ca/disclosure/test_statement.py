@@ -4,7 +4,9 @@ import unicodedata
 
 import pytest
 
+from ca import drafts
 from ca.disclosure import settings, statement, wording
+from pki import profiles
 from tests.support import ca_world, disclosure
 
 LANGUAGES = settings.LANGUAGES
@@ -25,7 +27,21 @@ ANNEX_A = (
 
 AZERBAIJANI = set("abcçdeəfgğhxıijkqlmnoöprsştuüvyz")
 GEORGIAN = {chr(point) for point in range(0x10D0, 0x10F1)}
-LATIN_WORDS = {"CPS", "CP", "CRL", "OCSP", "PDF", "PIN", "PKI", "SHA", "SIM", "TEST", "UTC"}
+LATIN_WORDS = {
+    "CPS",
+    "CP",
+    "CRL",
+    "OCSP",
+    "PDF",
+    "PIN",
+    "PKI",
+    "SHA",
+    "SIM",
+    "TEST",
+    "UTC",
+    "X",
+    "Road",
+}
 
 
 def _sentences(one: wording.Wording) -> list[wording.Sentence]:
@@ -152,3 +168,14 @@ def test_a_fact_that_changes_changes_the_hash_of_the_facts() -> None:
     ):  # fmt: skip
         other = disclosure.read(disclosure.REAL_TABLE, **change)
         assert statement.facts_sha256(other, disclosure.REAL_INSTALLATION) != before
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_statement_tells_of_everything_that_is_certified(language: str) -> None:
+    made = statement.compose(disclosure.read(disclosure.TEST_TABLE), ca_world.SETTINGS, language)
+    section = next(one for one in made.sections if one.name == "certificates")
+    told = {policy for line in section.lines for policy in line.text.split(", ")}
+    for name in profiles.SUBSCRIBER_NAMES:
+        profile = profiles.subscriber_profile(name, secure_device=True)
+        assert set(drafts.policies_of(profile, ca_world.SETTINGS)) <= told, name
+    assert sum("X-Road" in one for one in (*section.paragraphs, *section.points)) == 2
