@@ -11,6 +11,10 @@ from pki import der
 MAX_LOST = 2
 """So many slashes may be missing; each makes the search longer by the number of those left."""
 
+MAX_PLACES = 16
+"""With more slashes nothing is put back: whoever sends thousands asks for millions of trials. A
+request about one certificate has about five."""
+
 MAX_PATH = 2 * messages.MAX_REQUEST_BYTES
 """Base64 takes four thirds, and a few characters may still be percent-encoded."""
 
@@ -37,7 +41,7 @@ def decode(path: str, is_known: Callable[[bytes], bool]) -> bytes | None:
     if "/" not in text or not size or (decoded is not None and len(decoded) == size):
         return decoded
     lost = (size * 4 + 2) // 3 - len(text)
-    if not 1 <= lost <= MAX_LOST:
+    if not 1 <= lost <= MAX_LOST or text.count("/") > MAX_PLACES:
         return decoded
     found = {
         candidate
