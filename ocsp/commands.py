@@ -50,7 +50,9 @@ def query(
     try:
         certificate = _load(cert)
         issuer = _load(issuer_file) if issuer_file else _fetch_issuer(http, certificate)
-        checked = client.fetch_status(http, certificate, issuer, clock.SystemClock().now(), url=url)
+        checked = client.fetch_status(
+            http, certificate, issuer, clock.SystemClock().now(), urls=(url,) if url else ()
+        )
     finally:
         http.close()
     if save is not None:

@@ -15,8 +15,20 @@ def check_delegation(certificate: x509.Certificate, issuer: x509.Certificate) ->
     """Check that `issuer` lets the owner of `certificate` answer for it (RFC 6960 4.2.2.2).
 
     Raises:
-        ResponderCertificateError: Issued by another, or not for OCSP signing.
+        ResponderCertificateError: Issued by another, not for OCSP signing, or without ocsp-nocheck.
         CertificateError: The certificate cannot be read.
+    """
+    check_purpose(certificate, issuer)
+    if not needs_no_check(certificate):
+        # RFC 6960 4.2.2.2.1: without it the responder's own status had to be asked elsewhere.
+        raise ResponderCertificateError("the responder's certificate has no ocsp-nocheck extension")
+
+
+def check_purpose(certificate: x509.Certificate, issuer: x509.Certificate) -> None:
+    """Check who issued a responder's certificate, and for what; not whether it is revoked.
+
+    Raises:
+        ResponderCertificateError, CertificateError: As `check_delegation`.
     """
     try:
         certificates.check_issued_by(certificate, issuer)
@@ -31,10 +43,12 @@ def check_delegation(certificate: x509.Certificate, issuer: x509.Certificate) ->
         raise ResponderCertificateError(
             "the responder's certificate must be a leaf whose key usage is digitalSignature"
         )
+
+
+def needs_no_check(certificate: x509.Certificate) -> bool:
+    """Whether the issuer says that the responder is trusted for its certificate's whole life."""
     try:
         certificate.extensions.get_extension_for_class(x509.OCSPNoCheck)
-    except x509.ExtensionNotFound as error:
-        # RFC 6960 4.2.2.2.1: without it the responder's own status had to be asked elsewhere.
-        raise ResponderCertificateError(
-            "the responder's certificate has no ocsp-nocheck extension"
-        ) from error
+    except x509.ExtensionNotFound:
+        return False
+    return True

@@ -1,20 +1,28 @@
 """The one HTTP client: time limits, size limits and content types are checked here."""
 
+import contextlib
 import dataclasses
 import json
 import pathlib
 import ssl
 from collections.abc import Collection, Mapping
 
+import httpcore
 import httpx
 
-from pki import errors
+from pki import errors, timed_connections
 
 DEFAULT_MAX_BYTES = 10 * 2**20
 """Largest answer that is read unless the caller says otherwise."""
 
 ERROR_MAX_BYTES = 64 * 2**10
 """How much of an unexpected answer is kept to explain it."""
+
+MIN_TOTAL_S = 60.0
+"""How long a whole exchange may take at least, where the caller says nothing else."""
+
+MAX_CONNECTIONS, MAX_KEPT, KEPT_FOR_S = 100, 20, 30.0
+"""Of one client; a kept connection saves the next request two round trips or more."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,7 +90,10 @@ class PeerAnswerError(errors.PeerError):
 
 
 class Client:
-    """Sends requests over kept connections; safe to use from several threads."""
+    """Sends requests over kept connections; safe to use from several threads.
+
+    No redirect is followed, no cookie kept and no compressed answer asked for.
+    """
 
     def __init__(
         self,
@@ -105,8 +116,14 @@ class Client:
             except OSError as error:  # of which SSLError is one
                 raise errors.InputError(f"expected PEM certificates in {trust_pem}") from error
         self._max_bytes = max_bytes
-        self._http = httpx.Client(
-            timeout=timeout_s, verify=context, trust_env=False, follow_redirects=False
+        self._timeout_s = timeout_s
+        self._deadline = timed_connections.Deadline()
+        self._pool = httpcore.ConnectionPool(
+            ssl_context=context,
+            max_connections=MAX_CONNECTIONS,
+            max_keepalive_connections=MAX_KEPT,
+            keepalive_expiry=KEPT_FOR_S,
+            network_backend=timed_connections.TimedBackend(self._deadline),
         )
 
     def send(
@@ -119,6 +136,8 @@ class Client:
         accept: str | None = None,
         headers: Mapping[str, str] | None = None,
         timeout_s: float | None = None,
+        total_s: float | None = None,
+        max_bytes: int | None = None,
         expect: Collection[int] = (200,),
         expect_type: str | None = None,
     ) -> Reply:
@@ -131,7 +150,9 @@ class Client:
             content_type: The type of `body`.
             accept: The type asked for.
             headers: Any others.
-            timeout_s: How long to wait, instead of the client's own limit.
+            timeout_s: How long the peer may be silent, instead of the client's own limit.
+            total_s: How long the whole exchange may take; else twice that, a minute at least.
+            max_bytes: The largest answer that is read, instead of the client's own limit.
             expect: The statuses that are an answer; every other one raises.
             expect_type: The content type that is an answer, without parameters.
 
@@ -140,27 +161,21 @@ class Client:
             PeerUnavailableError: No connection, or no answer in time.
             PeerAnswerError: Another status or type, or more bytes than the limit.
         """
-        sent = dict(headers or {})
+        sent = {"User-Agent": "imza", "Accept": accept or "*/*", **(headers or {})}
         if content_type is not None:
             sent["Content-Type"] = content_type
-        if accept is not None:
-            sent["Accept"] = accept
         where = f"{method} {url.partition('?')[0]}"
+        wait_s = self._timeout_s if timeout_s is None else timeout_s
+        limit = self._max_bytes if max_bytes is None else max_bytes
+        whole_s = max(2 * wait_s, MIN_TOTAL_S) if total_s is None else total_s
+        self._deadline.set(whole_s)
         try:
-            with self._http.stream(
-                method,
-                url,
-                content=body,
-                headers=sent,
-                timeout=httpx.USE_CLIENT_DEFAULT if timeout_s is None else timeout_s,
-            ) as response:
-                expected = response.status_code in expect
-                reply = self._read(response, self._max_bytes if expected else ERROR_MAX_BYTES)
-        except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
-            raise errors.InputError("expected an http or https address") from error
-        except httpx.TimeoutException as error:
+            with self._open(method, url, sent, body, min(wait_s, whole_s)) as response:
+                expected = response.status in expect
+                reply = self._read(response, limit if expected else ERROR_MAX_BYTES, expected)
+        except httpcore.TimeoutException as error:
             raise PeerUnavailableError(f"{where}: no answer in time") from error
-        except httpx.HTTPError as error:
+        except (httpcore.NetworkError, httpcore.ProtocolError) as error:
             raise PeerUnavailableError(f"{where}: {type(error).__name__}") from error
         if not expected:
             raise PeerAnswerError(
@@ -199,20 +214,52 @@ class Client:
 
     def close(self) -> None:
         """Close the kept connections."""
-        self._http.close()
+        self._pool.close()
 
-    def _read(self, response: httpx.Response, limit: int) -> Reply:
+    def _open(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        wait_s: float,
+    ) -> contextlib.AbstractContextManager[httpcore.Response]:
+        try:
+            parsed = httpx.URL(url)
+            if parsed.scheme not in {"http", "https"} or not parsed.host:
+                raise errors.InputError("expected an http or https address")
+            encoded = [(name.encode("ascii"), text.encode()) for name, text in headers.items()]
+        except (httpx.InvalidURL, UnicodeEncodeError) as error:
+            raise errors.InputError("expected an http or https address") from error
+        return self._pool.stream(
+            method,
+            httpcore.URL(
+                scheme=parsed.raw_scheme,
+                host=parsed.raw_host,
+                port=parsed.port,
+                target=parsed.raw_path,
+            ),
+            headers=[(b"Host", parsed.netloc), *encoded],
+            content=body if body is not None or method in {"GET", "HEAD"} else b"",
+            extensions={"timeout": dict.fromkeys(("connect", "read", "write", "pool"), wait_s)},
+        )
+
+    def _read(self, response: httpcore.Response, limit: int, expected: bool) -> Reply:
         body = bytearray()
-        for chunk in response.iter_bytes():
+        for chunk in response.iter_stream():
             body += chunk
             if len(body) > limit:
-                if response.is_success:
+                if expected:
                     raise PeerAnswerError(f"expected an answer of at most {limit} bytes, got more")
                 break
+        headers: dict[str, str] = {}
+        for name, value in response.headers:
+            key, text = name.decode("latin-1").lower(), value.decode("latin-1")
+            headers[key] = f"{headers[key]}, {text}" if key in headers else text
         return Reply(
-            status=response.status_code,
-            content_type=response.headers.get("content-type", "").partition(";")[0].strip().lower(),
-            headers=dict(response.headers),
+            status=response.status,
+            content_type=headers.get("content-type", "").partition(";")[0].strip().lower(),
+            headers=headers,
             body=bytes(body[:limit]),
         )
 

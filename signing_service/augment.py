@@ -27,6 +27,7 @@ def add_validation_data(
     *,
     client: outbound.Client,
     at: datetime.datetime,
+    responders: Sequence[str] = (),
 ) -> None:
     """Raise the newest signature from B-T to B-LT.
 
@@ -38,6 +39,7 @@ def add_validation_data(
         authorities: To find the paths of time-stamping units.
         client: Fetches what is missing.
         at: The present; the time stamp was taken before.
+        responders: Asked for a status after those that a certificate names.
 
     Raises:
         CertificateRevokedError: A certificate of a path has been revoked meanwhile.
@@ -47,7 +49,11 @@ def add_validation_data(
     units = [unit_path(token, authorities, at) for token in tokens]
     best_signature_time = min((token.info.gen_time for token in tokens), default=None)
     data = revocation_data.fetch(
-        [path, *units], client=client, at=at, not_before=best_signature_time
+        [path, *units],
+        client=client,
+        at=at,
+        not_before=best_signature_time,
+        responders=responders,
     )
     formats.add_validation_data(format, source, target, data)
 
@@ -61,6 +67,7 @@ def add_archive_time_stamp(
     *,
     client: outbound.Client,
     at: datetime.datetime,
+    responders: Sequence[str] = (),
 ) -> None:
     """Raise the newest signature from B-LT to B-LTA.
 
@@ -79,7 +86,7 @@ def add_archive_time_stamp(
         if path[0] in known:
             stamped.replace(target)
             return
-        data = revocation_data.fetch([path], client=client, at=at)
+        data = revocation_data.fetch([path], client=client, at=at, responders=responders)
         formats.add_validation_data(format, stamped, target, data)
 
 

@@ -96,6 +96,7 @@ def _make_level(
             service.authorities,
             client=service.client,
             at=at,
+            responders=service.settings.ocsp_fallback_urls,
         )
     else:
         augment.add_archive_time_stamp(
@@ -106,6 +107,7 @@ def _make_level(
             service.request_token,
             client=service.client,
             at=at,
+            responders=service.settings.ocsp_fallback_urls,
         )
 
 

@@ -8,6 +8,7 @@ before the best signature time does not show that the certificate was still good
 
 import dataclasses
 import datetime
+import functools
 import itertools
 from collections.abc import Sequence
 
@@ -127,6 +128,7 @@ def fetch(
     client: outbound.Client,
     at: datetime.datetime,
     not_before: datetime.datetime | None = None,
+    responders: Sequence[str] = (),
 ) -> ValidationData:
     """Fetch and check the status of every certificate of some paths, the last of each excepted.
 
@@ -135,6 +137,7 @@ def fetch(
         client: Asks responders and fetches CRLs.
         at: The present.
         not_before: The best signature time, before which an OCSP response proves nothing.
+        responders: Asked after those that a certificate names.
 
     Raises:
         CertificateRevokedError: A certificate is revoked or on hold.
@@ -152,9 +155,17 @@ def fetch(
             if key in done:
                 continue
             done.add(key)
-            if certificates.read(certificate).ocsp_urls:
+            if named := certificates.read(certificate).ocsp_urls:
                 checked = ocsp_client.fetch_status(
-                    client, certificate, issuer, at, not_before=not_before
+                    client,
+                    certificate,
+                    issuer,
+                    at,
+                    urls=(*named, *responders),
+                    not_before=not_before,
+                    check_responder=functools.partial(
+                        _check_responder, issuer=issuer, client=client, at=at
+                    ),
                 )
                 if checked.status.revoked_at is not None:
                     raise _revoked(certificate)
@@ -163,6 +174,17 @@ def fetch(
             else:
                 crls[fetch_crl(certificate, issuer, client=client, at=at)] = None
     return ValidationData(tuple(found.values()), tuple(responses), tuple(crls))
+
+
+def _check_responder(
+    responder: x509.Certificate,
+    *,
+    issuer: x509.Certificate,
+    client: outbound.Client,
+    at: datetime.datetime,
+) -> None:
+    """Look a responder without ocsp-nocheck up in its issuer's CRL (RFC 6960 4.2.2.2.1)."""
+    fetch_crl(responder, issuer, client=client, at=at)
 
 
 def _revoked(certificate: x509.Certificate) -> CertificateRevokedError:

@@ -14,7 +14,7 @@ from signing_service import (
     settings,
 )
 from tsa import client as tsa_client
-from tsa import messages
+from tsa import messages, signed_token
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,7 +41,15 @@ class SigningService:
             PeerError: The time-stamping authority did not answer, or not usefully.
         """
         imprint = messages.MessageImprint(representation.hash_algorithm, representation.hash)
+        at = self.clock.now()
         token = tsa_client.request_time_stamp(
-            self.client, self.settings.tsa_url, imprint, self.clock.now()
+            self.client,
+            (self.settings.tsa_url, *self.settings.tsa_fallback_urls),
+            imprint,
+            at,
+            policy=self.settings.tsa_policy,
+            check_unit=lambda token: self.authorities.path(
+                signed_token.find_signer_certificate(token), at, besides=token.certificates
+            ),
         )
         return token.token_der

@@ -14,6 +14,10 @@ class Settings:
     Attributes:
         folder: Where documents of sessions lie; only this service may read it.
         tsa_url: Where time stamps come from.
+        tsa_fallback_urls: Other authorities, asked in this order where the first is down or slow,
+            refuses, or answers wrongly.
+        tsa_policy: The policy that time stamps are asked for under; none: the authority's own.
+        ocsp_fallback_urls: Responders that are asked after those that a certificate names.
         trust_anchors: PEM files of roots.
         authorities: PEM files of issuing and infrastructure CAs, to build paths with.
         max_document_bytes: Largest document that is taken.
@@ -32,6 +36,9 @@ class Settings:
     tsa_url: str
     trust_anchors: tuple[pathlib.Path, ...]
     authorities: tuple[pathlib.Path, ...] = ()
+    tsa_fallback_urls: tuple[str, ...] = ()
+    tsa_policy: str | None = None
+    ocsp_fallback_urls: tuple[str, ...] = ()
     max_document_bytes: int = 200 * 2**20
     max_validation_bytes: int = 200 * 2**20
     card_window: datetime.timedelta = datetime.timedelta(minutes=15)

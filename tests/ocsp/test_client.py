@@ -36,7 +36,7 @@ def _fetch(
         holder.certificate,
         world.hierarchy.issuing.certificate,
         world.clock.now(),
-        url=f"{url}/ocsp",
+        urls=[f"{url}/ocsp"],
     )
 
 
@@ -95,7 +95,7 @@ def test_a_wrong_issuer_is_refused_before_anything_is_sent(
             world.signer().certificate,
             world.hierarchy.infrastructure.certificate,
             world.clock.now(),
-            url="http://127.0.0.1:9/ocsp",
+            urls=["http://127.0.0.1:9/ocsp"],
         )
 
 

@@ -188,7 +188,7 @@ def test_our_client_takes_what_openssls_responder_answers(
             signer.certificate,
             hierarchy.issuing.certificate,
             at,
-            url=f"http://127.0.0.1:{port}/",
+            urls=[f"http://127.0.0.1:{port}/"],
         )
     finally:
         http.close()

@@ -2,6 +2,9 @@
 
 import contextlib
 import pathlib
+import socket
+import threading
+import time
 from collections.abc import Iterator
 
 import fastapi
@@ -9,7 +12,7 @@ import pytest
 from fastapi import responses
 
 from pki import errors, outbound
-from tests.support import servers
+from tests.support import bad_servers, servers
 
 
 @pytest.fixture
@@ -118,3 +121,94 @@ def test_trust_in_a_file_without_certificates_is_an_input_error(
         path.write_bytes(content)
     with pytest.raises(errors.InputError, match="expected PEM certificates"):
         outbound.Client(trust_pem=path)
+
+
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 200\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "talk",
+    [
+        pytest.param(bad_servers.drip(HEAD + b"x" * 200), id="head"),
+        pytest.param(bad_servers.drip(b"x" * 200), id="no HTTP at all"),
+        pytest.param(bad_servers.hang, id="nothing"),
+    ],
+)
+def test_a_server_that_drips_octets_is_left_when_the_whole_time_is_over(
+    client: outbound.Client, talk: bad_servers.Conversation
+) -> None:
+    """Each octet comes well within the time for one; only a limit on the whole ends this."""
+    with bad_servers.serve(talk) as server:
+        start = time.monotonic()
+        with pytest.raises(outbound.PeerUnavailableError, match="no answer in time"):
+            client.send("GET", server.url, timeout_s=5, total_s=0.5)
+        assert time.monotonic() - start < 1.5
+
+
+def test_a_body_that_drips_is_left_when_the_whole_time_is_over(client: outbound.Client) -> None:
+    def talk(connection: socket.socket, stopping: threading.Event) -> None:
+        connection.sendall(HEAD)
+        bad_servers.drip(b"x" * 200)(connection, stopping)
+
+    with bad_servers.serve(talk) as server:
+        start = time.monotonic()
+        with pytest.raises(outbound.PeerUnavailableError, match="no answer in time"):
+            client.send("GET", server.url, timeout_s=5, total_s=0.5)
+        assert time.monotonic() - start < 1.5
+
+
+def test_a_slow_server_within_the_time_is_heard_out(client: outbound.Client) -> None:
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n"
+    with bad_servers.serve(bad_servers.drip(head + b"ok", 0.005)) as server:
+        assert client.send("GET", server.url, total_s=5).body == b"ok"
+
+
+def test_an_answer_without_an_end_is_not_read_to_the_end(client: outbound.Client) -> None:
+    with (
+        bad_servers.serve(bad_servers.flood) as server,
+        pytest.raises(outbound.PeerAnswerError, match="at most 1000 bytes"),
+    ):
+        client.send("GET", server.url)
+
+
+def test_an_answer_that_breaks_off_is_no_answer(client: outbound.Client) -> None:
+    with (
+        bad_servers.serve(bad_servers.break_off) as server,
+        pytest.raises(outbound.PeerUnavailableError, match="RemoteProtocolError"),
+    ):
+        client.send("GET", server.url)
+
+
+@pytest.mark.parametrize("status", ["301 Moved", "302 Found", "307 Temporary", "308 Permanent"])
+def test_a_redirect_is_not_followed(client: outbound.Client, status: str) -> None:
+    with bad_servers.serve(bad_servers.answer(b"here")) as other:
+        talk = bad_servers.answer(b"", status=status, headers=f"Location: {other.url}\r\n")
+        with (
+            bad_servers.serve(talk) as server,
+            pytest.raises(outbound.PeerAnswerError, match="got 30"),
+        ):
+            client.send("POST", server.url, body=b"x")
+        assert other.connections == 0
+
+
+def test_a_connection_is_kept_for_the_next_request(client: outbound.Client) -> None:
+    with bad_servers.serve(bad_servers.answer(b"ok")) as server:
+        for _ in range(5):
+            assert client.send("POST", server.url, body=b"x").body == b"ok"
+        assert (server.connections, server.requests) == (1, 5)
+
+
+def test_no_cookie_comes_back_and_no_compression_is_asked_for(client: outbound.Client) -> None:
+    seen: list[bytes] = []
+
+    def talk(connection: socket.socket, stopping: threading.Event) -> None:
+        bad_servers.answer(b"ok", headers="Set-Cookie: a=b\r\n")(connection, stopping)
+        seen.append(bad_servers.read_request(connection))
+        bad_servers.answer(b"ok")(connection, stopping)
+
+    with bad_servers.serve(talk) as server:
+        client.send("GET", server.url)
+        client.send("GET", server.url)
+    assert seen
+    assert b"cookie" not in seen[0].lower()
+    assert b"accept-encoding" not in seen[0].lower()
