@@ -138,6 +138,8 @@ class Message:
             absent = isinstance(content, asn1_core.Void)
             self.content: bytes | None = None if absent else bytes(content.contents)
             self.digest_algorithm: str = self._signer["digest_algorithm"]["algorithm"].native
+            # Taken before anything in it is looked at: the library may encode it anew then.
+            self._signed_octets = bytes(self._signer["signed_attrs"].contents or b"")
             self._has_attributes = not isinstance(self._signer["signed_attrs"], asn1_core.Void)
             self._attributes = _by_type(self._signer["signed_attrs"])
             self._unsigned = _readable(self._signer["unsigned_attrs"])
@@ -260,8 +262,9 @@ class Message:
             digest = content_digest(self.digest_algorithm)
             if self._has_attributes:
                 self._check_attributes(digest)
-                # RFC 5652 5.4: the attributes are hashed as a SET, whatever tag they travel with.
-                signed = b"\x31" + _encoded(self._signer["signed_attrs"])[1:]
+                # RFC 5652 5.4: the attributes are hashed as a SET in DER, whatever tag and however
+                # long a length they travel with.
+                signed = der.encode(der.SET, self._signed_octets)
                 prehashed = hashlib.new(hash_name, signed, usedforsecurity=False).digest()
             else:
                 if self.content_type != "data":

@@ -153,11 +153,11 @@ def _range_problem(file: BinaryIO, ranges: Sequence[int], contents: bytes) -> st
 
 
 def _has_security_store_before(reader: PdfFileReader, field: Any) -> bool:
-    """Whether a document time stamp covers a revision that has a DSS already."""
+    """Whether a document time stamp came after a revision with a DSS (EN 319 142-1 6.3, LTA)."""
     try:
         reference = field.get_object().raw_get("/V").reference
         revision = reader.xrefs.get_last_change(reference)
-        return "/DSS" in reader.get_historical_root(revision)
+        return revision > 0 and "/DSS" in reader.get_historical_root(revision - 1)
     except Exception:  # noqa: BLE001 - the boundary to pyHanko, see above
         return False
 
