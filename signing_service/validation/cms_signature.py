@@ -262,9 +262,11 @@ class Message:
             digest = content_digest(self.digest_algorithm)
             if self._has_attributes:
                 self._check_attributes(digest)
-                # RFC 5652 5.4: the attributes are hashed as a SET in DER, whatever tag and however
-                # long a length they travel with.
+                # RFC 5652 5.4: the attributes are hashed as a SET, whatever tag they travel with.
+                # It wants them in the order of DER; many sign them in the order that they send,
+                # and the order means nothing.
                 signed = der.encode(der.SET, self._signed_octets)
+                ordered = der.encode(der.SET, *sorted(_elements(self._signed_octets)))
                 prehashed = hashlib.new(hash_name, signed, usedforsecurity=False).digest()
             else:
                 if self.content_type != "data":
@@ -272,7 +274,7 @@ class Message:
                     raise CMSFormatError(
                         "expected signed attributes: the content is not plain data"
                     )
-                signed = None
+                signed = ordered = b""
                 prehashed = (
                     digest if hash_name == self.digest_algorithm else content_digest(hash_name)
                 )
@@ -282,10 +284,16 @@ class Message:
                 f"the CMS signature cannot be read ({type(error).__name__})"
             ) from error
         key = certificate.public_key()
-        if isinstance(key, ed25519.Ed25519PublicKey) and scheme == "ed25519" and signed is not None:
+        if isinstance(key, ed25519.Ed25519PublicKey) and scheme == "ed25519" and signed:
             _verify_ed25519(key, value, signed)
         else:
-            _verify(key, scheme, hash_name, parameters, value, prehashed)
+            try:
+                _verify(key, scheme, hash_name, parameters, value, prehashed)
+            except ValueMismatchError:
+                if ordered == signed:
+                    raise
+                prehashed = hashlib.new(hash_name, ordered, usedforsecurity=False).digest()
+                _verify(key, scheme, hash_name, parameters, value, prehashed)
         mask = () if parameters is None else (_mask_hash(parameters),)
         return frozenset({self.digest_algorithm, hash_name, *mask})
 
@@ -507,4 +515,17 @@ def _readable(attributes: Any) -> dict[str, list[Any]]:
             found.setdefault(attribute["type"].native, []).extend(attribute["values"])
         except ASN1_FAULTS:
             continue
+    return found
+
+
+def _elements(content: bytes) -> list[bytes]:
+    """The elements that follow each other, each as it was sent."""
+    found = []
+    offset = 0
+    while offset < len(content):
+        body, size = ber.header(content, offset, len(content))
+        if size is None:
+            raise CMSFormatError("expected definite lengths in the signed attributes")
+        found.append(content[offset : body + size])
+        offset = body + size
     return found

@@ -11,9 +11,10 @@ from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 from pyhanko.pdf_utils import generic
-from pyhanko.pdf_utils.reader import PdfFileReader
+from pyhanko.pdf_utils.reader import PdfFileReader, RawPdfPath
 from pyhanko.pdf_utils.rw_common import PdfHandler
 from pyhanko.sign import diff_analysis, fields
+from pyhanko.sign.diff_analysis.rules_api import Context
 from pyhanko.sign.validation import pdf_embedded
 from pyhanko.sign.validation.status import SignatureCoverageLevel
 
@@ -26,6 +27,55 @@ MAX_FIELDS = 10_000
 
 _ENDING = re.compile(rb"startxref\s+\d+\s+%%EOF[\s\x00]*")
 _OBJECT = re.compile(rb"\d\s+obj\b")
+
+
+class _NothingShownRule(diff_analysis.QualifiedWhitelistRule):
+    """Lets a number be used that the trailer named before anything had it.
+
+    Office programs put the editable source into a PDF under `AdditionalStreams`. Some signing
+    programs write a new number there with each revision and give it to the next object they make:
+    a store of evidence, a signature. Such a dictionary shows nothing; a stream would, and is not
+    let through.
+    """
+
+    def apply_qualified(
+        self, old: Any, new: Any
+    ) -> Iterator[tuple[diff_analysis.ModificationLevel, diff_analysis.ReferenceUpdate]]:
+        """Give the references that may be used, each by this way to it alone."""
+        named = old.trailer_view
+        listed = named.raw_get(_SOURCES) if _SOURCES in named else None
+        if not isinstance(listed, generic.ArrayObject):
+            return
+        for place in range(min(len(listed), MAX_FIELDS)):
+            item = listed.raw_get(place)
+            if not isinstance(item, generic.IndirectObject):
+                continue
+            before = old.get_object(generic.Reference(item.idnum, item.generation, old))
+            now = new.get_object(generic.Reference(item.idnum, item.generation, new))
+            if (
+                isinstance(before, generic.NullObject)
+                and isinstance(now, generic.DictionaryObject)
+                and not isinstance(now, generic.StreamObject)
+            ):
+                yield (
+                    diff_analysis.ModificationLevel.LTA_UPDATES,
+                    diff_analysis.ReferenceUpdate(
+                        item.reference,
+                        context_checked=Context.from_absolute(old, RawPdfPath(_SOURCES, place)),
+                    ),
+                )
+
+
+_SOURCES = "/AdditionalStreams"
+_POLICY = diff_analysis.StandardDiffPolicy(
+    global_rules=[*diff_analysis.DEFAULT_DIFF_POLICY.global_rules, _NothingShownRule()],
+    form_rule=diff_analysis.DEFAULT_DIFF_POLICY.form_rule,
+)
+_POLICY_WITHOUT_ORPHANS = diff_analysis.StandardDiffPolicy(
+    global_rules=_POLICY.global_rules,
+    form_rule=_POLICY.form_rule,
+    ignore_orphaned_objects=False,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,7 +116,12 @@ def judge(file: BinaryIO, reader: PdfFileReader, name: str, field: Any) -> Later
 def _compare(
     reader: PdfFileReader, embedded: pdf_embedded.EmbeddedPdfSignature, covers: bool
 ) -> Later:
-    result = embedded.evaluate_modifications(diff_analysis.DEFAULT_DIFF_POLICY)
+    try:
+        result = embedded.evaluate_modifications(_POLICY)
+    except KeyError:
+        # A reference to an object that nobody ever wrote stops the search for orphans, which is
+        # then left out: an object without use counts as a change.
+        result = embedded.evaluate_modifications(_POLICY_WITHOUT_ORPHANS)
     if not isinstance(result, diff_analysis.DiffResult):
         return Later(report.Changes.UNDEFINED, covers, str(result)[:300])
     level = result.modification_level

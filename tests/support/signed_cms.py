@@ -32,6 +32,8 @@ class Signer:
     content_type: str | None = DATA
     named: hierarchy.Holder | None = None
     without_attributes: bool = False
+    order: int = 1
+    sent_order: int = 1
     unsigned: list[bytes] = dataclasses.field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -49,7 +51,7 @@ class Signer:
         ]
         if self.content_type is not None:
             attributes.append(attribute("1.2.840.113549.1.9.3", der.encode_oid(self.content_type)))
-        self.signed = sorted(attributes)
+        self.signed = sorted(attributes)[:: self.order]
         hashed = signature.represent(
             der.encode(der.SET, *self.signed), algorithms.HashAlgorithm.SHA256
         )
@@ -67,7 +69,11 @@ class Signer:
                 der.encode(der.INTEGER, number),
             ),
             _SHA256,
-            *(() if self.without_attributes else (der.encode(0xA0, *self.signed),)),
+            *(
+                ()
+                if self.without_attributes
+                else (der.encode(0xA0, *self.signed[:: self.sent_order]),)
+            ),
             _ECDSA_SHA256,
             der.encode(der.OCTET_STRING, self.value),
         ]

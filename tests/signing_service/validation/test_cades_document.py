@@ -181,6 +181,14 @@ def test_certificate_left_out_is_found_among_the_trusted_ones(judge, hierarchy, 
     assert not found.level.startswith("CAdES-BASELINE")
 
 
+@pytest.mark.parametrize(("order", "sent"), [(-1, 1), (1, -1)])
+def test_attributes_may_be_signed_as_sent_or_in_the_order_of_der(judge, signer, at, order, sent):
+    made = signed_cms.Cms(
+        CONTENT, [signed_cms.Signer(signer, CONTENT, at, order=order, sent_order=sent)]
+    )
+    assert only(judge(made.encode())).intact
+
+
 # What somebody might try, and what is said of it.
 
 

@@ -1,12 +1,15 @@
 """What somebody may do to a signed PDF, and what our validation says of it."""
 
 import hashlib
+import io
 import re
 
 import pytest
 from asn1crypto import cms
 from asn1crypto import tsp as asn1_tsp
 from pyhanko.pdf_utils import generic
+from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
+from pyhanko.pdf_utils.reader import PdfFileReader
 from pyhanko.sign import fields
 from pyhanko.sign.fields import MDPPerm
 
@@ -551,3 +554,21 @@ def test_two_signatures_of_which_one_is_broken_are_judged_by_the_worst(maker, ju
         report.Indication.INDETERMINATE,
     ]
     assert validated.overall is report.Indication.INDETERMINATE
+
+
+def test_number_named_before_it_was_used_may_become_evidence_and_no_source(maker, judge):
+    """Office programs name the editable source in the trailer; a later one might be put there."""
+    plain = maker.sign(signed_pdfs.make_pdf())
+    store = PdfFileReader(io.BytesIO(maker.add_evidence(plain))).root.raw_get("/DSS").idnum
+    named = f"trailer\n<<\n/AdditionalStreams [/application#2Fvnd.test {store} 0 R]".encode()
+    honest = maker.sign(signed_pdfs.make_pdf().replace(b"trailer\n<<", named))
+    assert only(judge(maker.add_evidence(honest))).changes_after_signing is report.Changes.PERMITTED
+    writer = IncrementalPdfFileWriter(io.BytesIO(honest))
+    while writer.add_object(generic.NullObject()).idnum < store - 1:
+        pass
+    source = writer.add_object(generic.StreamObject(stream_data=b"TEST another contract"))
+    assert source.idnum == store
+    changed = io.BytesIO()
+    writer.write(changed)
+    found = only(judge(changed.getvalue()))
+    assert found.changes_after_signing is report.Changes.UNDEFINED
