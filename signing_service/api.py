@@ -50,10 +50,10 @@ MEDIA_TYPES = {
 }
 
 Validate = Callable[
-    [documents.Document, Sequence[documents.Document], datetime.datetime],
+    [documents.Document, Sequence[documents.Document], datetime.datetime, str | None],
     validation_report.ValidationReport,
 ]
-"""Judges a document, beside its detached originals, for a time."""
+"""Judges a document, beside its detached originals, for a time, by the policy of a name."""
 
 Result = TypeVar("Result")
 
@@ -181,7 +181,9 @@ def _add_validation(
             if form is None:
                 raise NotAcceptableError(f"expected Accept: one of {_FORMS}")
             words = languages.preferred(request.headers.get("accept-language", ""))
-            report = await _in_thread(validate, upload.document, upload.detached, chosen.at)
+            report = await _in_thread(
+                validate, upload.document, upload.detached, chosen.at, chosen.policy
+            )
             content = await _in_thread(
                 lambda: forms.render(report, form, words, detailed=chosen.detailed)
             )

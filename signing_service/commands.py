@@ -91,6 +91,11 @@ class _TrustSource(click.ParamType[str]):
     type=click.Path(dir_okay=False, path_type=pathlib.Path),
     help="Write the report to this file: a page if it ends in .html, a PDF if in .pdf.",
 )
+@click.option(
+    "--policy",
+    metavar="FILE-OR-NAME",
+    help="Judge by this policy: a TOML file, or at a --server one of its names.",
+)
 @click.option("--offline", is_flag=True, help="Fetch nothing; judge by what the document carries.")
 @click.option("--server", metavar="URL", help="Let a signing service validate.")
 @click.option("--credentials", type=_FILE, help="An api_client object or a sandbox.json.")
@@ -102,6 +107,7 @@ def verify(
     list_signers: tuple[pathlib.Path, ...],
     list_memory: pathlib.Path | None,
     at_text: str | None,
+    policy: str | None,
     kind: str,
     language: str,
     output: pathlib.Path | None,
@@ -134,7 +140,7 @@ def verify(
         )
     codes = []
     sources = _Trusted(trusted, list_signers, list_memory)
-    with _Judge(server, credentials, sources, detached, at, offline, wish) as judge:
+    with _Judge(server, credentials, sources, detached, at, policy, offline, wish) as judge:
         for number, path in enumerate(files, start=1):
             if not as_json and len(files) > 1:
                 click.echo(f"[{number}/{len(files)}] {path.name}", err=True)
@@ -207,6 +213,7 @@ class _Judge:
         trusted: _Trusted,
         detached: Sequence[pathlib.Path],
         at: datetime.datetime | None,
+        policy: str | None,
         offline: bool,
         wish: _Wish,
     ) -> None:
@@ -215,6 +222,7 @@ class _Judge:
         self._trusted = trusted
         self._detached = detached
         self._at = at
+        self._policy = policy
         self._offline = offline
         self._wish = wish
         self._close: list[Callable[[], None]] = []
@@ -234,8 +242,11 @@ class _Judge:
         from pki import clock, outbound
         from signing_service import trust_sources
         from signing_service.reports import forms
-        from signing_service.validation import evidence, fetching, isolation, process
+        from signing_service.validation import evidence, fetching, isolation, policy, process
 
+        rules = policy.DEFAULT
+        if self._policy is not None:
+            rules = policy.load(pathlib.Path(self._policy))
         client = outbound.Client(max_bytes=64 * 2**20)
         self._close.append(client.close)
         present = clock.SystemClock()
@@ -265,6 +276,7 @@ class _Judge:
                 at=self._at or present.now(),
                 fetch=None if self._offline else fetch,
                 detached=[_document(one) for one in self._detached],
+                rules=rules,
             )
             if wish.form is None:
                 content = _text(report.to_json(), wish)
@@ -285,6 +297,8 @@ class _Judge:
         tokens = credentials.TokenSource(client, known, scope="validate")
         wish = self._wish
         chosen = {"report": "detailed" if wish.detailed else "simple"}
+        if self._policy is not None:
+            chosen["policy"] = self._policy
         if self._at is not None:
             chosen["at"] = self._at.isoformat().replace("+00:00", "Z")
         media_type = "application/json" if wish.form is None else wish.form.value

@@ -134,11 +134,13 @@ class ValidationChoice:
         at: The time judged.
         detailed: A report for people has all there is.
         etsi: The report is the XML of TS 119 102-2.
+        policy: Its name; None is the built-in one.
     """
 
     at: datetime.datetime
     detailed: bool
     etsi: bool
+    policy: str | None
 
 
 def read_validation(text: bytes, now: datetime.datetime) -> ValidationChoice:
@@ -148,12 +150,8 @@ def read_validation(text: bytes, now: datetime.datetime) -> ValidationChoice:
         ParametersError: A field is unknown or wrong.
     """
     shape = _read(ValidationShape, text or b"{}")
-    if shape.policy is not None:
-        raise parameters.ParametersError(
-            "policy: expected none, as there is only the built-in policy", field="policy"
-        )
     at = now if shape.at is None else _time(shape.at, "at")
-    return ValidationChoice(at, shape.report == "detailed", shape.report == "etsi")
+    return ValidationChoice(at, shape.report == "detailed", shape.report == "etsi", shape.policy)
 
 
 def _time(text: str, field: str) -> datetime.datetime:

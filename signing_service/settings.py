@@ -29,6 +29,7 @@ class Settings:
             crash the session waits as long for the next worker.
         keep_documents: How long a session that has ended, and its document, are kept.
         font: A TrueType font with the letters of the country, for visible signatures.
+        policies: Files of validation policies, which clients choose by name.
         phone_threads: How many phones are waited for at once in one process.
     """
 
@@ -47,4 +48,5 @@ class Settings:
     lease: datetime.timedelta = datetime.timedelta(minutes=2)
     keep_documents: datetime.timedelta = datetime.timedelta(days=7)
     font: pathlib.Path = fonts.DEFAULT_FONT
+    policies: tuple[pathlib.Path, ...] = ()
     phone_threads: int = 32

@@ -21,7 +21,7 @@ from signing_service import (
     upkeep,
 )
 from signing_service import service as signing
-from signing_service.validation import fetching, isolation, report
+from signing_service.validation import fetching, isolation, policy, report
 
 
 def build(resources: Resources, config: configs.Config, tokens: access.AccessTokens | None) -> Zone:
@@ -95,12 +95,22 @@ def _validation(
 ) -> signing_service.api.Validate:
     fetch = fetching.fetcher(service.client, service.clock)
 
+    policies = policy.load_all(service.settings.policies)
+
     def validate(
         document: documents.Document,
         detached: Sequence[documents.Document],
         at: datetime.datetime,
+        policy_name: str | None,
     ) -> report.ValidationReport:
-        return workers.validate(document, trust=anchors, at=at, fetch=fetch, detached=detached)
+        return workers.validate(
+            document,
+            trust=anchors,
+            at=at,
+            fetch=fetch,
+            detached=detached,
+            rules=policy.named(policies, policy_name),
+        )
 
     return validate
 

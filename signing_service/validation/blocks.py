@@ -274,14 +274,19 @@ def _verdict(
         return _stop(
             report.SubIndication.SIG_CRYPTO_FAILURE, "signature-value", "the signature is broken"
         )
+    judged_at = at if best is None else best
     weakness = circumstances.policy.weakness(
-        judged_certificate.public_key(certificate), found.digest_algorithms
+        judged_certificate.public_key(certificate), found.digest_algorithms, judged_at
     )
     if weakness:
+        # EN 319 102-1 5.2.8: an earlier proof of existence could help only where there is none.
         return _stop(
-            report.SubIndication.CRYPTO_CONSTRAINTS_FAILURE_NO_POE, "weak-algorithm", weakness
+            report.SubIndication.CRYPTO_CONSTRAINTS_FAILURE_NO_POE
+            if best is None
+            else report.SubIndication.CRYPTO_CONSTRAINTS_FAILURE,
+            "weak-algorithm",
+            weakness,
         )
-    judged_at = at if best is None else best
     path = paths.judge(
         certificate,
         evidence=circumstances.evidence,
@@ -371,6 +376,20 @@ def _constraints(
     )
     if verdict.note is not None:
         notes.append(verdict.note)
+    demanded = circumstances.policy.require_qualified
+    if demanded and verdict.value not in demanded:
+        return _stop(
+            report.SubIndication.SIG_CONSTRAINTS_FAILURE,
+            "not-qualified-enough",
+            f"the policy demands {' or '.join(demanded)}, and this is {verdict.value}"
+            + (f": {verdict.note.message}" if verdict.note else ""),
+        )
+    if circumstances.policy.require_time_stamp and best is None:
+        return _stop(
+            report.SubIndication.SIG_CONSTRAINTS_FAILURE,
+            "time-stamp-demanded",
+            "the policy demands a time stamp that proves when the signature was there",
+        )
     return _Outcome(notes=tuple(notes), qualified=verdict.value)
 
 

@@ -61,6 +61,7 @@ class _Job:
     detached: tuple[documents.Document, ...]
     anchors_der: tuple[bytes, ...]
     services: tuple[listed_services.ListedService, ...]
+    rules: policy.ValidationPolicy
     at: datetime.datetime
     fetched: process.FetchedEvidence | None
 
@@ -188,6 +189,7 @@ class ValidationWorkers:
         at: datetime.datetime,
         fetch: process.Fetch | None,
         detached: Sequence[documents.Document] = (),
+        rules: policy.ValidationPolicy = policy.DEFAULT,
     ) -> report.ValidationReport:
         """Validate as `process.validate` does, in a worker; the fetching is done in this process.
 
@@ -199,6 +201,7 @@ class ValidationWorkers:
             tuple(detached),
             tuple(certificates.to_der(one) for one in trust.certificates),
             trust.services,
+            rules,
             at,
             None,
         )
@@ -297,7 +300,7 @@ def _answer(job: _Job | _Check) -> process.Outcome | _Accepted | _Refusal:
             ),
             at=job.at,
             detached=job.detached,
-            rules=policy.DEFAULT,
+            rules=job.rules,
             fetched=job.fetched,
         )
     except errors.InputError as error:

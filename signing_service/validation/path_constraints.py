@@ -1,5 +1,6 @@
 """What the certificates of a path forbid each other, whatever the time (RFC 5280 4.2, 6.1)."""
 
+import datetime
 import itertools
 
 from cryptography import exceptions, x509
@@ -29,8 +30,10 @@ def find_problem(path: tuple[x509.Certificate, ...]) -> str | None:
     return _anchor_problem(path[-1], len(path) - 1)
 
 
-def find_weakness(path: tuple[x509.Certificate, ...], rules: policy.ValidationPolicy) -> str | None:
-    """Say which signature or key of the issuers may no longer be relied on, or None.
+def find_weakness(
+    path: tuple[x509.Certificate, ...], rules: policy.ValidationPolicy, at: datetime.datetime
+) -> str | None:
+    """Say which signature or key of the issuers could not be relied on at a time, or None.
 
     Whoever can find two certificates with one hash, or an issuer's key, makes certificates for
     everybody. An anchor's own signature says nothing and is not looked at.
@@ -42,7 +45,7 @@ def find_weakness(path: tuple[x509.Certificate, ...], rules: policy.ValidationPo
         except _FAULTS:
             return "a certificate of the path is signed with an algorithm that is not known"
         used = frozenset() if hasher is None else frozenset({hasher.name.replace("-", "_")})
-        weakness = rules.weakness(key, used)
+        weakness = rules.weakness(key, used, at)
         if weakness:
             return f"in a certificate of the path, {weakness}"
     return None

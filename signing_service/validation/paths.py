@@ -159,7 +159,7 @@ def _judge_path(
     problem = path_constraints.find_problem(path)
     if problem:
         return PathVerdict(path, report.SubIndication.CHAIN_CONSTRAINTS_FAILURE, problem)
-    weakness = path_constraints.find_weakness(path, rules)
+    weakness = path_constraints.find_weakness(path, rules, moment.at)
     if weakness:
         return PathVerdict(path, report.SubIndication.CRYPTO_CONSTRAINTS_FAILURE_NO_POE, weakness)
     missing = []

@@ -114,7 +114,7 @@ def _unit_problem(
         )
     if not token.message.binding(certificate).matches:
         return report.Finding("time-stamp-binding", "the token does not name its certificate")
-    weakness = rules.weakness(judged_certificate.public_key(certificate), relied_on)
+    weakness = rules.weakness(judged_certificate.public_key(certificate), relied_on, at)
     if weakness:
         return report.Finding("time-stamp-weak", weakness)
     if token.time > at + rules.clock_skew:

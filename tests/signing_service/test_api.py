@@ -21,7 +21,7 @@ from mobile_id import client as mobile_client
 from pki import access, access_settings, algorithms, clock, database, signature, web
 from signing_service import api, phone_signing, sessions, trust
 from signing_service.service import SigningService
-from signing_service.validation import process
+from signing_service.validation import policy, process
 from tests.support import hierarchy as hierarchy_support
 from tests.support import mobile_gateway, servers, signed_pdfs, signing_world
 
@@ -118,8 +118,15 @@ def portal(at: datetime.datetime, tmp_path_factory: pytest.TempPathFactory) -> I
         )
         anchors = trust.TrustAnchors((world.authorities.root.certificate,))
 
-        def validate(document: Any, detached: Any, when: datetime.datetime) -> Any:
-            return process.validate(document, trust=anchors, at=when, fetch=None, detached=detached)
+        policies = policy.load_all([pathlib.Path("docs/examples/validation-policy.toml")])
+
+        def validate(
+            document: Any, detached: Any, when: datetime.datetime, policy_name: str | None
+        ) -> Any:
+            rules = policy.named(policies, policy_name)
+            return process.validate(
+                document, trust=anchors, at=when, fetch=None, detached=detached, rules=rules
+            )
 
         routers = [
             api.routes(service, phones, validate, tokens),
@@ -520,6 +527,30 @@ def test_one_document_is_reported_in_every_form(portal: Portal) -> None:
         },
     )
     assert etsi.headers["content-type"] == "application/xml"
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "told"),
+    [
+        ("example-2026", 200, "SIG_CONSTRAINTS_FAILURE"),
+        ("gold", 422, "expected one of example-2026, imza-ades-1"),
+    ],
+)
+def test_client_chooses_a_policy_by_its_name(
+    portal: Portal, name: str, status: int, told: str
+) -> None:
+    opened = portal.open(level="B-LTA").json()
+    portal.http.post(f"{SESSIONS}/{opened['id']}/signature-value", json=portal.value(opened))
+    document = portal.http.get(f"{SESSIONS}/{opened['id']}/document").content
+    answer = portal.http.post(
+        "/api/v1/validations",
+        files={
+            "document": ("a.pdf", document),
+            "parameters": (None, json.dumps({"policy": name}), "application/json"),
+        },
+    )
+    assert answer.status_code == status
+    assert told in answer.text
 
 
 def test_etsi_report_of_a_document_without_signature_is_refused(portal: Portal) -> None:

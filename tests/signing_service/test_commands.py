@@ -66,3 +66,17 @@ def test_time_without_a_zone_is_a_usage_error(files):
     answer = run(files, "--at", "2026-01-31T12:00:00", "good.pdf")
     assert answer.exception is not None
     assert "zone" in str(answer.exception.message)
+
+
+def test_policy_from_a_file_decides_what_passes(files):
+    (files / "strict.toml").write_text(
+        'name = "strict"\nrequire_qualified = ["QESig"]\n', encoding="utf-8"
+    )
+    (files / "p384.toml").write_text('name = "p384"\necdsa = [{bits = 384}]\n', encoding="utf-8")
+    assert run(files, "--policy", "strict.toml", "good.pdf").return_value == 3
+    text = run(files, "--policy", "strict.toml", "good.pdf").stdout
+    assert "SIG_CONSTRAINTS_FAILURE" in text
+    assert "the policy demands QESig, and this is AdESig" in text
+    # There is a proven time, at which the key was as weak for this policy as it is now.
+    text = run(files, "--policy", "p384.toml", "good.pdf").stdout
+    assert "CRYPTO_CONSTRAINTS_FAILURE" in text
