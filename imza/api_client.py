@@ -2,7 +2,7 @@
 
 import json
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pki import credentials, errors, multipart, outbound
@@ -38,13 +38,13 @@ class SigningApi:
         self._client.close()
 
     def open_session(
-        self, document: pathlib.Path, parameters: Mapping[str, object]
+        self, documents: Sequence[pathlib.Path], parameters: Mapping[str, object]
     ) -> dict[str, Any]:
-        """Open a signing session for one document."""
+        """Open a signing session for one signature, on one or several documents."""
         form = multipart.build(
             [
                 multipart.Part("parameters", json.dumps(parameters).encode(), "application/json"),
-                multipart.file_part("document", document),
+                *(multipart.file_part("document", one) for one in documents),
             ]
         )
         return self._call(

@@ -7,6 +7,7 @@ import base64
 import dataclasses
 import json
 import pathlib
+from collections.abc import Sequence
 from typing import Any
 
 import click
@@ -20,6 +21,15 @@ from pki import credentials as client_credentials
 
 FORMATS = {"pades": "PAdES", "xades": "XAdES", "asice": "ASiC-E", "cades": "CAdES"}
 PACKAGING = {"pades": "enveloped", "xades": "enveloped", "asice": "detached", "cades": "detached"}
+ADDED = {
+    ("ASiC-E", "detached"): ".asice",
+    ("CAdES", "detached"): ".p7s",
+    ("CAdES", "enveloping"): ".p7m",
+    ("XAdES", "detached"): ".xades.xml",
+    ("XAdES", "enveloping"): ".xades.xml",
+}
+"""What a signed document's name in a folder ends with, where it is not the document itself."""
+
 LEVELS = ("B-B", "B-T", "B-LT", "B-LTA")
 
 FINISHED = frozenset({"completed", "refused", "expired", "failed"})
@@ -60,6 +70,9 @@ class Wish:
     reason: str | None
     place: str | None
     visible: bool
+    packaging: str
+    commitment: str | None = None
+    role: str | None = None
 
 
 @click.command(
@@ -71,6 +84,8 @@ class Wish:
         --server http://127.0.0.1:8080 --credentials w/sandbox.json -o signed.pdf
     imza sign form.xml --format xades --level B-T --phone +994500000004 --person 3KL78RS \\
         --server http://127.0.0.1:8080 --credentials w/sandbox.json -o signed.xml
+    imza sign plan.pdf prices.xlsx --format asice --level B-LT --card \\
+        --server http://127.0.0.1:8080 --credentials w/sandbox.json -o plan.asice
     imza sign --session 5b0f… --card \\
         --server http://127.0.0.1:8080 --credentials w/sandbox.json -o signed.pdf
     """,
@@ -97,6 +112,13 @@ class Wish:
 )
 @click.option("--reason", help="Why the document is signed; stands in the signature.")
 @click.option("--place", help="Where it is signed.")
+@click.option("--commitment", help="What signing means, such as proof-of-approval.")
+@click.option("--role", help="As what the signer signs; for xades and asice.")
+@click.option(
+    "--packaging",
+    type=click.Choice(["enveloped", "enveloping", "detached"]),
+    help="How signature and document lie together, where the format leaves a choice.",
+)
 @click.option("--visible/--invisible", default=True, help="Draw the signature on the last page.")
 @click.option("--server", required=True, metavar="URL", help="Base address of the service.")
 @click.option(
@@ -110,7 +132,8 @@ class Wish:
     "--output",
     required=True,
     type=click.Path(path_type=pathlib.Path),
-    help="The signed document; a folder when there are several.",
+    help="The signed document; a folder when there are several. Several files with --format asice"
+    " go into one container, unless this is a folder.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def command(
@@ -126,6 +149,9 @@ def command(
     session_id: str | None,
     reason: str | None,
     place: str | None,
+    commitment: str | None,
+    role: str | None,
+    packaging: str | None,
     visible: bool,
     server: str,
     credentials: pathlib.Path,
@@ -141,9 +167,19 @@ def command(
         raise click.UsageError("choose one of --card, --phone and --seal")
     if (phone is None) != (person is None):
         raise click.UsageError("--phone and --person belong together")
-    if len(files) > 1 and not output.is_dir():
+    together = name == "asice" and not output.is_dir()
+    if len(files) > 1 and not (together or output.is_dir()):
         raise click.UsageError("with several files -o names an existing folder")
-    wish = Wish(FORMATS[name], level, reason, place, visible and name == "pades")
+    wish = Wish(
+        FORMATS[name],
+        level,
+        reason,
+        place,
+        visible and name == "pades",
+        packaging or PACKAGING[name],
+        commitment,
+        role,
+    )
     known = client_credentials.read_credentials(credentials, "api_client", server=server)
     api = api_client.SigningApi(known)
     results = []
@@ -153,16 +189,17 @@ def command(
             _write(output, api.document(session_id))
             results.append({**result, "output": str(output)})
             _say(f"signed at level {result['level_reached']}, written to {output}")
-        for file in files:
-            target = output / file.name if output.is_dir() else output
-            parameters = _parameters(wish, PACKAGING[name])
+        for signed in [files] if together and files else [(one,) for one in files]:
+            file = signed[0]
+            target = output / _signed_name(file, wish) if output.is_dir() else output
+            parameters = _parameters(wish)
             if card:
-                result = _by_card(api, file, parameters, reader, pin_fd)
+                result = _by_card(api, signed, parameters, reader, pin_fd)
             elif phone is not None:
                 signer = {"phone_number": phone, "person_code": person}
-                result = _by_phone(api, file, {**parameters, "signer": signer})
+                result = _by_phone(api, signed, {**parameters, "signer": signer})
             else:
-                result = api.open_session(file, {**parameters, "signer": {"seal": seal}})
+                result = api.open_session(signed, {**parameters, "signer": {"seal": seal}})
             result = _finished(api, result)
             _write(target, api.document(result["id"]))
             results.append({**result, "file": str(file), "output": str(target)})
@@ -174,12 +211,22 @@ def command(
     return 0
 
 
-def _parameters(wish: Wish, packaging: str) -> dict[str, Any]:
+def _signed_name(file: pathlib.Path, wish: Wish) -> str:
+    """Return the name of a signed document in a folder."""
+    added = ADDED.get((wish.format, wish.packaging), "")
+    return file.name if file.name.lower().endswith(added) else file.name + added
+
+
+def _parameters(wish: Wish) -> dict[str, Any]:
     parameters: dict[str, Any] = {
         "format": wish.format,
         "level": wish.level,
-        "packaging": packaging,
+        "packaging": wish.packaging,
     }
+    if wish.commitment:
+        parameters["commitment"] = wish.commitment
+    if wish.role:
+        parameters["role"] = wish.role
     if wish.reason:
         parameters["reason"] = wish.reason
     if wish.place:
@@ -191,7 +238,7 @@ def _parameters(wish: Wish, packaging: str) -> dict[str, Any]:
 
 def _by_card(
     api: api_client.SigningApi,
-    file: pathlib.Path,
+    files: Sequence[pathlib.Path],
     parameters: dict[str, Any],
     reader: str | None,
     pin_fd: int | None,
@@ -200,7 +247,7 @@ def _by_card(
     certificate = card.certificate(signing_card.Purpose.SIGN)
     der = certificate.public_bytes(serialization.Encoding.DER)
     session = api.open_session(
-        file, {**parameters, "signer": {"certificate": base64.b64encode(der).decode()}}
+        files, {**parameters, "signer": {"certificate": base64.b64encode(der).decode()}}
     )
     return _sign_session(api, session, card, pin_fd)
 
@@ -294,10 +341,10 @@ def _sign_with_tries(
 
 
 def _by_phone(
-    api: api_client.SigningApi, file: pathlib.Path, parameters: dict[str, Any]
+    api: api_client.SigningApi, files: Sequence[pathlib.Path], parameters: dict[str, Any]
 ) -> dict[str, Any]:
-    session = api.open_session(file, parameters)
-    _say(f"{file.name}: control code {session['control_code']}")
+    session = api.open_session(files, parameters)
+    _say(f"{files[0].name}: control code {session['control_code']}")
     _say("Confirm on the phone only if it shows the same code.")
     return session
 

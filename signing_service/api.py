@@ -105,14 +105,17 @@ def _add_signing(
     @router.post(
         "/signing-sessions",
         status_code=201,
-        openapi_extra=_multipart(schemas.SigningShape, detached=False),
+        openapi_extra=_multipart(schemas.SigningShape, several=True),
     )
     async def open_session(
         request: fastapi.Request, response: fastapi.Response, caller: caller_type
     ) -> dict[str, object]:
         key = _idempotency_key(request)
         async with uploads.read_upload(
-            request, max_bytes=service.settings.max_document_bytes, takes_detached=False
+            request,
+            max_bytes=service.settings.max_document_bytes,
+            takes_detached=False,
+            takes_several=True,
         ) as upload:
             row = await _in_thread(_open, service, phones, upload, caller.client_id, key)
         response.headers["Location"] = f"/api/v1/signing-sessions/{row.id}"
@@ -221,9 +224,16 @@ def _open(
         raise parameters.ParametersError(
             "parameters: expected a JSON object, got no such part", field="parameters"
         )
-    chosen, signer = schemas.read_signing(upload.parameters)
+    chosen, signer, digests = schemas.read_signing(upload.parameters)
+    first, further = upload.files[:1], upload.files[1:]
     opening = flow.Opening(
-        client_id, upload.document, chosen, key, _digest(upload) if key is not None else b""
+        client_id,
+        first[0] if first else None,
+        chosen,
+        key,
+        _digest(upload) if key is not None else b"",
+        further=further,
+        digests=digests,
     )
     at = service.clock.now()
     if isinstance(signer, signers.PhoneSigner):
@@ -236,10 +246,12 @@ def _open(
 
 def _digest(upload: uploads.Upload) -> bytes:
     """What makes two requests the same one."""
-    with upload.document.path.open("rb") as file:
-        content = hashlib.file_digest(file, "sha256").digest()
-    name = upload.document.name.encode("utf-8", "surrogatepass")
-    return hashlib.sha256(content + hashlib.sha256(upload.parameters).digest() + name).digest()
+    parts = [hashlib.sha256(upload.parameters).digest()]
+    for one in upload.files:
+        with one.path.open("rb") as file:
+            parts.append(hashlib.file_digest(file, "sha256").digest())
+        parts.append(hashlib.sha256(one.name.encode("utf-8", "surrogatepass")).digest())
+    return hashlib.sha256(b"".join(parts)).digest()
 
 
 def _idempotency_key(request: fastapi.Request) -> str | None:
@@ -293,11 +305,13 @@ async def _in_thread(function: Callable[..., Result], *arguments: Any) -> Result
     return await anyio.to_thread.run_sync(functools.partial(function, *arguments))
 
 
-def _multipart(shape: type[pydantic.BaseModel], *, detached: bool) -> dict[str, Any]:
+def _multipart(
+    shape: type[pydantic.BaseModel], *, detached: bool = False, several: bool = False
+) -> dict[str, Any]:
     """Describe an upload for OpenAPI; FastAPI does not see it, as it is read in pieces."""
     file = {"type": "string", "format": "binary"}
     properties: dict[str, Any] = {
-        "document": file,
+        "document": {"type": "array", "items": file} if several else file,
         "parameters": {
             "type": "string",
             "contentMediaType": "application/json",
@@ -306,7 +320,7 @@ def _multipart(shape: type[pydantic.BaseModel], *, detached: bool) -> dict[str, 
     }
     if detached:
         properties["detached"] = {"type": "array", "items": file}
-    required = ["document"] if detached else ["document", "parameters"]
+    required = ["parameters"] if several else ["document"]
     body = {"type": "object", "properties": properties, "required": required}
     return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": body}}}}
 

@@ -10,11 +10,14 @@ from typing import Annotated, Any, Literal, TypeVar
 
 import pydantic
 
-from pki import algorithms, certificates, clock, signature
+from pki import algorithms, certificates, clock, errors, signature
 from signing_service import documents, parameters, sessions, signers
 
 MAX_PARAMETERS_BYTES = 64 * 2**10
 """The largest part `parameters`: a certificate in base64 takes two to four kilobytes."""
+
+MAX_DIGESTS = 20
+"""As many as documents come in one upload."""
 
 MAX_VALUE = 2048
 """The longest signature value in base64; RSA of 8192 bits takes 1368."""
@@ -51,6 +54,14 @@ class AppearanceShape(_Shape):
     box: Annotated[list[int], pydantic.Field(min_length=4, max_length=4)] | None = None
 
 
+class DigestShape(_Shape):
+    """A document that the caller keeps: its name, and its hash in base64."""
+
+    name: Annotated[str, pydantic.Field(min_length=1, max_length=255)]
+    algorithm: str
+    value: Annotated[str, pydantic.Field(max_length=200)]
+
+
 class SigningShape(_Shape):
     """The part `parameters` of POST /api/v1/signing-sessions."""
 
@@ -65,6 +76,7 @@ class SigningShape(_Shape):
     container_signature: Literal["XAdES", "CAdES"] = "XAdES"
     appearance: AppearanceShape | None = None
     display_text: str | None = None
+    digests: Annotated[list[DigestShape], pydantic.Field(max_length=MAX_DIGESTS)] = []
 
 
 class ValidationShape(_Shape):
@@ -85,8 +97,8 @@ class SignatureValueShape(_Shape):
 
 def read_signing(
     text: bytes,
-) -> tuple[parameters.SignatureParameters, signers.Signer]:
-    """Read what to sign how, and with whom.
+) -> tuple[parameters.SignatureParameters, signers.Signer, tuple[documents.DocumentDigest, ...]]:
+    """Read what to sign how, with whom, and the hashes of documents that stay with the caller.
 
     Raises:
         ParametersError: A field is missing, unknown or wrong; its name is in the error.
@@ -123,7 +135,8 @@ def read_signing(
         appearance=appearance,
         display_text=shape.display_text,
     )
-    return chosen, _signer(shape.signer)
+    digests = tuple(_digest(one, f"digests.{place}") for place, one in enumerate(shape.digests))
+    return chosen, _signer(shape.signer), digests
 
 
 @dataclasses.dataclass(frozen=True)
@@ -230,6 +243,18 @@ def _signer(value: dict[str, Any]) -> signers.Signer:
     raise parameters.ParametersError(
         "signer: expected a certificate, or a phone_number and a person_code", field="signer"
     )
+
+
+def _digest(shape: DigestShape, field: str) -> documents.DocumentDigest:
+    algorithm = _member(algorithms.HashAlgorithm, shape.algorithm, f"{field}.algorithm")
+    try:
+        return documents.DocumentDigest(
+            shape.name, algorithm, _binary(shape.value, f"{field}.value")
+        )
+    except errors.InputError as error:
+        raise parameters.ParametersError(
+            f"{field}: {error.message}", field=f"{field}.value"
+        ) from error
 
 
 def _read(kind: type[Shape], text: bytes) -> Shape:

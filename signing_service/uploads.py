@@ -39,19 +39,28 @@ class Upload:
     """What arrived.
 
     Attributes:
-        document: The part `document`.
+        files: The parts `document`.
         detached: The parts `detached`.
         parameters: The part `parameters`, empty where there is none.
     """
 
-    document: documents.Document
+    files: tuple[documents.Document, ...]
     detached: tuple[documents.Document, ...]
     parameters: bytes
+
+    @property
+    def document(self) -> documents.Document:
+        """The one document of a call that takes one."""
+        return self.files[0]
 
 
 @contextlib.asynccontextmanager
 async def read_upload(
-    request: fastapi.Request, *, max_bytes: int, takes_detached: bool
+    request: fastapi.Request,
+    *,
+    max_bytes: int,
+    takes_detached: bool,
+    takes_several: bool = False,
 ) -> AsyncIterator[Upload]:
     """Read an upload into files that live as long as the block.
 
@@ -59,6 +68,8 @@ async def read_upload(
         request: Its body is read here, in pieces.
         max_bytes: For all documents together.
         takes_detached: Whether parts called `detached` may come.
+        takes_several: Whether any number of parts called `document` may come, none included,
+            rather than one.
 
     Raises:
         UnsupportedMediaTypeError: Another content type.
@@ -72,7 +83,7 @@ async def read_upload(
     try:
         with tempfile.TemporaryDirectory(prefix="imza-upload-") as folder:
             yield await anyio.to_thread.run_sync(
-                _store, form, pathlib.Path(folder), max_bytes, takes_detached
+                _store, form, pathlib.Path(folder), max_bytes, takes_detached, takes_several
             )
     finally:
         await form.close()
@@ -105,7 +116,11 @@ async def _limited(request: fastapi.Request, limit: int) -> AsyncGenerator[bytes
 
 
 def _store(
-    form: datastructures.FormData, folder: pathlib.Path, max_bytes: int, takes_detached: bool
+    form: datastructures.FormData,
+    folder: pathlib.Path,
+    max_bytes: int,
+    takes_detached: bool,
+    takes_several: bool,
 ) -> Upload:
     allowed = {"document", "parameters"} | ({"detached"} if takes_detached else set())
     for name in form:
@@ -115,7 +130,7 @@ def _store(
                 f"expected parts among {', '.join(sorted(allowed))}, got another one", field="parts"
             )
     received = form.getlist("document")
-    if len(received) != 1:
+    if len(received) != 1 and not takes_several:
         raise MalformedUploadError(
             f"document: expected one document, got {len(received)}", field="document"
         )
@@ -125,7 +140,8 @@ def _store(
             (name, part) for name in ("document", "detached") for part in form.getlist(name)
         )
     ]
-    return Upload(kept[0], tuple(kept[1:]), _parameters(form))
+    count = len(received)
+    return Upload(tuple(kept[:count]), tuple(kept[count:]), _parameters(form))
 
 
 def _keep(

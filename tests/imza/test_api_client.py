@@ -77,7 +77,7 @@ def test_a_document_arrives_whole_whatever_its_name(
 ) -> None:
     content = b"\r\n--b\r\n\x00\xff" * 1000
     (tmp_path / name).write_bytes(content)
-    opened = api.open_session(tmp_path / name, {"format": "PAdES", "place": "Bakı"})
+    opened = api.open_session([tmp_path / name], {"format": "PAdES", "place": "Bakı"})
     assert opened == {"id": "1", "state": "awaiting_value"}
     ((arrived, got, parameters),) = service.uploads
     assert got == content

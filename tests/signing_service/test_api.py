@@ -3,11 +3,14 @@ import concurrent.futures
 import contextlib
 import dataclasses
 import datetime
+import hashlib
+import io
 import json
 import pathlib
 import tempfile
 import threading
 import time
+import zipfile
 from collections.abc import Iterator
 from typing import Any
 
@@ -197,8 +200,7 @@ def test_signed_document_is_judged_by_the_validation_call(portal: Portal) -> Non
     ("change", "field"),
     [
         ({"format": "PDF"}, "format"),
-        ({"format": "ASiC-E"}, "format"),
-        ({"format": "CAdES"}, "format"),
+        ({"format": "JAdES"}, "format"),
         ({"level": "B-X"}, "level"),
         ({"level": 3}, "level"),
         ({"packaging": "detached"}, "packaging"),
@@ -211,7 +213,10 @@ def test_signed_document_is_judged_by_the_validation_call(portal: Portal) -> Non
         ({"reason": "r", "commitment": "proof-of-origin"}, "reason"),
         ({"appearance": {"page": 0, "box": [0, 0, 100, 100]}}, "appearance.page"),
         ({"appearance": {"box": [0, 0, 1, 1]}}, "appearance.box"),
-        ({"digests": []}, "digests"),
+        ({"digests": [{}]}, "digests.0.name"),
+        ({"digests": [{"name": "a", "algorithm": "SHA-256", "value": "AA=="}]}, "digests.0.value"),
+        ({"role": "chief"}, "role"),
+        ({"unknown": 1}, "unknown"),
     ],
 )
 def test_wrong_parameter_is_a_problem_that_names_the_field(
@@ -467,7 +472,20 @@ def test_malformed_upload_is_the_clients_fault(
         max_leaves=8,
     ),
     name=st.sampled_from(
-        ["format", "level", "signer", "appearance", "place", "reason", "commitment", "display_text"]
+        [
+            "format",
+            "level",
+            "signer",
+            "appearance",
+            "place",
+            "reason",
+            "commitment",
+            "display_text",
+            "digests",
+            "packaging",
+            "role",
+            "container_signature",
+        ]
     ),
 )
 def test_no_parameters_make_the_service_fail(portal: Portal, name: str, value: Any) -> None:
@@ -560,6 +578,49 @@ def test_etsi_report_of_a_document_without_signature_is_refused(portal: Portal) 
         headers={"Accept": "application/xml"},
     )
     assert (answer.status_code, answer.json()["code"]) == (422, "report-without-signature")
+
+
+def test_several_documents_are_signed_in_one_container(portal: Portal) -> None:
+    opened = portal.http.post(
+        SESSIONS,
+        files=[("document", ("a.txt", b"TEST a")), ("document", ("ə.txt", b"TEST b"))],
+        data={"parameters": json.dumps(portal.parameters(format="ASiC-E", place="Bakı"))},
+    )
+    assert opened.status_code == 201, opened.text
+    session = opened.json()
+    done = portal.http.post(
+        f"{SESSIONS}/{session['id']}/signature-value", json=portal.value(session)
+    )
+    assert done.json()["state"] == "completed"
+    answer = portal.http.get(f"{SESSIONS}/{session['id']}/document")
+    assert answer.headers["content-type"] == "application/vnd.etsi.asic-e+zip"
+    assert answer.headers["content-disposition"].endswith("a.txt.asice")
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
+        assert archive.read("ə.txt") == b"TEST b"
+
+
+def test_document_that_the_portal_keeps_is_signed_by_its_hash(portal: Portal) -> None:
+    digest = base64.b64encode(hashlib.sha256(b"TEST").digest()).decode()
+    wish = portal.parameters(
+        format="CAdES",
+        level="B-LT",
+        digests=[{"name": "a.txt", "algorithm": "SHA-256", "value": digest}],
+    )
+    # A form without a file is sent as multipart all the same.
+    opened = portal.http.post(SESSIONS, files={"parameters": (None, json.dumps(wish))})
+    assert opened.status_code == 201, opened.text
+    session = opened.json()
+    done = portal.http.post(
+        f"{SESSIONS}/{session['id']}/signature-value", json=portal.value(session)
+    )
+    assert done.json()["state"] == "completed"
+    signed = portal.http.get(f"{SESSIONS}/{session['id']}/document").content
+    report = portal.http.post(
+        "/api/v1/validations",
+        files={"document": ("a.txt.p7s", signed), "detached": ("a.txt", b"TEST")},
+    ).json()
+    assert report["signatures"][0]["level"] == "CAdES-BASELINE-LT"
+    assert report["signatures"][0]["intact"] is True
 
 
 def test_calls_of_later_issues_are_absent(portal: Portal) -> None:
