@@ -19,4 +19,6 @@ def test_invariant_16_any_bytes_get_a_protocol_error_in_bounded_time_and_memory(
     assert report.outcomes.total() == count
     assert len(report.outcomes) > 2, str(report)
     assert report.slowest_s < fuzzing.SLOWEST_S, str(report)
+    if name in ("ocsp", "tsp"):
+        assert report.slowest_cpu_s < 10 * fuzzing.SLOWEST_CPU_S, str(report)
     assert report.growth_kib < fuzzing.MAX_GROWTH_KIB, str(report)

@@ -8,6 +8,8 @@ samples; samples hold keys that are made anew for each run.
 """
 
 import argparse
+import asyncio
+import base64
 import collections
 import contextlib
 import dataclasses
@@ -23,14 +25,16 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509 import ocsp as x509_ocsp
+from starlette import types as starlette_types
 
 from ca import csr
 from ca.enrolment import messages as cmp_messages
-from ocsp import messages as ocsp_messages
+from ocsp import api as ocsp_api
 from ocsp import responder, responder_key
 from pki import algorithms, clock, database, der, errors, status
-from tests.support import ca_world, cmp_office
+from tests.support import ca_world, cmp_office, status_answers
 from tests.support import hierarchy as hierarchy_support
+from tsa import api as tsa_api
 from tsa import authority as tsa_authority
 from tsa import messages as tsa_messages
 
@@ -38,6 +42,11 @@ SEED = 20260131
 
 SLOWEST_S = 2.0
 """An input of a few kilobytes that takes longer is an attack; the machine may be busy."""
+
+SLOWEST_CPU_S = 0.05
+"""What no message to an endpoint may take of a processor."""
+
+MAX_ANSWER_BYTES = 2**20
 
 MAX_GROWTH_KIB = 300 * 1024
 """How much memory a run may take more than at its beginning."""
@@ -57,6 +66,7 @@ class Report:
     inputs: int = 0
     seconds: float = 0.0
     slowest_s: float = 0.0
+    slowest_cpu_s: float = 0.0
     slowest_bytes: int = 0
     growth_kib: int = 0
     outcomes: "collections.Counter[str]" = dataclasses.field(default_factory=collections.Counter)
@@ -64,7 +74,8 @@ class Report:
     def __str__(self) -> str:
         lines = [
             f"{self.inputs} inputs in {self.seconds:.0f} s",
-            f"slowest {self.slowest_s * 1000:.1f} ms ({self.slowest_bytes} bytes)",
+            f"slowest {self.slowest_s * 1000:.1f} ms ({self.slowest_bytes} bytes),"
+            f" most of a processor {self.slowest_cpu_s * 1000:.1f} ms",
             f"memory grew by {self.growth_kib / 1024:.0f} MiB",
             *(f"{count:>8}  {name}" for name, count in self.outcomes.most_common()),
         ]
@@ -152,14 +163,15 @@ def run(
         data = mutated(chance, samples)
         if wrap is not None and chance.random() < 0.5:
             data = wrap(data)
-        start = time.perf_counter()
+        start, start_cpu = time.perf_counter(), time.process_time()
         try:
             outcome = target(data)
         except errors.InputError as error:
             outcome = f"refused: {error.code}"
         except Exception as error:
             raise UnexpectedError(f"{type(error).__name__}: {error} for {data.hex()}") from error
-        took = time.perf_counter() - start
+        took, took_cpu = time.perf_counter() - start, time.process_time() - start_cpu
+        report.slowest_cpu_s = max(report.slowest_cpu_s, took_cpu)
         report.outcomes[outcome] += 1
         if took > report.slowest_s:
             report.slowest_s, report.slowest_bytes = took, len(data)
@@ -254,8 +266,8 @@ def cmp_endpoint() -> Iterator[Subject]:
 
 
 @contextlib.contextmanager
-def ocsp_responder() -> Iterator[Subject]:
-    """The OCSP responder."""
+def ocsp_endpoint() -> Iterator[Subject]:
+    """The OCSP responder's endpoint: half of the requests by GET, some of these paths mutated."""
     at = clock.whole_seconds(clock.SystemClock().now())
     world = hierarchy_support.make_hierarchy(at)
     holder = world.ocsp_responder()
@@ -264,27 +276,58 @@ def ocsp_responder() -> Iterator[Subject]:
         world.issuing.certificate,
         (responder_key.ResponderKey(holder.certificate, holder.handle),),
     )
-    answering = responder.Responder((issuer,), lambda _name, _serial: status.CertificateStatus())
+    known = {
+        world.signer().certificate.serial_number: status.CertificateStatus(),
+        world.signer().certificate.serial_number: status.CertificateStatus(
+            at, status.RevocationReason.keyCompromise, at
+        ),
+    }
+    answering = responder.Responder((issuer,), lambda _name, serial: known.get(serial))
     samples = []
     for hashed in (hashes.SHA1(), hashes.SHA256()):  # noqa: S303 - names an issuer
-        for nonce in (None, bytes(range(32))):
-            builder = x509_ocsp.OCSPRequestBuilder().add_certificate(
-                world.signer().certificate, world.issuing.certificate, hashed
-            )
-            if nonce is not None:
-                builder = builder.add_extension(x509.OCSPNonce(nonce), False)
-            samples.append(builder.build().public_bytes(serialization.Encoding.DER))
+        for serial in (*known, 4711):
+            for nonce in (None, bytes(range(32))):
+                question = status_answers.Question(world.issuing.certificate, serial)
+                samples.append(question.build(hashed, nonce))
+    fixed = clock.FixedClock(at)
+    endpoint = ocsp_api.endpoints(answering, fixed)["/ocsp"]
+    chance = random.Random(SEED)  # noqa: S311
+    with Caller(endpoint) as caller:
 
-    def answer(data: bytes) -> str:
-        content = responder.respond(data, answering, at).response_der
-        return ocsp_messages.parse_response(content)[0].name
+        def answer(data: bytes) -> str:
+            if chance.random() < 0.5:
+                reply = caller.post("/ocsp", ocsp_api.REQUEST_TYPE, data)
+            else:
+                path = base64.b64encode(data).decode()
+                if chance.random() < 0.5:
+                    path = mutated(chance, [path.encode()]).decode("latin-1")
+                reply = caller.get(f"/ocsp/{path}")
+            _expect(reply, ocsp_api.RESPONSE_TYPE)
+            told = x509_ocsp.load_der_ocsp_response(reply.body)
+            if told.response_status is not x509_ocsp.OCSPResponseStatus.SUCCESSFUL:
+                return told.response_status.name
+            # What is answered is answered about something that is ours, and is signed.
+            singles = list(told.responses)
+            signer = told.certificates[0].public_key()
+            algorithm = told.signature_hash_algorithm
+            if not isinstance(signer, ec.EllipticCurvePublicKey) or algorithm is None:
+                raise TypeError("expected a responder's key on a curve")
+            signer.verify(told.signature, told.tbs_response_bytes, ec.ECDSA(algorithm))
+            for one in singles:
+                expected = "UNKNOWN"
+                if one.serial_number in known:
+                    revoked = known[one.serial_number].revoked_at is not None
+                    expected = "REVOKED" if revoked else "GOOD"
+                if one.certificate_status.name != expected:
+                    raise ValueError(f"expected {expected}, got {one.certificate_status.name}")
+            return f"answered: {singles[0].certificate_status.name}"
 
-    yield Subject(answer, samples)
+        yield Subject(answer, samples)
 
 
 @contextlib.contextmanager
-def time_stamp_authority() -> Iterator[Subject]:
-    """The time-stamping authority."""
+def time_stamp_endpoint() -> Iterator[Subject]:
+    """The time-stamping authority's endpoint."""
     at = clock.whole_seconds(clock.SystemClock().now())
     holder = hierarchy_support.make_hierarchy(at).time_stamping_unit()
     unit = tsa_authority.TimeStampingUnit(holder.certificate, holder.handle, holder.issuers[:-1])
@@ -303,19 +346,84 @@ def time_stamp_authority() -> Iterator[Subject]:
         for asked in (None, policy)
         for nonce in (None, 2**63)
     ]
+    endpoint = tsa_api.endpoints(issuing, clock.FixedClock(at))["/tsa"]
+    with Caller(endpoint) as caller:
 
-    def answer(data: bytes) -> str:
-        found = tsa_messages.parse_response(tsa_authority.respond(data, issuing, lambda: at))
-        return ", ".join([found.status.name, *sorted(one.name for one in found.failures)])
+        def answer(data: bytes) -> str:
+            reply = caller.post("/tsa", tsa_api.REQUEST_TYPE, data)
+            _expect(reply, tsa_api.RESPONSE_TYPE)
+            found = tsa_messages.parse_response(reply.body)
+            return ", ".join([found.status.name, *sorted(one.name for one in found.failures)])
 
-    yield Subject(answer, samples)
+        yield Subject(answer, samples)
+
+
+@dataclasses.dataclass(frozen=True)
+class Reply:
+    """What an endpoint sent."""
+
+    status: int
+    content_type: str
+    body: bytes
+
+
+class Caller:
+    """Calls an ASGI endpoint as a server does, in this thread, so that its time can be measured."""
+
+    def __init__(self, endpoint: starlette_types.ASGIApp) -> None:
+        self._endpoint = endpoint
+        self._loop = asyncio.new_event_loop()
+
+    def __enter__(self) -> "Caller":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._loop.close()
+
+    def post(self, path: str, content_type: str, body: bytes) -> Reply:
+        """Send a body."""
+        return self._call("POST", path, [(b"content-type", content_type.encode())], body)
+
+    def get(self, path: str) -> Reply:
+        """Ask for a path."""
+        return self._call("GET", path, [], b"")
+
+    def _call(
+        self, method: str, path: str, headers: list[tuple[bytes, bytes]], body: bytes
+    ) -> Reply:
+        sent: list[starlette_types.Message] = []
+        scope = {
+            "type": "http",
+            "method": method,
+            "path": path,
+            "raw_path": path.encode("latin-1"),
+            "headers": headers,
+        }
+
+        async def receive() -> starlette_types.Message:
+            return {"type": "http.request", "body": body}
+
+        async def send(message: starlette_types.Message) -> None:
+            sent.append(message)
+
+        self._loop.run_until_complete(self._endpoint(scope, receive, send))
+        content_type = dict(sent[0]["headers"]).get(b"content-type", b"").decode()
+        return Reply(sent[0]["status"], content_type, sent[1]["body"])
+
+
+def _expect(reply: Reply, content_type: str) -> None:
+    """Every message gets an answer of the protocol, of bounded size."""
+    if (reply.status, reply.content_type) != (200, content_type):
+        raise ValueError(f"got HTTP {reply.status} {reply.content_type}")
+    if len(reply.body) > MAX_ANSWER_BYTES:
+        raise ValueError(f"got {len(reply.body)} bytes")
 
 
 SUBJECTS: Mapping[str, Callable[[], "contextlib.AbstractContextManager[Subject]"]] = {
     "csr": csr_parser,
     "cmp": cmp_endpoint,
-    "ocsp": ocsp_responder,
-    "tsp": time_stamp_authority,
+    "ocsp": ocsp_endpoint,
+    "tsp": time_stamp_endpoint,
 }
 
 
