@@ -118,7 +118,7 @@ def private_server(folder: pathlib.Path) -> Iterator[str]:
 
 def _programs() -> pathlib.Path:
     if found := shutil.which("initdb"):
-        return pathlib.Path(found).parent
+        return pathlib.Path(found).resolve().parent
     versions = sorted(pathlib.Path("/usr/lib/postgresql").glob("*/bin"))
     if not versions:
         raise PostgresqlMissingError("PostgreSQL is not installed (apt install postgresql)")
