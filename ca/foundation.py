@@ -82,7 +82,9 @@ class Foundation:
             root = self.certify_root()
             for name in (*hierarchy.ISSUING, hierarchy.INFRASTRUCTURE):
                 self.certify_authority(name, root)
-        self.certify_time_stamping_unit()
+        for number, kind in enumerate(self.settings.time_stamping_units, start=1):
+            label = generations.unit_label(number)
+            self.certify_time_stamping_unit(label, algorithms.KeyKind(kind))
 
     def certify_root(self) -> authority.Issuer:
         """Make the root, or return it; a root whose key is elsewhere is never made again."""
@@ -105,10 +107,15 @@ class Foundation:
         self._certificate(profiles.AUTHORITY, root, subject, handle, name)
 
     def certify_time_stamping_unit(
-        self, label: str = hierarchy.TIME_STAMPING_UNIT
+        self,
+        label: str = hierarchy.TIME_STAMPING_UNIT,
+        kind: algorithms.KeyKind = algorithms.KeyKind.P384,
     ) -> registry.CertificateRecord:
-        """Certify a time-stamping unit by the infrastructure CA; done before, it stays as it is."""
-        handle = self._key(label, algorithms.KeyKind.P384)
+        """Certify a time-stamping unit by the infrastructure CA; done before, it stays as it is.
+
+        A key that exists under the label is taken, of whatever kind it is.
+        """
+        handle = self._key(label, kind)
         present = hierarchy.load_present(self.sessions, self.keys, self.settings)
         issuer = present.current(hierarchy.INFRASTRUCTURE).issuer
         draft = drafts.draft_certificate(

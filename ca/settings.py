@@ -6,7 +6,7 @@ import urllib.parse
 
 from ca.crls import addresses
 from ca.trusted_list import settings as trusted_list_settings
-from pki import der, errors, oids, person_codes, qc_statements
+from pki import algorithms, der, errors, oids, person_codes, qc_statements
 
 EU_COUNTRIES = frozenset(
     {"AT", "BE", "BG", "CY", "CZ", "DE", "DK", "EE", "ES", "FI", "FR", "GR", "HR", "HU", "IE"}
@@ -66,6 +66,8 @@ class Settings:
         certificates_per_role: How many good certificates of one profile somebody may have in one
             role, a card and a phone being two; 0 sets no limit.
         role_overlap: Certificates that end within this time do not count in that.
+        time_stamping_units: The kinds of key of the units that are made at the founding, `tsu-1`,
+            `tsu-2` and so on; `P-256`, `P-384` or `RSA-3072`.
         trusted_list: The scheme whose trusted list is published; None publishes none.
     """
 
@@ -90,6 +92,7 @@ class Settings:
     lint_by_form: bool = False
     certificates_per_role: int = 5
     role_overlap: datetime.timedelta = datetime.timedelta(days=30)
+    time_stamping_units: tuple[str, ...] = (algorithms.KeyKind.P384.value,)
     trusted_list: trusted_list_settings.Settings | None = None
 
     def __post_init__(self) -> None:
@@ -103,6 +106,11 @@ class Settings:
             if parts.scheme != "http" or not parts.hostname or not address.isascii():
                 raise SettingsRefusedError(f"expected an http address, got {address!r}")
         self._check_lists()
+        kinds = [one.value for one in algorithms.KeyKind]
+        if not self.time_stamping_units or set(self.time_stamping_units) - set(kinds):
+            raise SettingsRefusedError(
+                f"expected time_stamping_units of {', '.join(kinds)}, at least one"
+            )
         if not any(one.language == "en" for one in self.disclosures):
             raise SettingsRefusedError("expected a disclosure statement in English")
         if len({one.language for one in self.disclosures}) != len(self.disclosures):

@@ -45,8 +45,17 @@ def actor_of(officer: str) -> str:
     default=pathlib.Path(),
     help="Where NAME.cer goes, and NAME.pem with the chain of a time-stamping unit.",
 )
+@click.option(
+    "--kind",
+    type=click.Choice(["P-256", "P-384", "RSA-3072"]),
+    default="P-384",
+    show_default=True,
+    help="Of the key of a time-stamping unit.",
+)
 @JSON
-def rollover(role: str, path: pathlib.Path, officer: str, out: pathlib.Path, as_json: bool) -> int:
+def rollover(
+    role: str, path: pathlib.Path, officer: str, out: pathlib.Path, kind: str, as_json: bool
+) -> int:
     """Make the next generation of an authority, or the next time-stamping unit.
 
     The CA zone certifies with a new authority within a minute, and the old one goes on answering.
@@ -54,11 +63,13 @@ def rollover(role: str, path: pathlib.Path, officer: str, out: pathlib.Path, as_
     """
     from imza import config as configs
     from imza.wiring import continuity, resources
-    from pki import certificates, clock, durable_files
+    from pki import algorithms, certificates, clock, durable_files
 
     actor = actor_of(officer)
     with contextlib.closing(resources.Resources(clock.SystemClock())) as opened:
-        made = continuity.roll_over(opened, configs.read(path), role, actor=actor)
+        made = continuity.roll_over(
+            opened, configs.read(path), role, actor=actor, kind=algorithms.KeyKind(kind)
+        )
     out.mkdir(parents=True, exist_ok=True)
     durable_files.replace(out / f"{made.name}.cer", certificates.to_der(made.chain[0]))
     files = [str(out / f"{made.name}.cer")]

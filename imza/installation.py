@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives import serialization
 from imza import sandbox_disclosure
 from imza.wiring import founding
 from imza.wiring.zone import ZONES
-from pki import access, durable_files
+from pki import access, durable_files, oids
 from pki.keystore import settings as keystore_settings
 
 SIGNING_RELYING_PARTY = "TEST imza"
@@ -28,7 +28,9 @@ PORTAL_RELYING_PARTY = "TEST portal"
 
 TRUST_ANCHORS = "trust-anchors.pem"
 AUTHORITIES = "authorities.pem"
-UNIT_CHAIN = "tsu-1.pem"
+FIRST_UNIT, SECOND_UNIT = "tsu-1", "tsu-2"
+"""Time-stamping units: the first signs unless a request names the second one's policy."""
+
 LIST_SIGNER = "tl-signer.pem"
 
 COUNTRY = "AZ"
@@ -90,7 +92,6 @@ class Installation:
         self.folder = folder.absolute()
         self.trust_anchors = self.folder / TRUST_ANCHORS
         self.authorities = self.folder / AUTHORITIES
-        self.unit_chain = self.folder / UNIT_CHAIN
         self.list_signer = self.folder / LIST_SIGNER
         self.signature_log = self.folder / "signatures.log"
         self.mobile_folder = self.folder / "mobile"
@@ -188,6 +189,7 @@ class Installation:
                     "organisation_code": ORGANISATION_CODE,
                     "base_url": addresses.ca,
                     "ocsp_url": f"{addresses.ocsp}/ocsp",
+                    "time_stamping_units": ["P-384", "RSA-3072"],
                     "disclosures": sandbox_disclosure.addresses(addresses.secure),
                     "test": True,
                     # A sandbox limits nothing.
@@ -207,7 +209,14 @@ class Installation:
             return {
                 "keystore": self._keystore("tsa", token),
                 "tsa": {
-                    "certificates": str(self.unit_chain),
+                    "certificates": str(self.folder / unit_chain_name(FIRST_UNIT)),
+                    "units": [
+                        {
+                            "certificates": str(self.folder / unit_chain_name(SECOND_UNIT)),
+                            "key_label": SECOND_UNIT,
+                            "policies": [oids.TEST_POLICY_RSA_TIME_STAMP],
+                        }
+                    ],
                     "clock": {"trust_system_clock": True},
                 },
             }
@@ -298,13 +307,19 @@ class Installation:
         return path.read_text(encoding="utf-8")
 
 
+def unit_chain_name(label: str) -> str:
+    """The file of a time-stamping unit's certificate and the CAs above it."""
+    return f"{label}.pem"
+
+
 def write_certificates(made: founding.Initialised, folder: pathlib.Path) -> None:
     """Write roots, authorities, the time-stamping unit's chain and the list's signer as PEM."""
     roots = [one.certificate for one in made.issuers if one.issuer_name == one.name]
     below = [one.certificate for one in made.issuers if one.issuer_name != one.name]
     (folder / TRUST_ANCHORS).write_bytes(_pem(roots))
     (folder / AUTHORITIES).write_bytes(_pem(below))
-    (folder / UNIT_CHAIN).write_bytes(_pem(made.unit_chain))
+    for label, chain in made.unit_chains.items():
+        (folder / unit_chain_name(label)).write_bytes(_pem(chain))
     if made.list_signer is not None:
         (folder / LIST_SIGNER).write_bytes(_pem([made.list_signer]))
 

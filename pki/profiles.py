@@ -209,7 +209,7 @@ XROAD_SIGN = CertificateProfile(
 TIME_STAMPING_UNIT = CertificateProfile(
     name="time-stamping-unit",
     subject=SubjectKind.ORGANISATION,
-    key_kinds=_P384,
+    key_kinds=_ANY_KEY,
     key_usage=frozenset({KeyUsage.digitalSignature}),
     validity=TIME_STAMPING_UNIT_VALIDITY,
     # RFC 3161 2.3: this purpose alone, and critical.

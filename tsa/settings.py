@@ -49,15 +49,33 @@ class Successor:
 
 
 @dataclasses.dataclass(frozen=True)
+class Unit:
+    """A unit beside the first, under policies of its own.
+
+    Attributes:
+        certificates: PEM: its certificate, then the CAs above it, without the root.
+        key_label: Its key in the key store.
+        policies: Object identifiers; a request that names one of them is stamped by this unit.
+        successors: Units that take over from it later, in their order in time.
+    """
+
+    certificates: pathlib.Path
+    key_label: str
+    policies: tuple[str, ...]
+    successors: tuple[Successor, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
 class Settings:
     """The `tsa` table of the settings file.
 
     Attributes:
-        certificates: PEM: the unit's certificate, then the CAs above it, without the root.
-        key_label: The unit's key in the key store.
-        policies: Object identifiers; the first is used where a request names none.
+        certificates: PEM: the first unit's certificate, then the CAs above it, without the root.
+        key_label: That unit's key in the key store.
+        policies: Of that unit: object identifiers; the first is used where a request names none.
         clock: How the clock is watched.
-        successors: Units that take over later, in their order in time.
+        successors: Units that take over from it later, in their order in time.
+        units: Other units beside it, each under policies of its own.
         qualified: Claim in each token that it is EU-qualified (EN 319 422 9.1): only for who is.
     """
 
@@ -66,4 +84,5 @@ class Settings:
     policies: tuple[str, ...] = (oids.BTSP,)
     clock: clock_accuracy.Settings = dataclasses.field(default_factory=clock_accuracy.Settings)
     successors: tuple[Successor, ...] = ()
+    units: tuple[Unit, ...] = ()
     qualified: bool = False

@@ -16,7 +16,7 @@ from sqlalchemy import orm
 from ca import authority, foundation, generations, hierarchy, service_keys
 from ca import settings as ca_settings
 from ca.crls import publication, published, schedule
-from pki import errors, profiles, registry
+from pki import algorithms, errors, profiles, registry
 from pki.keystore import store
 
 log = logging.getLogger(__name__)
@@ -144,6 +144,7 @@ def make_next_unit(
     at: datetime.datetime,
     *,
     actor: str,
+    kind: algorithms.KeyKind = algorithms.KeyKind.P384,
 ) -> registry.CertificateRecord:
     """Make the next time-stamping unit: a key, and a certificate by the infrastructure CA.
 
@@ -158,7 +159,7 @@ def make_next_unit(
         ).all()
     newest = max((generations.unit_number(one) for one in labels if one), default=0)
     steps = foundation.Foundation(sessions, keys, settings, at, actor)
-    return steps.certify_time_stamping_unit(generations.unit_label(newest + 1))
+    return steps.certify_time_stamping_unit(generations.unit_label(newest + 1), kind)
 
 
 def end_finished(

@@ -13,7 +13,7 @@ from ca.continuity import compromise, rollover
 from ca.trusted_list import publication, services
 from imza import config as configs
 from imza.wiring.resources import Resources
-from pki import registry
+from pki import algorithms, registry
 from pki.keystore import store
 
 ROLE_OF_UNITS = generations.UNIT
@@ -72,7 +72,14 @@ class Desk:
         )
 
 
-def roll_over(resources: Resources, config: configs.Config, role: str, *, actor: str) -> Made:
+def roll_over(
+    resources: Resources,
+    config: configs.Config,
+    role: str,
+    *,
+    actor: str,
+    kind: algorithms.KeyKind = algorithms.KeyKind.P384,
+) -> Made:
     """Make the next generation of a role, or the next time-stamping unit (`tsu`).
 
     Raises:
@@ -88,7 +95,9 @@ def roll_over(resources: Resources, config: configs.Config, role: str, *, actor:
             )
         issuer = rollover.make_next(desk.sessions, desk.keys, desk.settings, role, at, actor=actor)
         return Made(issuer.name, (issuer.certificate,))
-    record = rollover.make_next_unit(desk.sessions, desk.keys, desk.settings, at, actor=actor)
+    record = rollover.make_next_unit(
+        desk.sessions, desk.keys, desk.settings, at, actor=actor, kind=kind
+    )
     with desk.sessions() as session:
         above = next(one for one in registry.issuers(session) if one.name == record.issuer_name)
     name = record.key_label or ROLE_OF_UNITS

@@ -3,12 +3,13 @@
 import dataclasses
 import datetime
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from cryptography import x509
 from sqlalchemy import orm
 
-from ca import foundation, hierarchy
+from ca import foundation, generations, hierarchy
+from ca import settings as ca_settings
 from ca.ceremony import foreign_authority, performance, script
 from ca.trusted_list import publication
 from imza import config as configs
@@ -22,12 +23,13 @@ class Initialised:
 
     Attributes:
         issuers: All authorities.
-        unit_chain: The time-stamping unit's certificate and the CAs above it, without the root.
+        unit_chains: Of each time-stamping unit, by its label: its certificate and the CAs above
+            it, without the root.
         list_signer: The trusted list's; None where no list is published.
     """
 
     issuers: tuple[registry.IssuerRecord, ...]
-    unit_chain: tuple[x509.Certificate, ...]
+    unit_chains: Mapping[str, tuple[x509.Certificate, ...]]
     list_signer: x509.Certificate | None = None
 
 
@@ -46,7 +48,7 @@ def initialise(resources: Resources, config: configs.Config) -> Initialised:
         hierarchy.load(sessions, keys, configs.require(config.ca, "ca"))
     made = foundation.initialise(sessions, keys, configs.require(config.ca, "ca"), at)
     publication.Publisher(sessions, keys, made).publish_due(at, actor="system")
-    return _initialised(sessions, at)
+    return _initialised(sessions, configs.require(config.ca, "ca"), at)
 
 
 def play_ceremony(
@@ -86,31 +88,45 @@ def play_ceremony(
     )
     signed = performance.play(stage, played)
     try:
-        return signed, _initialised(sessions, resources.present.now())
+        settings = configs.require(config.ca, "ca")
+        return signed, _initialised(sessions, settings, resources.present.now())
     except hierarchy.NotInitialisedError:
         return signed, None
 
 
-def _initialised(sessions: orm.sessionmaker[orm.Session], at: datetime.datetime) -> Initialised:
+def _initialised(
+    sessions: orm.sessionmaker[orm.Session], settings: ca_settings.Settings, at: datetime.datetime
+) -> Initialised:
+    labels = [
+        generations.unit_label(number)
+        for number, _ in enumerate(settings.time_stamping_units, start=1)
+    ]
     with sessions() as session:
         issuers = registry.issuers(session)
-        unit = registry.current_certificate(
-            session,
-            profiles.TIME_STAMPING_UNIT.name,
-            at,
-            key_label=hierarchy.TIME_STAMPING_UNIT,
-        )
+        units = {
+            label: registry.current_certificate(
+                session, profiles.TIME_STAMPING_UNIT.name, at, key_label=label
+            )
+            for label in labels
+        }
         signer = registry.current_certificate(
             session,
             profiles.TRUSTED_LIST_SIGNER.name,
             at,
             key_label=hierarchy.TRUSTED_LIST_SIGNER,
         )
-    if unit is None:
-        raise hierarchy.NotInitialisedError("no time-stamping unit has a valid certificate")
-    above = next(one for one in issuers if one.name == unit.issuer_name)
+    above = {one.name: one.certificate for one in issuers}
+    chains = {
+        label: (unit.certificate, above[unit.issuer_name])
+        for label, unit in units.items()
+        if unit is not None
+    }
+    if missing := set(labels) - set(chains):
+        raise hierarchy.NotInitialisedError(
+            f"the time-stamping unit {min(missing)} has no valid certificate"
+        )
     return Initialised(
         issuers,
-        (unit.certificate, above.certificate),
+        chains,
         None if signer is None else signer.certificate,
     )

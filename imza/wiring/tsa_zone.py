@@ -11,24 +11,28 @@ from imza import config as configs
 from imza import health
 from imza.wiring.resources import Resources
 from imza.wiring.zone import Zone
-from pki import access, audit
+from pki import access, algorithms, audit
 from pki.keystore import store
 from tsa import authority, clock_accuracy
+from tsa import settings as tsa_settings
 
 
 def build(resources: Resources, config: configs.Config, _: access.AccessTokens | None) -> Zone:
     """Build the time-stamping authority's zone; see `imza.wiring.zones.build`."""
     settings = configs.require(config.tsa, "tsa")
     keys = resources.keys(config.keystore, "keystore")
-    unit = _unit(keys, settings.certificates, settings.key_label)
-    successors = [
-        (one.begins(), _unit(keys, one.certificates, one.key_label)) for one in settings.successors
-    ]
+    first = _line(keys, settings)
+    beside = [_line(keys, one) for one in settings.units]
     issuing = authority.TimeStampAuthority(
-        unit, settings.policies, qualified=settings.qualified, successors=successors
+        first.unit,
+        first.policies,
+        qualified=settings.qualified,
+        successors=first.successors,
+        beside=beside,
     )
-    for one in (unit, *(later for _, later in successors)):
-        clock_accuracy.check_settings(settings.clock, one.certificate)
+    for line in (first, *beside):
+        for unit in (line.unit, *(later for _, later in line.successors)):
+            clock_accuracy.check_settings(settings.clock, unit.certificate)
     sessions = resources.sessions(config)
 
     def record(state: clock_accuracy.ClockState, at: datetime.datetime) -> None:
@@ -43,12 +47,12 @@ def build(resources: Resources, config: configs.Config, _: access.AccessTokens |
         "tsa",
         (),
         probes={
-            "unit": lambda: _check_unit(issuing, resources.present.now()),
+            "unit": lambda: _check_units(issuing, resources.present.now()),
             "clock": watched.now,
             "database": health.database_probe(sessions),
         },
         endpoints=tsa.api.endpoints(issuing, watched, watched.error_bound),
-        notes={"clock": _how_watched(settings.clock)},
+        notes={"clock": _how_watched(settings.clock), "units": _how_stamped(issuing)},
     )
 
 
@@ -57,8 +61,30 @@ def _unit(keys: store.KeyStore, path: pathlib.Path, label: str) -> authority.Tim
     return authority.TimeStampingUnit(chain[0], keys.open_key(label), tuple(chain[1:]))
 
 
-def _check_unit(issuing: authority.TimeStampAuthority, at: datetime.datetime) -> None:
-    issuing.unit_at(at).check_valid_at(at)
+def _line(
+    keys: store.KeyStore, settings: tsa_settings.Settings | tsa_settings.Unit
+) -> authority.UnitLine:
+    return authority.UnitLine(
+        _unit(keys, settings.certificates, settings.key_label),
+        settings.policies,
+        tuple(
+            (one.begins(), _unit(keys, one.certificates, one.key_label))
+            for one in settings.successors
+        ),
+    )
+
+
+def _check_units(issuing: authority.TimeStampAuthority, at: datetime.datetime) -> None:
+    for _, policies in issuing.units:
+        issuing.unit_at(at, policies[0]).check_valid_at(at)
+
+
+def _how_stamped(issuing: authority.TimeStampAuthority) -> str:
+    return "; ".join(
+        f"{unit.handle.label} ({algorithms.key_kind(unit.handle.public_key).value})"
+        f" under {', '.join(policies)}"
+        for unit, policies in issuing.units
+    )
 
 
 def _record(

@@ -8,7 +8,7 @@ from click.testing import CliRunner
 from cryptography import x509
 
 from imza import ca_commands, installation
-from pki import errors
+from pki import algorithms, errors
 from pki.keystore import store
 
 
@@ -86,6 +86,9 @@ def test_the_files_for_the_other_zones_hold_the_right_certificates(
     below = x509.load_pem_x509_certificates((out / "authorities.pem").read_bytes())
     unit, above = x509.load_pem_x509_certificates((out / "tsu-1.pem").read_bytes())
     assert root.subject == root.issuer
+    beside, _ = x509.load_pem_x509_certificates((out / "tsu-2.pem").read_bytes())
+    kinds = [algorithms.key_kind(one.public_key()) for one in (unit, beside)]
+    assert kinds == [algorithms.KeyKind.P384, algorithms.KeyKind.RSA3072]
     assert len(below) == 4
     for one in below:
         one.verify_directly_issued_by(root)

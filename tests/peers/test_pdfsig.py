@@ -8,7 +8,7 @@ import subprocess
 import pytest
 import sqlalchemy
 
-from pki import clock, database
+from pki import algorithms, clock, database
 from signing_service import documents, flow, parameters
 from tests.support import hierarchy, signing_world
 
@@ -78,6 +78,22 @@ def test_pdfsig_calls_our_signature_valid_and_trusted(
     source = tmp_path / "contract.pdf"
     source.write_bytes(signing_world.make_pdf())
     with signing_world.make_world(at) as world:
+        signed = sign(
+            world, engine, tmp_path, source, world.authorities.signer(), signing_world.pades(level)
+        )
+        (found,) = pdfsig(nss_folder(tmp_path, world.authorities.root), signed)
+    assert "Signature is Valid" in found
+    assert "Certificate is Trusted" in found
+
+
+def test_pdfsig_calls_a_document_that_an_rsa_unit_stamped_valid_and_trusted(
+    tmp_path: pathlib.Path, engine: sqlalchemy.Engine
+) -> None:
+    at = clock.whole_seconds(clock.SystemClock().now())
+    source = tmp_path / "contract.pdf"
+    source.write_bytes(signing_world.make_pdf())
+    level = documents.SignatureLevel.B_LTA
+    with signing_world.make_world(at, algorithms.KeyKind.RSA3072) as world:
         signed = sign(
             world, engine, tmp_path, source, world.authorities.signer(), signing_world.pades(level)
         )

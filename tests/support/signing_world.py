@@ -17,7 +17,7 @@ from starlette import types
 
 from ocsp import api as ocsp_api
 from ocsp import responder, responder_key
-from pki import clock, database, outbound, status, web
+from pki import algorithms, clock, database, outbound, status, web
 from signing_service import (
     certification_paths,
     document_store,
@@ -101,7 +101,9 @@ class World:
 
 
 @contextlib.contextmanager
-def make_world(at: datetime.datetime) -> Iterator[World]:
+def make_world(
+    at: datetime.datetime, unit_kind: algorithms.KeyKind = algorithms.KeyKind.P384
+) -> Iterator[World]:
     """Start the servers of a world whose clock stands at `at`."""
     endpoints: dict[str, types.ASGIApp] = {}
     application = web.application("test peers", [], endpoints)
@@ -120,7 +122,7 @@ def make_world(at: datetime.datetime) -> Iterator[World]:
         answering = responder.Responder((issuer,), world.lookup)
         for path, endpoint in ocsp_api.endpoints(answering, present).items():
             endpoints[path] = world.gated("ocsp", endpoint)
-        holder = authorities.time_stamping_unit()
+        holder = authorities.time_stamping_unit(unit_kind)
         unit = authority.TimeStampingUnit(holder.certificate, holder.handle, holder.chain[1:-1])
         stamping = authority.TimeStampAuthority(unit, ("1.3.6.1.4.1.99999.2",))
         for path, endpoint in tsa_api.endpoints(stamping, present).items():
