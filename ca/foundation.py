@@ -40,7 +40,7 @@ def initialise(
         LintError: The settings lead to a certificate that breaks its profile.
         hierarchy.AuthorityChangedError: The key store is not the one the registry was made with.
     """
-    intents.reconcile(sessions, at)
+    intents.end_left_open(sessions, keys, at)
     Foundation(sessions, keys, settings, at, actor).run()
     authorities = hierarchy.load(sessions, keys, settings)
     service_keys.renew_responders(sessions, keys, authorities, at, actor=actor)

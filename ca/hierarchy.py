@@ -212,7 +212,7 @@ def start(
     Raises as `load` does.
     """
     hierarchy = load(sessions, keys, settings)
-    intents.reconcile(sessions, at)
+    intents.end_left_open(sessions, keys, at)
     peer_lint.load()
     return hierarchy
 

@@ -16,6 +16,7 @@ from sqlalchemy import exc, orm
 from ca import authority, orders
 from ca.crls import entries
 from pki import audit, database, failpoints, registry, status
+from pki.keystore import logged_store, store, under_way
 
 log = logging.getLogger(__name__)
 
@@ -49,13 +50,30 @@ _STORE = (
 )
 
 
+def end_left_open(
+    sessions: orm.sessionmaker[orm.Session], keys: store.KeyStore, at: datetime.datetime
+) -> tuple[int, ...]:
+    """End what processes that are no more left open; when one starts, before it issues.
+
+    Waits until no other process of the authority issues. Where one goes on for too long, only what
+    is too old to be its own is ended now, and the rest as time goes by.
+
+    Raises:
+        StorageError: The locks beside the signature log cannot be opened.
+    """
+    with logged_store.alone(keys) as is_alone:
+        if not is_alone:
+            log.warning("start_not_alone limit_s=%g", under_way.ALONE_LIMIT_S)
+        return reconcile(sessions, at, recorded_before=None if is_alone else at - OPEN_LIMIT)
+
+
 def reconcile(
     sessions: orm.sessionmaker[orm.Session],
     at: datetime.datetime,
     *,
     recorded_before: datetime.datetime | None = None,
 ) -> tuple[int, ...]:
-    """End every intent that no process works on any more; run it when the CA starts.
+    """End every intent, or every one that no process can be working on any more.
 
     Such a certificate may have been signed and was handed to nobody, so it is abandoned and
     revoked. A process that is issuing at this moment finds its intent gone and stores nothing.
@@ -130,7 +148,7 @@ def _intent(judged: orders.JudgedOrder, at: datetime.datetime) -> dict[str, obje
     }
 
 
-def store(
+def fulfil(
     sessions: orm.sessionmaker[orm.Session],
     judged: Mapping[int, orders.JudgedOrder],
     signed: Mapping[int, bytes],

@@ -117,6 +117,15 @@ def _issue(
     """Record the intents, sign exactly what was linted, store what was signed."""
     if not judged:
         return {}
+    with logged_store.issuing(one.order.draft.issuer.key for one in judged.values()):
+        return _issue_known(sessions, judged, at)
+
+
+def _issue_known(
+    sessions: orm.sessionmaker[orm.Session],
+    judged: Mapping[int, orders.JudgedOrder],
+    at: datetime.datetime,
+) -> dict[int, orders.Outcome]:
     outcomes = intents.record(sessions, judged, at)
     failpoints.reach("intent")
     left = {place: one for place, one in judged.items() if place not in outcomes}
@@ -125,7 +134,7 @@ def _issue(
     failures = {place: one for place, one in results.items() if isinstance(one, Exception)}
     intents.abandon(sessions, [left[place] for place in failures], at)
     signed = {place: one for place, one in results.items() if isinstance(one, bytes)}
-    outcomes |= intents.store(sessions, {place: left[place] for place in signed}, signed, at)
+    outcomes |= intents.fulfil(sessions, {place: left[place] for place in signed}, signed, at)
     for place, failure in failures.items():
         if not isinstance(failure, errors.ImzaError):
             raise failure  # No error of ours, and not before the others were stored.

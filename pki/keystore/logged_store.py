@@ -1,13 +1,14 @@
 """A key store whose keys tell the signature log before they sign, and answer in time."""
 
+import contextlib
 import hashlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent import futures
 from typing import Any, TypeVar
 
 from pki import algorithms, errors, signature
-from pki.keystore import signature_log, store, time_limit
+from pki.keystore import signature_log, store, time_limit, under_way
 from pki.keystore.signature_log import Event
 
 _Input = TypeVar("_Input")
@@ -55,6 +56,11 @@ class LoggedKey:
     def public_key(self) -> algorithms.PublicKey:
         """The public half."""
         return self._handle.public_key
+
+    @property
+    def processes(self) -> under_way.UnderWay:
+        """The locks by which processes know of each other; one for each log."""
+        return self._log.processes
 
     def check_ready(self) -> None:
         """Raise what `sign` would raise before the key is asked, where that is known.
@@ -180,6 +186,11 @@ class LoggedKeyStore:
         for need in (self._watch.check, *self._needs):
             need()
 
+    @property
+    def processes(self) -> under_way.UnderWay:
+        """The locks by which processes know of each other; one for each log."""
+        return self._log.processes
+
     def generate(self, label: str, kind: algorithms.KeyKind) -> store.KeyHandle:
         """Make a key."""
         return self._logged(self._keys.generate(label, kind))
@@ -253,3 +264,30 @@ def check_ready(handle: store.KeyHandle) -> None:
     """Check that a key can sign now, where it is one that can tell; see `LoggedKey`."""
     if isinstance(handle, LoggedKey):
         handle.check_ready()
+
+
+@contextlib.contextmanager
+def issuing(handles: Iterable[store.KeyHandle]) -> Iterator[None]:
+    """Be known to other processes to issue with these keys, where they are logged.
+
+    Raises:
+        UnderWayError: See `under_way.UnderWay.issuing`.
+    """
+    # Once for each log: who waits for the lock would not let it be taken a second time.
+    with contextlib.ExitStack() as held:
+        for one in {one.processes for one in handles if isinstance(one, LoggedKey)}:
+            held.enter_context(one.issuing())
+        yield
+
+
+@contextlib.contextmanager
+def alone(keys: store.KeyStore, limit_s: float = under_way.ALONE_LIMIT_S) -> Iterator[bool]:
+    """Wait until no process issues with a store's logged keys; see `under_way.UnderWay.alone`.
+
+    Where no key is logged there is nobody to wait for: such a store serves one process.
+    """
+    if not isinstance(keys, LoggedKeyStore):
+        yield True
+        return
+    with keys.processes.alone(limit_s) as is_alone:
+        yield is_alone

@@ -43,6 +43,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pki import clock, durable_files, errors, signature
+from pki.keystore import under_way
 
 log = logging.getLogger(__name__)
 
@@ -160,6 +161,7 @@ class SignatureLog:
             SignatureLogTamperedError: Its end is no line of a log.
         """
         self.path = path
+        self.processes = under_way.UnderWay(path)
         self._present = present
         self._lock = threading.Lock()
         self._sync_lock = threading.Lock()

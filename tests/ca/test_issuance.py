@@ -174,7 +174,7 @@ def test_a_process_whose_intent_was_abandoned_stores_nothing(world: ca_world.Wor
     certificate_der = authority.sign_like(judged.twin_der, draft.issuer.key)
     intents.reconcile(world.sessions, world.at)
 
-    stored = intents.store(world.sessions, {0: judged}, {0: certificate_der}, world.at)
+    stored = intents.fulfil(world.sessions, {0: judged}, {0: certificate_der}, world.at)
     assert isinstance(stored[0], orders.IssuanceAbandonedError)
     with world.sessions() as session:
         assert registry.find_issued(session, certificate_der) is None
