@@ -63,7 +63,7 @@ class AuditEvent(enum.Enum):
     CERTIFICATE_RELEASED = "certificate.released"
     CONTACT_RECORDED = "contact.recorded"
     REVOCATION_PASSWORD_CHANGED = "revocation-password.changed"  # noqa: S105 - an event
-    REVOCATION_PASSWORD_LOCKED = "revocation-password.locked"  # noqa: S105 - an event
+    REVOCATION_PASSWORD_MISSED = "revocation-password.missed"  # noqa: S105 - an event
     SUBSCRIBER_CHECKED = "subscriber.checked"
     NOTICE_SENT = "notice.sent"
     NOTICE_ABANDONED = "notice.abandoned"

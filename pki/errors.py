@@ -48,6 +48,13 @@ class StateError(ImzaError):
     code = "wrong-state"
 
 
+class TooSoonError(ImzaError):
+    """The caller has to wait before it may ask again (HTTP 429)."""
+
+    code = "too-soon"
+    retriable = True
+
+
 class PolicyError(ImzaError):
     """A rule forbids what was asked (HTTP 403)."""
 

@@ -60,6 +60,7 @@ STATUS_BY_FAMILY: tuple[tuple[type[errors.ImzaError], int], ...] = (
     (errors.InputError, 422),
     (errors.NotFoundError, 404),
     (errors.StateError, 409),
+    (errors.TooSoonError, 429),
     (errors.PolicyError, 403),
     (database.DatabaseError, 503),
     (errors.StorageError, 503),

@@ -10,7 +10,7 @@ from sqlalchemy import orm
 from ca import hierarchy, schemas
 from ca.operators import gate as gates
 from ca.operators import reach, roles
-from ca.subscribers import contacts, passwords, self_revocation
+from ca.subscribers import contacts, passwords, self_revocation, sources
 from ca.subscribers import settings as subscriber_settings
 from pki import audit, certificates, clock, errors, status, web
 
@@ -71,22 +71,37 @@ def public_routes(
 ) -> fastapi.APIRouter:
     """Return the route with which a subscriber suspends or revokes by password."""
     router = fastapi.APIRouter(prefix="/revocation/v1", tags=["subscribers"])
+    known = sources.Sources(settings)
 
     @router.post("/requests")
     def revoke(
         body: Annotated[RevocationShape, fastapi.Depends(_read(RevocationShape))],
+        request: fastapi.Request,
         response: fastapi.Response,
     ) -> dict[str, object]:
         response.headers["Cache-Control"] = "no-store"
-        changed = self_revocation.act(
-            sessions,
-            authorities,
-            settings,
-            body.named(),
-            passwords.RevocationPassword(body.password),
-            status.RevocationReason.from_name(body.reason),
-            present.now(),
-        )
+        named, reason = body.named(), status.RevocationReason.from_name(body.reason)
+        at = present.now()
+        source = sources.name_of(request.client.host if request.client else None)
+        missed_before = known.begin(source, at)
+        try:
+            changed = self_revocation.act(
+                sessions,
+                authorities,
+                settings,
+                named,
+                passwords.RevocationPassword(body.password),
+                reason,
+                at,
+                missed_before=missed_before,
+            )
+        except self_revocation.RequestRefusedError:
+            raise
+        except errors.ImzaError:
+            # Whatever else is wrong, it is not the password.
+            known.forgive(source)
+            raise
+        known.forgive(source)
         # A person's name is not told to who knows a number and a password.
         return {
             "certificates": [
@@ -155,6 +170,7 @@ def routes(
             settings,
             at,
             actor=caller.actor,
+            counts=False,
         )
         with sessions() as session:
             audit.append(

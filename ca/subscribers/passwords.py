@@ -17,7 +17,7 @@ from sqlalchemy import orm
 from ca import tables as ca_tables
 from ca.applications import states
 from ca.subscribers import settings as subscriber_settings
-from ca.subscribers import tables
+from ca.subscribers import sources, tables
 from pki import audit, errors, person_codes
 
 ALPHABET = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
@@ -38,6 +38,9 @@ _derivations = threading.BoundedSemaphore(_AT_ONCE)
 """Strangers start these; more at once would take the processors and the memory from the CA."""
 
 _NOBODY = bytes(16)
+
+MAX_COUNTED = 2**30
+"""What a column of 32 bits holds."""
 
 
 class BusyError(errors.StateError):
@@ -112,11 +115,24 @@ def is_right(
     at: datetime.datetime,
     *,
     actor: str,
+    missed_before: bool = False,
+    counts: bool = True,
 ) -> bool:
     """Tell whether a password is the person's; count it where it is not.
 
-    An unknown person (None, or one without a password) and a locked password take as long as a
-    wrong one and are told no other way. A locked password is not right even when it is.
+    An unknown person (None, or one without a password) takes as long as a wrong password and is
+    told no other way. Where a person's password was missed often, those who have missed before are
+    not listened to for a while: whoever comes with the right one first is never kept out.
+
+    Args:
+        sessions: The database.
+        person_identifier: Whose password it should be.
+        password: What was sent.
+        settings: How often it may be missed.
+        at: The present.
+        actor: Who asks.
+        missed_before: Whether wrong ones came from the same address before.
+        counts: Whether a wrong one is counted; not where an operator tries it, who is known.
 
     Raises:
         BusyError: Too many are being checked at this moment.
@@ -130,23 +146,34 @@ def is_right(
         row = session.get(
             tables.RevocationPasswordRow, person_identifier or "", with_for_update=True
         )
-        if row is None or (row.locked_until is not None and at < row.locked_until):
+        waits = row is not None and row.locked_until is not None and at < row.locked_until
+        if row is None or (waits and missed_before):
             return False
         right = hmac.compare_digest(row.hash, derived)
-        row.failures = 0 if right else row.failures + 1
-        row.locked_until = None
-        if settings.password_tries and row.failures >= settings.password_tries:
-            row.failures = 0
-            row.locked_until = at + settings.password_lockout
-            audit.append(
-                session,
-                audit.AuditEvent.REVOCATION_PASSWORD_LOCKED,
-                at,
-                actor=actor,
-                details={"tries": settings.password_tries},
-            )
+        if right:
+            row.failures, row.locked_until = 0, None
+        elif counts and settings.password_tries:
+            row.failures = min(row.failures + 1, MAX_COUNTED)
+            row.locked_until = at + sources.progressive_wait(row.failures, settings)
+            if _is_told(row.failures, settings.password_tries):
+                audit.append(
+                    session,
+                    audit.AuditEvent.REVOCATION_PASSWORD_MISSED,
+                    at,
+                    actor=actor,
+                    details={"tries": row.failures},
+                )
         session.commit()
     return right
+
+
+def _is_told(misses: int, tries: int) -> bool:
+    """Whether the audit log hears of it: at the limit, and each time that the number doubled.
+
+    A stranger who misses on and on must not fill the log.
+    """
+    times, rest = divmod(misses, tries)
+    return rest == 0 and times.bit_count() == 1
 
 
 def _derive(password: RevocationPassword, salt: bytes) -> bytes:

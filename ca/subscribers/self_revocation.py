@@ -45,6 +45,8 @@ def act(
     password: passwords.RevocationPassword,
     reason: status.RevocationReason,
     at: datetime.datetime,
+    *,
+    missed_before: bool = False,
 ) -> tuple[registry.CertificateRecord, ...]:
     """Suspend or revoke, and publish the CRLs.
 
@@ -57,6 +59,7 @@ def act(
         reason: `certificateHold` suspends, which an officer can take back; any of `REASONS`
             revokes for good.
         at: The present.
+        missed_before: Whether wrong passwords came from the same address before.
 
     Returns:
         The certificates as they are now.
@@ -72,7 +75,9 @@ def act(
         names = ", ".join(one.name for one in (*REASONS, status.RevocationReason.certificateHold))
         raise errors.InputError(f"expected a reason of {names}")
     identifier = identify(sessions, named)
-    if not passwords.is_right(sessions, identifier, password, settings, at, actor=ACTOR):
+    if not passwords.is_right(
+        sessions, identifier, password, settings, at, actor=ACTOR, missed_before=missed_before
+    ):
         raise RequestRefusedError(
             "the certificate or person and the password do not belong together, or there were too"
             " many tries: check them, or call the hotline"

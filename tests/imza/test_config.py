@@ -50,7 +50,7 @@ SECTIONS: dict[str, dict[str, object]] = {
         **{"token_file": "t", "timeout": 2.5, "tls_ca": "ca.pem"},
     },
     "renewal": {"window": 60, "identity_validity": 60, "self_service": True},
-    "subscribers": {"password_tries": 3, "password_lockout": 60, "hold_limit": 86400},
+    "subscribers": {"password_tries": 3, "password_delay": 60, "hold_limit": 86400},
     "notices": {
         "smtp": {"host": "mail.example", "sender": "ca@pki.example"},
         "sms": {"url": "https://sms.example/", "secret_file": "s"},

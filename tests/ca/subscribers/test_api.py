@@ -56,7 +56,7 @@ class Office:
 @pytest.fixture
 def office(world: ca_world.World, sessions: orm.sessionmaker[orm.Session]) -> Iterator[Office]:
     present = clock.FixedClock(world.at)
-    settings = subscriber_settings.Settings(password_tries=3)
+    settings = subscriber_settings.Settings(password_tries=6)
     app = web.application(
         "test",
         [
@@ -208,3 +208,28 @@ def test_another_persons_password_opens_nothing(office: Office) -> None:
     )
     assert answer.status_code == 403
     assert office.statuses() == ["good", "good"]
+
+
+def test_a_stranger_waits_and_the_owner_and_the_office_do_not(office: Office) -> None:
+    password = office.password()
+    person = {"country": "AZ", "person_code": "5AB12CD"}
+    ask = {"person": person, "reason": "keyCompromise"}
+    for _ in range(6):
+        assert office.ask(**ask, password="wrong").status_code == 403
+    waits = office.ask(**ask, password=password)
+    assert waits.status_code == 429
+    assert waits.json()["code"] == "revocation-wait"
+    assert waits.json()["retriable"] is True
+    # The hotline is never kept waiting.
+    path = f"/ra/v1/certificates/{office.serials[0]:x}/subscriber-checks"
+    assert office.call("POST", path, {"password": password})[1]["confirmed"] is True
+    elsewhere = httpx.HTTPTransport(local_address="127.0.0.2")
+    with httpx.Client(
+        base_url=office.public.base_url, transport=elsewhere, trust_env=False
+    ) as owner:
+        answer = owner.post("/revocation/v1/requests", json={**ask, "password": password})
+    assert answer.status_code == 200
+    assert office.statuses() == ["keyCompromise"] * 2
+    with office.world.sessions() as session:
+        events = [one.event for one in audit.entries(session, after=0, limit=1000)]
+    assert events.count("revocation-password.missed") == 1

@@ -6,7 +6,7 @@ import pytest
 import sqlalchemy
 
 from ca.applications import states
-from ca.subscribers import passwords, tables
+from ca.subscribers import passwords, sources, tables
 from ca.subscribers import settings as subscriber_settings
 from pki import audit
 from tests.support import ca_world
@@ -29,11 +29,18 @@ def _is_right(
     *,
     person: str | None = PERSON,
     at: datetime.datetime | None = None,
+    missed_before: bool = False,
 ) -> bool:
     if isinstance(password, str):
         password = passwords.RevocationPassword(password)
     return passwords.is_right(
-        world.sessions, person, password, SETTINGS, at or world.at, actor="test"
+        world.sessions,
+        person,
+        password,
+        SETTINGS,
+        at or world.at,
+        actor="test",
+        missed_before=missed_before,
     )
 
 
@@ -67,16 +74,48 @@ def test_passwords_have_sixty_bits_and_no_letter_that_looks_like_another() -> No
     assert all(len(one.replace("-", "")) == 12 for one in made)
 
 
-def test_a_password_missed_too_often_is_locked_for_a_while(world: ca_world.World) -> None:
+def test_whoever_knows_a_number_keeps_nobody_from_revoking(world: ca_world.World) -> None:
     made = _renew(world)
-    for _ in range(SETTINGS.password_tries):
-        assert not _is_right(world, "AAAA-AAAA-AAAA")
-    assert not _is_right(world, made)
-    assert not _is_right(world, made, at=world.at + datetime.timedelta(minutes=59))
-    assert _is_right(world, made, at=world.at + SETTINGS.password_lockout)
+    for _ in range(4 * SETTINGS.password_tries):
+        assert not _is_right(world, "AAAA-AAAA-AAAA", missed_before=True)
+    # From an address that has missed, even the right one is not listened to for a while.
+    assert not _is_right(world, made, missed_before=True)
+    assert _is_right(world, made)
+    assert _is_right(world, made, missed_before=True)
     with world.sessions() as session:
         events = [one.event for one in audit.entries(session, after=0, limit=1000)]
-    assert events.count("revocation-password.locked") == 1
+    # Told at three misses; while the strangers wait nothing more is counted.
+    assert events.count("revocation-password.missed") == 1
+
+
+def test_the_wait_about_a_person_doubles_and_ends(world: ca_world.World) -> None:
+    made = _renew(world)
+    at = world.at
+    for misses in range(1, 40):
+        assert not _is_right(world, "wrong", at=at, missed_before=True)
+        wait = sources.progressive_wait(misses, SETTINGS)
+        assert wait <= SETTINGS.password_delay
+        if wait:
+            assert not _is_right(
+                world, made, at=at + wait - datetime.timedelta(seconds=1), missed_before=True
+            )
+        at += wait
+    assert wait == SETTINGS.password_delay
+    assert _is_right(world, made, at=at, missed_before=True)
+    with world.sessions() as session:
+        events = [one.event for one in audit.entries(session, after=0, limit=1000)]
+    # At 3, 6, 12 and 24 misses: whoever misses for ever does not fill the log.
+    assert events.count("revocation-password.missed") == 4
+
+
+def test_an_operators_try_is_neither_counted_nor_kept_waiting(world: ca_world.World) -> None:
+    made = _renew(world)
+    for _ in range(2 * SETTINGS.password_tries):
+        assert not passwords.is_right(
+            world.sessions, PERSON, passwords.RevocationPassword("x"), SETTINGS, world.at,
+            actor="operator:x", counts=False,
+        )  # fmt: skip
+    assert _is_right(world, made, missed_before=True)
 
 
 def test_a_right_one_forgives_the_wrong_ones_before(world: ca_world.World) -> None:
@@ -87,7 +126,7 @@ def test_a_right_one_forgives_the_wrong_ones_before(world: ca_world.World) -> No
         assert _is_right(world, made)
 
 
-def test_many_guesses_at_once_get_no_more_tries(world: ca_world.World) -> None:
+def test_many_guesses_at_once_are_all_counted(world: ca_world.World) -> None:
     made = _renew(world)
     told: list[bool] = []
     guesses = [
@@ -98,7 +137,10 @@ def test_many_guesses_at_once_get_no_more_tries(world: ca_world.World) -> None:
     for one in guesses:
         one.join()
     assert told == [False] * 6
-    assert not _is_right(world, made)
+    with world.sessions() as session:
+        (row,) = session.scalars(sqlalchemy.select(tables.RevocationPasswordRow))
+    assert row.failures == 6
+    assert not _is_right(world, made, missed_before=True)
 
 
 def test_nobody_and_somebody_without_a_password_are_wrong(world: ca_world.World) -> None:
