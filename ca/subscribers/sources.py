@@ -105,4 +105,4 @@ def progressive_wait(misses: int, settings: subscriber_settings.Settings) -> dat
     if over < 0:
         return datetime.timedelta(0)
     # Thirty doublings are thirty years: no larger number is needed to reach any sensible end.
-    return min(FIRST_WAIT * 2 ** min(over, 30), settings.password_delay)
+    return min(FIRST_WAIT * (1 << min(over, 30)), settings.password_delay)
