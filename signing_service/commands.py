@@ -124,7 +124,8 @@ def verify(
     A trusted list is believed only if it is authentic and its next update has not passed. It is
     authentic when it is signed with a certificate given by --list-signer; or with one for signing
     lists whose path ends at a certificate among the --trust PEM files and whose status, asked
-    over the network, is good. Otherwise nothing is trusted, and the command leaves with 4.
+    over the network, is good. Otherwise nothing is trusted, and the command leaves with 4. Of a
+    list of lists the countries' lists are fetched, and one that is not authentic is left out.
     """
     if (server is None) != (credentials is None):
         raise click.UsageError("--server and --credentials go together")

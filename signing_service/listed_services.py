@@ -155,7 +155,7 @@ def read(service: etree._Element) -> ListedService:
         raise TrustedListError(f"expected at most {MAX_PERIODS} statuses of one service")
     return ListedService(
         kind,
-        tuple(found for one in holders if (found := _certificate(one)) is not None),
+        tuple(found for one in holders if (found := certificate_der(one)) is not None),
         tuple(sorted(periods, key=lambda one: one.since, reverse=True)),
     )
 
@@ -184,8 +184,8 @@ def moment(found: str) -> datetime.datetime:
         raise TrustedListError("expected a time that exists in UTC in the trusted list") from error
 
 
-def _certificate(holder: etree._Element) -> bytes | None:
-    """A service's certificate; one that cannot be read is left out, and becomes no anchor."""
+def certificate_der(holder: etree._Element) -> bytes | None:
+    """Return an X509Certificate's content; None where it cannot be read: it becomes no anchor."""
     try:
         return certificates.to_der(certificates.parse(xml_trees.read_base64(holder)))
     except certificates.CertificateError:

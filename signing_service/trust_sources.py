@@ -1,6 +1,7 @@
 """Where trust comes from: PEM files with anchors, and trusted lists as files or addresses."""
 
 import dataclasses
+import datetime
 import json
 import pathlib
 from collections.abc import Sequence
@@ -8,7 +9,7 @@ from collections.abc import Sequence
 from cryptography import x509
 
 from pki import certificates, clock, durable_files, errors, outbound
-from signing_service import listed_services, trust, trusted_lists
+from signing_service import list_of_lists, listed_services, trust, trusted_lists
 from signing_service.validation import evidence, fetching
 
 LIST_TYPES = "application/vnd.etsi.tsl+xml, application/xml;q=0.9, text/xml;q=0.8, */*;q=0.1"
@@ -69,13 +70,21 @@ class TrustSources:
         services: list[listed_services.ListedService] = []
         for list_xml in lists:
             at = self.present.now()
-            listed = reader.read(list_xml, at)
-            if self.memory is not None:
-                remember(self.memory, listed)
-            for anchor in listed.anchors(at).certificates:
-                found[certificates.to_der(anchor)] = anchor
-            services += listed.services
+            for listed in self._follow(list_xml, reader, at):
+                if self.memory is not None:
+                    remember(self.memory, listed)
+                for anchor in listed.anchors(at).certificates:
+                    found[certificates.to_der(anchor)] = anchor
+                services += listed.services
         return trust.TrustAnchors(tuple(found.values()), tuple(services))
+
+    def _follow(
+        self, list_xml: bytes, reader: trusted_lists.Authenticator, at: datetime.datetime
+    ) -> Sequence[trusted_lists.TrustedList]:
+        """Return a list, or a list of lists with those that it names."""
+        if not list_of_lists.is_list_of_lists(list_xml):
+            return (reader.read(list_xml, at),)
+        return list_of_lists.follow(list_xml, reader, self._fetch, at).lists
 
     def _authenticator(self, anchors: trust.TrustAnchors) -> trusted_lists.Authenticator:
         signers = trust.load(self.signers).certificates

@@ -24,7 +24,7 @@ from pki import (
     xml_signature,
     xml_trees,
 )
-from signing_service import listed_services, trust
+from signing_service import list_pointers, listed_services, trust
 from signing_service.validation import evidence, paths
 
 MAX_LIST_BYTES = 16 * 2**20
@@ -70,6 +70,8 @@ class TrustedList:
         next_update: When the next one is there at the latest; None: the scheme has ended.
         services: All of them, whatever their status.
         sha256: Of the bytes that were signed.
+        pointers: To other lists.
+        information_urls: Where more about the scheme is; a list of lists has its pivots there.
     """
 
     territory: str
@@ -79,6 +81,8 @@ class TrustedList:
     next_update: datetime.datetime | None
     services: tuple[listed_services.ListedService, ...]
     sha256: str
+    pointers: tuple[list_pointers.ListPointer, ...] = ()
+    information_urls: tuple[str, ...] = ()
 
     def anchors(self, at: datetime.datetime) -> trust.TrustAnchors:
         """The certificates that the list makes trustworthy at a time.
@@ -124,19 +128,12 @@ class Authenticator:
             at: The real present: a list is not believed for the time at which it was good.
 
         Raises:
-            listed_services.TrustedListError: It is no trusted list.
+            TrustedListError: It is no trusted list.
             UntrustedListError: Its signature does not cover it, does not verify, or was made by
                 somebody who may not.
             ExpiredListError: Its next update has passed, or its scheme has ended.
         """
-        root = _read_root(list_xml)
-        signature = _signature_of(root)
-        signer = _signer_of(signature)
-        octets = _signed_octets(root, signature, signer)
-        self._check_signer(signer, at)
-        found = parse(octets)
-        if found.issued_at > at + CLOCK_TOLERANCE:
-            raise UntrustedListError("the trusted list was issued in the future: check the clock")
+        found = self._read_authentic(list_xml, at)
         if found.next_update is None:
             raise ExpiredListError("the trusted list is the last one of a scheme that has ended")
         if found.next_update <= at:
@@ -144,6 +141,32 @@ class Authenticator:
                 f"the trusted list should have been replaced by {found.next_update:%Y-%m-%d %H:%M}"
                 " UTC: get the present one"
             )
+        return found
+
+    def read_past(self, list_xml: bytes, at: datetime.datetime) -> TrustedList:
+        """Return what an authentic list said that may have been replaced since: a pivot.
+
+        Its signer's certificate has to be one that was handed in, and may have ended.
+
+        Raises:
+            TrustedListError, UntrustedListError: As `read`.
+        """
+        return self._read_authentic(list_xml, at, is_past=True)
+
+    def _read_authentic(
+        self, list_xml: bytes, at: datetime.datetime, *, is_past: bool = False
+    ) -> TrustedList:
+        root = _read_root(list_xml)
+        signature = _signature_of(root)
+        signer = _signer_of(signature)
+        octets = _signed_octets(root, signature, signer)
+        if not is_past:
+            self._check_signer(signer, at)
+        elif signer not in self.signers:
+            raise UntrustedListError("the pivot was signed by somebody who is not known")
+        found = parse(octets)
+        if found.issued_at > at + CLOCK_TOLERANCE:
+            raise UntrustedListError("the trusted list was issued in the future: check the clock")
         return found
 
     def _check_signer(self, signer: x509.Certificate, at: datetime.datetime) -> None:
@@ -219,11 +242,19 @@ def parse(list_xml: bytes) -> TrustedList:
             else listed_services.moment(xml_trees.read_text(next_update)),
             services=listed,
             sha256=hashlib.sha256(list_xml).hexdigest(),
+            pointers=list_pointers.read(information),
+            information_urls=_information_urls(information),
         )
     except (xml_trees.XMLSignatureError, certificates.CertificateError) as error:
         raise listed_services.TrustedListError(
             f"the trusted list cannot be read: {error.message}"
         ) from error
+
+
+def _information_urls(information: etree._Element) -> tuple[str, ...]:
+    holder = information.find(_name("SchemeInformationURI"))
+    found = () if holder is None else map(xml_trees.read_text, holder.iterfind(_name("URI")))
+    return tuple(dict.fromkeys(found))
 
 
 def _read_root(list_xml: bytes) -> etree._Element:
