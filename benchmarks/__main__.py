@@ -15,6 +15,7 @@ MODULES = (
     "benchmarks.tsa",
     "benchmarks.issuance",
     "benchmarks.crl",
+    "benchmarks.ocsp",
 )
 RESULTS = pathlib.Path(__file__).parent / "results.md"
 

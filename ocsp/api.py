@@ -1,6 +1,7 @@
 """Status requests over HTTP, by POST and GET (RFC 6960 appendix A, RFC 5019 6)."""
 
 import datetime
+import functools
 import hashlib
 import math
 from collections.abc import Mapping, Sequence
@@ -9,7 +10,7 @@ from email import utils as email_utils
 import anyio.to_thread
 from starlette import types as starlette_types
 
-from ocsp import get_path, messages, responder
+from ocsp import answers, get_path, messages, responder
 from pki import clock, der_http
 
 REQUEST_TYPE = "application/ocsp-request"
@@ -41,8 +42,8 @@ def endpoints(
         if body is None:
             return der_http.Reply(_MALFORMED, _NOT_KEPT)
         at = present.now()
-        # What waits must not hold up those who only connect.
-        if lookup_waits or not answering.signs_at_once:
+        if lookup_waits or not (answering.signs_at_once or answering.has_ready(body)):
+            # What waits must not hold up those who only connect.
             answer = await anyio.to_thread.run_sync(responder.respond, body, answering, at)
         else:
             answer = responder.respond(body, answering, at)
@@ -63,11 +64,11 @@ _MALFORMED = messages.build_error(messages.ResponseStatus.malformedRequest)
 
 
 def _cacheable(
-    answer: responder.Answer, asked: Sequence[der_http.Header], at: datetime.datetime
+    answer: answers.Answer, asked: Sequence[der_http.Header], at: datetime.datetime
 ) -> der_http.Reply:
     """The reply to a GET that anybody may keep (RFC 5019 6.2)."""
     assert answer.next_update is not None and answer.produced_at is not None  # noqa: S101, PT018
-    etag = b'"%s"' % hashlib.sha256(answer.response_der).hexdigest().encode()
+    etag = _entity_tag(answer.response_der)
     # max-age ends before nextUpdate does.
     lifetime = max(math.ceil((answer.next_update - at).total_seconds()) - 1, 0)
     headers = (
@@ -101,5 +102,11 @@ def _has_already(
         return False
 
 
+@functools.lru_cache(maxsize=1024)
+def _entity_tag(response_der: bytes) -> bytes:
+    return b'"%s"' % hashlib.sha256(response_der).hexdigest().encode()
+
+
+@functools.lru_cache(maxsize=1024)
 def _http_date(at: datetime.datetime) -> bytes:
     return email_utils.format_datetime(at, usegmt=True).encode("ascii")

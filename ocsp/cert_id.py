@@ -1,6 +1,5 @@
 """How a status request names a certificate: its issuer's hashes and its number (RFC 6960 4.1.1)."""
 
-import dataclasses
 import enum
 import hashlib
 from typing import NamedTuple
@@ -24,8 +23,7 @@ class CertIDHash(enum.Enum):
         return hashlib.sha256(data).digest()
 
 
-@dataclasses.dataclass(frozen=True)
-class IssuerID:
+class IssuerID(NamedTuple):
     """A certificate issuer as a CertID names it."""
 
     hash_algorithm: CertIDHash

@@ -7,6 +7,7 @@ hand. `cryptography` and asn1crypto read the same bytes in the tests.
 import dataclasses
 import datetime
 import enum
+import functools
 from typing import TypeVar
 
 from ocsp import cert_id
@@ -231,10 +232,16 @@ def parse_response(response_der: bytes) -> tuple[ResponseStatus, BasicResponse |
 
 def encode_nonce(nonce: bytes | None, tag: int) -> bytes:
     """Return the explicitly tagged extensions that hold a nonce alone; nothing without one."""
-    if nonce is None:
-        return b""
-    extension = der_types.Extension(_ID_PKIX_OCSP_NONCE, False, der.encode(der.OCTET_STRING, nonce))
-    return der.encode(tag, der_types.encode_extensions((extension,)))
+    return b"" if nonce is None else _before_nonce(len(nonce), tag) + nonce
+
+
+@functools.lru_cache(maxsize=4 * MAX_NONCE_OCTETS)
+def _before_nonce(octets: int, tag: int) -> bytes:
+    """Everything before the nonce, which is the same for all nonces of a length."""
+    value = der.encode(der.OCTET_STRING, bytes(octets))
+    extension = der_types.Extension(_ID_PKIX_OCSP_NONCE, False, value)
+    encoded = der.encode(tag, der_types.encode_extensions((extension,)))
+    return encoded[: len(encoded) - octets]
 
 
 def _find_nonce(extensions: tuple[der_types.Extension, ...]) -> bytes | None:

@@ -5,9 +5,17 @@ import datetime
 import logging
 import threading
 from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
-from ocsp import cert_id, messages, request_reader, responder_key, response_template
+from ocsp import (
+    answers,
+    cert_id,
+    kept_responses,
+    messages,
+    request_reader,
+    responder_key,
+    response_template,
+)
 from pki import clock, errors, status
 
 log = logging.getLogger(__name__)
@@ -23,6 +31,9 @@ MAX_STEP_BACK = datetime.timedelta(seconds=10)
 """How far the clock may fall behind a thisUpdate that was given. Until it has caught up answers
 repeat that time, which lies in the future by so much: less than relying parties let pass."""
 
+_BEHIND = "the clock is far behind an answer that was given already"
+
+_SECOND = datetime.timedelta(seconds=1)
 _LONG_AGO = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 
 
@@ -38,6 +49,12 @@ class NoIssuersYetError(errors.PeerError):
     code = "ocsp-no-issuers-yet"
 
 
+class NoResponderKeyError(errors.StateError):
+    """No responder's certificate of the issuer is valid now."""
+
+    code = "ocsp-no-valid-responder"
+
+
 class ClockBehindError(errors.DeviceError):
     """The clock is far behind an answer that was given already; answered `tryLater`."""
 
@@ -46,39 +63,31 @@ class ClockBehindError(errors.DeviceError):
 
 
 @dataclasses.dataclass(frozen=True)
-class Answer:
-    """A response ready to be sent.
-
-    Attributes:
-        response_der: The bytes.
-        response_status: What became of the request.
-        produced_at: None unless successful.
-        next_update: Until when anybody may keep it; None where nobody may: it answers one
-            requester's nonce, or says `unknown` of a certificate that may be issued any moment.
-    """
-
-    response_der: bytes = dataclasses.field(repr=False)
-    response_status: messages.ResponseStatus
-    produced_at: datetime.datetime | None = None
-    next_update: datetime.datetime | None = None
-
-
-@dataclasses.dataclass(frozen=True)
 class _Issuers:
     """The CAs answered for, with what is derived from them; replaced as a whole."""
 
     all: tuple[responder_key.StatusIssuer, ...]
     by_identity: dict[cert_id.IssuerID, responder_key.StatusIssuer]
+    keys: frozenset[responder_key.ResponderKey]
     reader: request_reader.RequestReader
 
 
-@dataclasses.dataclass(frozen=True)
-class _Period:
-    """The times of the answers of one second by one key."""
+class _Period(NamedTuple):
+    """The times of an answer that a key signs."""
 
+    key: responder_key.ResponderKey | None
     produced_at: datetime.datetime
+    this_update: datetime.datetime
     next_update: datetime.datetime
     encoded: response_template.Times
+
+
+@dataclasses.dataclass
+class Counts:
+    """How many responses were sent, for the log; several threads may lose a few."""
+
+    kept: int = 0
+    signed: int = 0
 
 
 class Responder:
@@ -92,6 +101,8 @@ class Responder:
         issuers: Sequence[responder_key.StatusIssuer],
         lookup: StatusLookup,
         validity: datetime.timedelta = DEFAULT_VALIDITY,
+        *,
+        kept_bytes: int = kept_responses.DEFAULT_BYTES,
     ) -> None:
         """Keep what answering needs.
 
@@ -99,12 +110,21 @@ class Responder:
             issuers: The CAs answered for.
             lookup: Reads the registry.
             validity: From thisUpdate to nextUpdate.
+            kept_bytes: How much memory responses may take that are sent again.
         """
         self.lookup = lookup
         self.validity = validity
+        self.counts = Counts()
         self._lock = threading.Lock()
         self._latest = _LONG_AGO
-        self._periods: dict[responder_key.ResponderKey, _Period] = {}
+        self._kept = kept_responses.KeptResponses(kept_bytes)
+        self._last_period = _Period(
+            None,
+            _LONG_AGO,
+            _LONG_AGO,
+            _LONG_AGO,
+            response_template.encode_times(_LONG_AGO, _LONG_AGO, _LONG_AGO),
+        )
         self.issuers = tuple(issuers)
 
     @property
@@ -115,23 +135,52 @@ class Responder:
     @issuers.setter
     def issuers(self, issuers: tuple[responder_key.StatusIssuer, ...]) -> None:
         by_identity = {identity: one for one in issuers for identity in one.identities}
-        self._issuers = _Issuers(issuers, by_identity, request_reader.RequestReader(by_identity))
-        self._periods = {}
+        self._issuers = _Issuers(
+            issuers,
+            by_identity,
+            frozenset(key for one in issuers for key in one.keys),
+            request_reader.RequestReader(by_identity),
+        )
 
     @property
     def signs_at_once(self) -> bool:
         """Whether all keys are in memory; one in a module may take long, or hang."""
-        return all(key.signs_at_once for issuer in self.issuers for key in issuer.keys)
+        return all(key.signs_at_once for key in self._issuers.keys)
 
-    def answer(self, request_der: bytes, at: datetime.datetime) -> Answer:
-        """Answer a request for certificates of one issuer and sign the response.
+    def knows(self, request_der: bytes) -> bool:
+        """Whether the bytes are a usual request about an issuer that is answered for."""
+        return self._issuers.reader.read(request_der) is not None
+
+    def has_ready(self, request_der: bytes) -> bool:
+        """Whether a response is there already that probably need not be signed again."""
+        return self._kept.find(request_der) is not None
+
+    def _find_ready(self, request_der: bytes, at: datetime.datetime) -> answers.Answer | None:
+        """Return a response that was signed before, or None where one must be signed.
+
+        It says of the certificate what is known now, less than half of its life is over, and its
+        signer still answers for the issuer.
+        """
+        kept = self._kept.find(request_der)
+        if kept is None:
+            return None
+        if self._latest - at > MAX_STEP_BACK:
+            raise ClockBehindError(_BEHIND)
+        known = self.lookup(kept.issuer_name, kept.serial_number)
+        if known != kept.status or not self._is_fresh(kept, at):
+            return None
+        self.counts.kept += 1
+        return kept.answer
+
+    def answer(self, request_der: bytes, at: datetime.datetime) -> answers.Answer:
+        """Answer a request for certificates of one issuer.
 
         A serial that the issuer never issued is answered `unknown`, never `good` (RFC 6960 2.2).
 
         Args:
             request_der: At most `MAX_CERTS_PER_REQUEST` identifiers, hashed with SHA-1 or SHA-256.
-            at: Becomes producedAt and thisUpdate, cut to whole seconds. They never lie before
-                those of an earlier answer, even where the clock does.
+            at: Becomes producedAt and thisUpdate, cut to whole seconds. A thisUpdate never lies
+                before an earlier one of the same certificate, even where the clock does.
 
         Raises:
             MalformedRequestError: No request.
@@ -141,8 +190,12 @@ class Responder:
             ClockBehindError: `at` is far behind an earlier answer.
             DeviceError: The key did not sign.
         """
+        ready = self._find_ready(request_der, at)
+        if ready is not None:
+            return ready
         issuers = self._issuers
         question = issuers.reader.read(request_der)
+        usual = question is not None
         if question is None:
             question = _read_in_full(request_der)
         issuer = issuers.by_identity.get(question.issuer)
@@ -150,55 +203,124 @@ class Responder:
             if not issuers.all:
                 raise NoIssuersYetError("no issuer is known yet: the registry was not read")
             raise UnknownIssuerError("the request names no issuer of ours")
-        return self._sign(issuer, question, at)
+        produced_at = self._take_time(at)
+        # The time first: what is looked up after it was right at that time or came later.
+        asked = [(one, self.lookup(issuer.name, one.serial_number)) for one in question.cert_ids]
+        self.counts.signed += 1
+        if usual and question.nonce is None and len(asked) == 1 and asked[0][1] is not None:
+            return self._sign_to_keep(issuer, request_der, asked[0][0], asked[0][1], produced_at)
+        for one in question.cert_ids:
+            # This answer is newer; an older one must not follow it.
+            self._kept.forget(issuer.name, one.serial_number)
+        answered, _ = self._sign(issuer, asked, question.nonce, produced_at, produced_at)
+        return answered
 
-    def knows(self, request_der: bytes) -> bool:
-        """Whether the bytes are a usual request about an issuer that is answered for."""
-        return self._issuers.reader.read(request_der) is not None
+    def _sign_to_keep(
+        self,
+        issuer: responder_key.StatusIssuer,
+        request_der: bytes,
+        asked: cert_id.CertID,
+        known: status.CertificateStatus,
+        produced_at: datetime.datetime,
+    ) -> answers.Answer:
+        this_update = produced_at
+        for kept in self._kept.about(issuer.name, asked.serial_number):
+            # Named by another hash it was answered already. What was said stays right, and both
+            # answers end together: neither of the two makes the other one old.
+            if kept.status == known and self._is_fresh(kept, produced_at):
+                this_update = kept.this_update
+                break
+        else:
+            self._kept.forget(issuer.name, asked.serial_number)
+        answered, key = self._sign(issuer, [(asked, known)], None, produced_at, this_update)
+        if answered.next_update is not None:
+            life = answered.next_update - this_update
+            self._kept.keep(
+                kept_responses.Kept(
+                    request_der,
+                    answered,
+                    issuer.name,
+                    asked.serial_number,
+                    known,
+                    key,
+                    this_update,
+                    this_update + life / 2,
+                )
+            )
+        return answered
+
+    def _is_fresh(self, kept: kept_responses.Kept, at: datetime.datetime) -> bool:
+        return at < kept.fresh_until and kept.key in self._issuers.keys
 
     def _sign(
         self,
         issuer: responder_key.StatusIssuer,
-        question: request_reader.Question,
-        at: datetime.datetime,
-    ) -> Answer:
-        this_update = self._take_time(at)
-        key = issuer.key_at(this_update)
-        # The time first: what is looked up after it was right at that time or came later.
-        asked = [(one, self.lookup(issuer.name, one.serial_number)) for one in question.cert_ids]
-        period = self._periods.get(key)
-        if period is None or period.produced_at != this_update:
-            period = self._periods[key] = self._period(key, this_update)
-        template = issuer.templates[key]
-        signed = template.response_data(asked, period.encoded, question.nonce)
-        response_der = template.response(signed, key.sign(signed))
-        may_be_kept = question.nonce is None and all(known is not None for _, known in asked)
-        return Answer(
-            response_der,
-            messages.ResponseStatus.successful,
-            this_update,
-            period.next_update if may_be_kept else None,
+        asked: Sequence[tuple[cert_id.CertID, status.CertificateStatus | None]],
+        nonce: bytes | None,
+        produced_at: datetime.datetime,
+        this_update: datetime.datetime,
+    ) -> tuple[answers.Answer, responder_key.ResponderKey]:
+        failure: errors.ImzaError | None = None
+        for key in issuer.newest_first:
+            if not key.is_valid_at(produced_at):
+                continue
+            period = self._period(key, produced_at, this_update)
+            template = issuer.templates[key]
+            signed = template.response_data(asked, period.encoded, nonce)
+            try:
+                value = key.sign(signed)
+            except errors.DeviceError as error:
+                # While keys rotate an older one is there to step in.
+                log.warning("responder_key_failed label=%s code=%s", key.handle.label, error.code)
+                failure = error
+                continue
+            may_be_kept = nonce is None and all(known is not None for _, known in asked)
+            answered = answers.Answer(
+                template.response(signed, value),
+                messages.ResponseStatus.successful,
+                produced_at,
+                this_update,
+                period.next_update if may_be_kept else None,
+            )
+            return answered, key
+        # With a certificate that is not valid nothing is answered: it would mislead whoever does
+        # not check.
+        raise failure or NoResponderKeyError(
+            f"no responder's certificate of the issuer {issuer.name!r} is valid now:"
+            " certify a new one"
         )
 
     def _take_time(self, at: datetime.datetime) -> datetime.datetime:
-        """Return the thisUpdate for `at`: whole seconds, never before one that was given."""
-        this_update = clock.whole_seconds(at)
+        """Return the time of an answer: whole seconds, never before one that was given."""
+        latest = self._latest
+        if latest <= at < latest + _SECOND:
+            return latest
+        produced_at = clock.whole_seconds(at)
         with self._lock:
-            if this_update >= self._latest:
-                self._latest = this_update
+            if produced_at >= self._latest:
+                self._latest = produced_at
             elif self._latest - at > MAX_STEP_BACK:
-                raise ClockBehindError("the clock is far behind an answer that was given already")
+                raise ClockBehindError(_BEHIND)
             return self._latest
 
-    def _period(self, key: responder_key.ResponderKey, this_update: datetime.datetime) -> _Period:
+    def _period(
+        self,
+        key: responder_key.ResponderKey,
+        produced_at: datetime.datetime,
+        this_update: datetime.datetime,
+    ) -> _Period:
+        """The times of an answer; those of a second are mostly the same."""
+        last = self._last_period
+        if last.produced_at == produced_at and last.this_update == this_update and last.key is key:
+            return last
         # No response outlives its signer's certificate: nobody could verify it then.
         next_update = min(this_update + self.validity, key.period[1])
-        return _Period(
-            this_update, next_update, response_template.encode_times(this_update, next_update)
-        )
+        encoded = response_template.encode_times(produced_at, this_update, next_update)
+        self._last_period = _Period(key, produced_at, this_update, next_update, encoded)
+        return self._last_period
 
 
-def respond(request_der: bytes, responder: Responder, at: datetime.datetime) -> Answer:
+def respond(request_der: bytes, responder: Responder, at: datetime.datetime) -> answers.Answer:
     """Answer any bytes; what cannot be answered gets the error status that fits (RFC 6960 4.2.1).
 
     Args:
@@ -221,7 +343,7 @@ def respond(request_der: bytes, responder: Responder, at: datetime.datetime) -> 
         return refuse(messages.ResponseStatus.internalError, error)
 
 
-def refuse(why: messages.ResponseStatus, error: errors.ImzaError) -> Answer:
+def refuse(why: messages.ResponseStatus, error: errors.ImzaError) -> answers.Answer:
     """Return an unsigned answer that says why there is no other, and log it."""
     log.log(
         logging.WARNING if why.value in {2, 3} else logging.INFO,
@@ -229,7 +351,7 @@ def refuse(why: messages.ResponseStatus, error: errors.ImzaError) -> Answer:
         why.name,
         error.code,
     )
-    return Answer(messages.build_error(why), why)
+    return answers.Answer(messages.build_error(why), why)
 
 
 def _read_in_full(request_der: bytes) -> request_reader.Question:

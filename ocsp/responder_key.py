@@ -8,14 +8,8 @@ from collections.abc import Callable
 from cryptography import x509
 
 from ocsp import cert_id, delegation, response_template
-from pki import algorithms, errors
+from pki import algorithms
 from pki.keystore import store
-
-
-class NoResponderKeyError(errors.StateError):
-    """No responder's certificate of the issuer is valid now."""
-
-    code = "ocsp-no-valid-responder"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -100,17 +94,3 @@ class StatusIssuer:
             key: response_template.ResponseTemplate(key.certificate, key.kind, cutoff)
             for key in self.keys
         }
-
-    def key_at(self, at: datetime.datetime) -> ResponderKey:
-        """Return the newest key whose certificate is valid.
-
-        Raises:
-            NoResponderKeyError: None is: answering would mislead whoever does not check.
-        """
-        for key in self.newest_first:
-            if key.is_valid_at(at):
-                return key
-        raise NoResponderKeyError(
-            f"no responder's certificate of the issuer {self.name!r} is valid now:"
-            " certify a new one"
-        )

@@ -22,20 +22,25 @@ _MAX_FRAMES = 4096
 
 
 class Times(NamedTuple):
-    """When a response was made and until when it holds, in DER.
+    """When a response was made and from when until when it holds, in DER.
 
     Attributes:
-        this_update: A GeneralizedTime; producedAt is the same.
+        produced_at: A GeneralizedTime.
+        this_update: Likewise.
         next_update: Likewise, with its tag [0].
     """
 
+    produced_at: bytes
     this_update: bytes
     next_update: bytes
 
 
-def encode_times(this_update: datetime.datetime, next_update: datetime.datetime) -> Times:
+def encode_times(
+    produced_at: datetime.datetime, this_update: datetime.datetime, next_update: datetime.datetime
+) -> Times:
     """Encode the times of a response."""
     return Times(
+        der_types.encode_time(produced_at),
         der_types.encode_time(this_update),
         der.encode(0xA0, der_types.encode_time(next_update)),
     )
@@ -83,7 +88,7 @@ class ResponseTemplate:
 
         Args:
             asked: Each certificate with its status; None is `unknown`.
-            times: Become producedAt, and thisUpdate and nextUpdate of each.
+            times: Of the response and of each certificate in it.
             nonce: The request's.
         """
         if len(asked) == 1:
@@ -92,7 +97,7 @@ class ResponseTemplate:
             singles = b"".join([self._single(one, known, times) for one, known in asked])
         extensions = messages.encode_nonce(nonce, 0xA1) if nonce is not None else b""
         header = _sequence_header(len(singles))
-        produced_at = times.this_update
+        produced_at = times.produced_at
         size = (
             len(self._responder) + len(produced_at) + len(header) + len(singles) + len(extensions)
         )
@@ -119,7 +124,7 @@ class ResponseTemplate:
         self, asked: cert_id.CertID, known: status.CertificateStatus | None, times: Times
     ) -> bytes:
         encoded = asked.encoded
-        this_update, next_update = times
+        _, this_update, next_update = times
         if known is None:
             # Newer information of an unknown serial may come any moment (RFC 6960 4.2.2.1).
             said, next_update, extensions = _UNKNOWN, b"", b""

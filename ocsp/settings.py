@@ -4,7 +4,7 @@ import dataclasses
 import datetime
 import pathlib
 
-from ocsp import responder
+from ocsp import kept_responses, responder
 from ocsp.statuses import view
 from pki import settings
 
@@ -15,6 +15,7 @@ class Settings:
 
     Attributes:
         validity: From thisUpdate to nextUpdate of a response, in seconds.
+        kept_bytes: How much memory each process takes for responses that it sends again.
         status_file: With a `[database]`: where one process keeps the statuses for all workers to
             map; none: each worker reads all of the registry when it starts.
         status_poll: How often the registry is asked for changes, in seconds.
@@ -23,6 +24,7 @@ class Settings:
     """
 
     validity: datetime.timedelta = responder.DEFAULT_VALIDITY
+    kept_bytes: int = kept_responses.DEFAULT_BYTES
     status_file: pathlib.Path | None = None
     status_poll: datetime.timedelta = view.DEFAULT_POLL
     status_max_age: datetime.timedelta = view.DEFAULT_MAX_AGE

@@ -5,11 +5,12 @@ that returns: a quarter of the framework's time for a request. What is wrong wit
 the message becomes a problem document, as everywhere else.
 """
 
-import dataclasses
+import itertools
 import json
 import logging
 import secrets
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from typing import NamedTuple
 
 from starlette import types as starlette_types
 
@@ -20,9 +21,8 @@ PROBLEM_TYPE = b"application/problem+json"
 Header = tuple[bytes, bytes]
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Request:
-    """What a handler gets.
+class Request(NamedTuple):
+    """What a handler gets; a tuple and no dataclass, as one is made for every request.
 
     Attributes:
         method: `GET`, `HEAD` or `POST`.
@@ -37,8 +37,7 @@ class Request:
     headers: Sequence[Header]
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(NamedTuple):
     """What a handler returns; its length and the request's id are added."""
 
     body: bytes
@@ -62,6 +61,7 @@ def endpoint(
     """
     wanted = request_type.encode("ascii")
     allowed = ", ".join(sorted(methods))
+    request_ids = _request_ids()
 
     async def answer(
         scope: starlette_types.Scope,
@@ -71,9 +71,7 @@ def endpoint(
         method: str = scope["method"]
         if method not in methods:
             reply = _problem(405, "method-not-allowed", f"Expected {allowed}, got {method}.")
-            reply = dataclasses.replace(
-                reply, headers=(*reply.headers, (b"allow", allowed.encode()))
-            )
+            reply = reply._replace(headers=(*reply.headers, (b"allow", allowed.encode())))
         elif method == "POST" and (sent := _content_type(scope["headers"])) != wanted:
             got = sent.decode("latin-1") or "none"
             sentence = f"Expected {request_type}, got {got}."
@@ -86,7 +84,7 @@ def endpoint(
             except Exception:
                 log.exception("request_failed path=%s", scope["path"].split("/")[1])
                 reply = _problem(500, "internal", "The service failed.", retriable=True)
-        await _send(send, reply, with_body=method != "HEAD")
+        await _send(send, reply, next(request_ids), with_body=method != "HEAD")
 
     return answer
 
@@ -127,15 +125,20 @@ def _problem(status: int, code: str, sentence: str, *, retriable: bool = False) 
     return Reply(json.dumps(content).encode(), ((b"content-type", PROBLEM_TYPE),), status)
 
 
-async def _send(send: starlette_types.Send, reply: Reply, *, with_body: bool) -> None:
-    start: starlette_types.Message = {
-        "type": "http.response.start",
-        "status": reply.status,
-        "headers": [
-            *reply.headers,
-            (b"content-length", str(len(reply.body)).encode()),
-            (b"x-request-id", secrets.token_hex(8).encode()),
-        ],
-    }
-    await send(start)
+def _request_ids() -> Iterator[bytes]:
+    """Give each request of an endpoint an id: random for the process, and a number."""
+    process = secrets.token_hex(8)
+    for number in itertools.count():
+        yield f"{process}{number:08x}".encode()
+
+
+async def _send(
+    send: starlette_types.Send, reply: Reply, request_id: bytes, *, with_body: bool
+) -> None:
+    headers = [
+        *reply.headers,
+        (b"content-length", b"%d" % len(reply.body)),
+        (b"x-request-id", request_id),
+    ]
+    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
     await send({"type": "http.response.body", "body": reply.body if with_body else b""})

@@ -29,7 +29,10 @@ def build(resources: Resources, config: configs.Config, _: "access.AccessTokens 
     keys = resources.keys(config.keystore, "keystore")
     looking = _view(resources, url, settings)
     answering = responder.Responder(
-        _status_issuers(looking, keys), looking.look_up, settings.validity
+        _status_issuers(looking, keys),
+        looking.look_up,
+        settings.validity,
+        kept_bytes=settings.kept_bytes,
     )
     loaded = [(looking.issuers, looking.responders)]
 
