@@ -190,7 +190,7 @@ def _beside_openssl(folder: pathlib.Path, world: World, server: Server) -> row.R
     with _openssl(folder, world) as theirs:
 
         def ask(where: int, request: bytes) -> None:
-            with socket.create_connection(("127.0.0.1", where)) as connection:
+            with socket.create_connection(("127.0.0.1", where), timeout=10) as connection:
                 connection.sendall(
                     b"POST /ocsp HTTP/1.0\r\nHost: localhost\r\nContent-Type: %s\r\n"
                     b"Content-Length: %d\r\n\r\n%s"
@@ -233,7 +233,7 @@ def _openssl(folder: pathlib.Path, world: World) -> Iterator[int]:
         ],
         cwd=folder,
         stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
+        stderr=subprocess.STDOUT,
         text=True,
     )
     try:

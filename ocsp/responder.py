@@ -70,6 +70,7 @@ class _Issuers:
     by_identity: dict[cert_id.IssuerID, responder_key.StatusIssuer]
     keys: frozenset[responder_key.ResponderKey]
     reader: request_reader.RequestReader
+    sign_at_once: bool
 
 
 class _Period(NamedTuple):
@@ -135,17 +136,19 @@ class Responder:
     @issuers.setter
     def issuers(self, issuers: tuple[responder_key.StatusIssuer, ...]) -> None:
         by_identity = {identity: one for one in issuers for identity in one.identities}
+        keys = frozenset(key for one in issuers for key in one.keys)
         self._issuers = _Issuers(
             issuers,
             by_identity,
-            frozenset(key for one in issuers for key in one.keys),
+            keys,
             request_reader.RequestReader(by_identity),
+            all(key.signs_at_once for key in keys),
         )
 
     @property
     def signs_at_once(self) -> bool:
         """Whether all keys are in memory; one in a module may take long, or hang."""
-        return all(key.signs_at_once for key in self._issuers.keys)
+        return self._issuers.sign_at_once
 
     def knows(self, request_der: bytes) -> bool:
         """Whether the bytes are a usual request about an issuer that is answered for."""

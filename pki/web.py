@@ -81,7 +81,8 @@ def application(
         routers: What the framework answers.
         endpoints: What is answered ahead of it, by the first part of the path, such as `/tsa`.
     """
-    app = fastapi.FastAPI(
+    app = _Application(
+        endpoints if endpoints is not None else {},
         title=title,
         openapi_url="/openapi.json",
         docs_url=None,
@@ -94,8 +95,6 @@ def application(
     for router in routers:
         app.include_router(router)
     app.add_middleware(_RequestIds)
-    if endpoints is not None:
-        app.add_middleware(_Endpoints, endpoints=endpoints)
     app.add_exception_handler(errors.ImzaError, _on_imza_error)
     app.add_exception_handler(fastapi_exceptions.RequestValidationError, _on_validation_error)
     app.add_exception_handler(starlette_exceptions.HTTPException, _on_http_error)
@@ -108,13 +107,11 @@ async def _with_threads(_app: fastapi.FastAPI) -> AsyncIterator[None]:
     yield
 
 
-class _Endpoints:
+class _Application(fastapi.FastAPI):
     """Hands the requests of some paths to applications of their own, before anything else."""
 
-    def __init__(
-        self, app: starlette_types.ASGIApp, endpoints: Mapping[str, starlette_types.ASGIApp]
-    ) -> None:
-        self._app = app
+    def __init__(self, endpoints: Mapping[str, starlette_types.ASGIApp], **settings: Any) -> None:
+        super().__init__(**settings)
         self._endpoints = endpoints
 
     async def __call__(
@@ -123,10 +120,13 @@ class _Endpoints:
         receive: starlette_types.Receive,
         send: starlette_types.Send,
     ) -> None:
-        found = None
         if scope["type"] == "http":
-            found = self._endpoints.get("/" + scope["path"].split("/", 2)[1])
-        await (found or self._app)(scope, receive, send)
+            path: str = scope["path"]
+            found = self._endpoints.get(path) or self._endpoints.get("/" + path.split("/", 2)[1])
+            if found is not None:
+                await found(scope, receive, send)
+                return
+        await super().__call__(scope, receive, send)
 
 
 class _RequestIds:
