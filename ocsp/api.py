@@ -23,7 +23,7 @@ _NOT_KEPT = (_TYPE, (b"cache-control", b"no-store"))
 
 
 def endpoints(
-    answering: responder.Responder, present: clock.Clock, *, lookup_waits: bool = False
+    answering: responder.Responder, present: clock.Clock
 ) -> Mapping[str, starlette_types.ASGIApp]:
     """Return the endpoint of a responder, `/ocsp`.
 
@@ -33,7 +33,6 @@ def endpoints(
     Args:
         answering: The responder.
         present: Tells the time.
-        lookup_waits: The status look-up waits for a database.
     """
 
     async def answer(request: der_http.Request) -> der_http.Reply:
@@ -42,8 +41,8 @@ def endpoints(
         if body is None:
             return der_http.Reply(_MALFORMED, _NOT_KEPT)
         at = present.now()
-        if lookup_waits or not (answering.signs_at_once or answering.has_ready(body)):
-            # What waits must not hold up those who only connect.
+        if not (answering.signs_at_once or answering.has_ready(body)):
+            # A key in a module may take long or hang: it must not hold up those who only connect.
             answer = await anyio.to_thread.run_sync(responder.respond, body, answering, at)
         else:
             answer = responder.respond(body, answering, at)
