@@ -24,6 +24,7 @@ from pki import algorithms, signature, xml_signature, xml_trees
 from signing_service import (
     asic_container,
     cades,
+    cms_files,
     documents,
     parameters,
     revocation_data,
@@ -135,32 +136,35 @@ def add_signature_time_stamp(
     target: pathlib.Path,
     request_token: RequestToken,
     *,
-    every: bool = False,
+    position: int = -1,
 ) -> None:
-    """Put a time stamp on the newest signature, or on every one that has none: B-T."""
+    """Put a time stamp on a signature, the newest or the one at a position: B-T."""
 
-    def by_cades(old: pathlib.Path, new: pathlib.Path) -> None:
-        cades.add_signature_time_stamp(old, new, request_token, every=every)
+    def by_cades(old: pathlib.Path, new: pathlib.Path, number: int) -> None:
+        cades.add_signature_time_stamp(old, new, request_token, position=number)
 
     def by_xades(element: etree._Element) -> None:
-        if not (every and xades_unsigned.has_time_stamp(element)):
-            xades_unsigned.add_signature_time_stamp(element, request_token)
+        xades_unsigned.add_signature_time_stamp(element, request_token)
 
-    _change(source, target, by_cades, by_xades, every=every)
+    _change(source, target, by_cades, by_xades, position)
 
 
 def add_validation_data(
-    source: pathlib.Path, target: pathlib.Path, data: revocation_data.ValidationData
+    source: pathlib.Path,
+    target: pathlib.Path,
+    data: revocation_data.ValidationData,
+    *,
+    position: int = -1,
 ) -> None:
-    """Put certificates and revocation data into the newest signature: B-LT."""
+    """Put certificates and revocation data into a signature, the newest or another: B-LT."""
 
-    def by_cades(old: pathlib.Path, new: pathlib.Path) -> None:
-        cades.add_validation_data(old, new, data)
+    def by_cades(old: pathlib.Path, new: pathlib.Path, number: int) -> None:
+        cades.add_validation_data(old, new, data, position=number)
 
     def by_xades(element: etree._Element) -> None:
         xades_unsigned.add_validation_data(element, data)
 
-    _change(source, target, by_cades, by_xades, every=False)
+    _change(source, target, by_cades, by_xades, position)
 
 
 def add_archive_time_stamp(
@@ -168,34 +172,46 @@ def add_archive_time_stamp(
     target: pathlib.Path,
     request_token: RequestToken,
     *,
-    every: bool = False,
+    position: int = -1,
 ) -> None:
-    """Put an archive time stamp on the newest signature, or on every one: B-LTA."""
+    """Put an archive time stamp on a signature, the newest or another: B-LTA."""
     container = asic_container.read(source)
 
-    def by_cades(old: pathlib.Path, new: pathlib.Path) -> None:
-        cades.add_archive_time_stamp(old, new, request_token, every=every)
+    def by_cades(old: pathlib.Path, new: pathlib.Path, number: int) -> None:
+        cades.add_archive_time_stamp(old, new, request_token, position=number)
 
     def by_xades(element: etree._Element) -> None:
         xades_unsigned.add_archive_time_stamp(
             element, request_token, xades.octets_of(element, _openers(container))
         )
 
-    _change(source, target, by_cades, by_xades, every=every)
+    _change(source, target, by_cades, by_xades, position)
 
 
-def time_stamp_tokens(source: pathlib.Path, *, every: bool = False) -> tuple[bytes, ...]:
-    """Return the tokens of the newest signature, or of all."""
+def time_stamp_tokens(source: pathlib.Path) -> tuple[bytes, ...]:
+    """Return the tokens of the newest signature."""
     container = asic_container.read(source)
-    found: list[bytes] = []
-    for name in _signature_files(container, every=every):
+    name, number = _at(container, -1)
+    if name.endswith(".xml"):
+        return xades_unsigned.time_stamp_tokens(_elements(_tree(container, name))[number])
+    with _extracted(container, name) as path:
+        return cades.time_stamp_tokens(path)
+
+
+def find_signatures(source: pathlib.Path) -> tuple[documents.FoundSignature, ...]:
+    """Return the signatures of all files, in the order of their positions.
+
+    Raises:
+        InputError: A signature that does not carry its certificate.
+    """
+    container = asic_container.read(source)
+    found: list[documents.FoundSignature] = []
+    for name in container.signatures:
         if name.endswith(".xml"):
-            tree = xml_trees.parse(container.read(name))
-            for element in _elements(tree, every=every):
-                found += xades_unsigned.time_stamp_tokens(element)
+            found += map(xades_unsigned.describe, _elements(_tree(container, name)))
         else:
             with _extracted(container, name) as path:
-                found += cades.time_stamp_tokens(path, every=every)
+                found += cades.find_signatures(path)
     return tuple(found)
 
 
@@ -346,38 +362,50 @@ def _check_container(
 def _change(
     source: pathlib.Path,
     target: pathlib.Path,
-    by_cades: Callable[[pathlib.Path, pathlib.Path], None],
+    by_cades: Callable[[pathlib.Path, pathlib.Path, int], None],
     by_xades: Callable[[etree._Element], None],
-    *,
-    every: bool,
+    position: int,
 ) -> None:
     container = asic_container.read(source)
-    changed = {}
-    for name in _signature_files(container, every=every):
-        if name.endswith(".xml"):
-            tree = xml_trees.parse(container.read(name))
-            for element in _elements(tree, every=every):
-                by_xades(element)
-            changed[name] = _serialised(tree)
-        else:
-            with _extracted(container, name) as path:
-                result = path.with_name("result")
-                by_cades(path, result)
-                changed[name] = result.read_bytes()
-    asic_container.rewrite(source, target, changed)
+    name, number = _at(container, position)
+    if name.endswith(".xml"):
+        tree = _tree(container, name)
+        by_xades(_elements(tree)[number])
+        changed = _serialised(tree)
+    else:
+        with _extracted(container, name) as path:
+            result = path.with_name("result")
+            by_cades(path, result, number)
+            changed = result.read_bytes()
+    asic_container.rewrite(source, target, {name: changed})
 
 
-def _signature_files(container: asic_container.Container, *, every: bool) -> Sequence[str]:
-    if not container.signatures:
+def _at(container: asic_container.Container, position: int) -> tuple[str, int]:
+    """The file of a signature, and the signature's place in it."""
+    places = [
+        (name, number) for name in container.signatures for number in range(_count(container, name))
+    ]
+    if not -len(places) <= position < len(places):
         raise asic_container.ContainerError("expected a signed container, found no signature")
-    return container.signatures if every else container.signatures[-1:]
+    return places[position]
 
 
-def _elements(tree: etree._ElementTree, *, every: bool) -> list[etree._Element]:
+def _count(container: asic_container.Container, name: str) -> int:
+    if name.endswith(".xml"):
+        return len(_elements(_tree(container, name)))
+    with _extracted(container, name) as path:
+        return len(cms_files.read(path).signers)
+
+
+def _tree(container: asic_container.Container, name: str) -> etree._ElementTree:
+    return xml_trees.parse(container.read(name))
+
+
+def _elements(tree: etree._ElementTree) -> list[etree._Element]:
     found = xades_signature.outermost(xml_signature.signatures_in(tree.getroot()))
     if not found:
         raise asic_container.ContainerError("expected a signature in the container's XML")
-    return found if every else found[-1:]
+    return found
 
 
 def _openers(container: asic_container.Container) -> dict[str, xades.Pieces]:

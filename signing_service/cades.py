@@ -163,36 +163,37 @@ def embed(
 
 
 def add_signature_time_stamp(
-    source: pathlib.Path, target: pathlib.Path, request_token: RequestToken, *, every: bool = False
+    source: pathlib.Path, target: pathlib.Path, request_token: RequestToken, *, position: int = -1
 ) -> None:
-    """Put a time stamp on the newest signer, or on every one that has none: B-T.
+    """Put a time stamp on a signer, the newest or the one at a position: B-T.
 
     EN 319 122-1 5.3: over the octets of the signature value.
     """
     signed = cms_files.read(source)
-    for position in _positions(signed, every):
-        signer = signed.signer(position)
-        if every and signer.values(cms.ID_TIME_STAMP_TOKEN):
-            continue
-        token = request_token(signature.represent(signer.signature_value, signer.hash_algorithm))
-        stamped = signer.with_attribute(cms.attribute(cms.ID_TIME_STAMP_TOKEN, token))
-        signed = signed.with_changed_signer(position, stamped)
-    signed.write(target)
+    signer = signed.signer(position)
+    token = request_token(signature.represent(signer.signature_value, signer.hash_algorithm))
+    stamped = signer.with_attribute(cms.attribute(cms.ID_TIME_STAMP_TOKEN, token))
+    signed.with_changed_signer(position, stamped).write(target)
 
 
 def add_validation_data(
-    source: pathlib.Path, target: pathlib.Path, data: revocation_data.ValidationData
+    source: pathlib.Path,
+    target: pathlib.Path,
+    data: revocation_data.ValidationData,
+    *,
+    position: int = -1,
 ) -> None:
     """Put certificates and revocation data into SignedData: B-LT (EN 319 122-1 6.3).
 
-    OCSP responses lie among the CRLs, as RFC 5940 has it.
+    OCSP responses lie among the CRLs, as RFC 5940 has it. All signers share the place, so that
+    `position` makes no difference.
 
     Raises:
         OldArchiveError: A signer has an archive time stamp that this would break.
     """
     signed = cms_files.read(source)
-    for position in range(len(signed.signers)):
-        cms_archive.check_extensible(signed.signer(position))
+    for number in range(len(signed.signers)):
+        cms_archive.check_extensible(signed.signer(number))
     responses = [
         # [1] IMPLICIT OtherRevocationInfoFormat (RFC 5652 10.2.1).
         der.encode(0xA1, _ID_OCSP_RESPONSE, one)
@@ -204,23 +205,37 @@ def add_validation_data(
 
 
 def add_archive_time_stamp(
-    source: pathlib.Path, target: pathlib.Path, request_token: RequestToken, *, every: bool = False
+    source: pathlib.Path, target: pathlib.Path, request_token: RequestToken, *, position: int = -1
 ) -> None:
-    """Put an archive time stamp on the newest signer, or on every one: B-LTA."""
-    signed = cms_files.read(source)
-    for position in _positions(signed, every):
-        signed = cms_archive.add(signed, position, request_token)
-    signed.write(target)
+    """Put an archive time stamp on a signer, the newest or the one at a position: B-LTA."""
+    cms_archive.add(cms_files.read(source), position, request_token).write(target)
 
 
-def time_stamp_tokens(source: pathlib.Path, *, every: bool = False) -> tuple[bytes, ...]:
-    """Return the time-stamp tokens of the newest signer, or of all, archive time stamps last."""
+def time_stamp_tokens(source: pathlib.Path) -> tuple[bytes, ...]:
+    """Return the time-stamp tokens of the newest signer, archive time stamps last."""
+    return _tokens(cms_files.read(source).signer(-1))
+
+
+def find_signatures(source: pathlib.Path) -> tuple[documents.FoundSignature, ...]:
+    """Return all signers, in the order of their positions.
+
+    Raises:
+        CmsError: A signer's certificate is not in the signature.
+    """
     signed = cms_files.read(source)
-    signers = [signed.signer(position) for position in _positions(signed, every)]
-    return (
-        *(token for one in signers for token in one.values(cms.ID_TIME_STAMP_TOKEN)),
-        *(token for one in signers for token in cms_archive.tokens(one)),
-    )
+    inside = [certificates.parse(one) for one in signed.certificates if one[0] == der.SEQUENCE]
+    found = []
+    for position in range(len(signed.signers)):
+        signer = signed.signer(position)
+        mine = [one for one in inside if cms.names(signer.identifier, one)]
+        if not mine:
+            raise cms.CmsError("expected the signing certificate in the signature, found it not")
+        found.append(
+            documents.FoundSignature(
+                mine[0], tuple(inside), _tokens(signer), bool(cms_archive.tokens(signer))
+            )
+        )
+    return tuple(found)
 
 
 def mime_type_of(name: str) -> str | None:
@@ -228,10 +243,8 @@ def mime_type_of(name: str) -> str | None:
     return mimetypes.guess_type(name)[0]
 
 
-def _positions(signed: cms_files.SignedDataFile, every: bool) -> Sequence[int]:
-    if not signed.signers:
-        raise cms.CmsError("expected a signature, got one without a signer")
-    return range(len(signed.signers)) if every else (len(signed.signers) - 1,)
+def _tokens(signer: cms.Signer) -> tuple[bytes, ...]:
+    return (*signer.values(cms.ID_TIME_STAMP_TOKEN), *cms_archive.tokens(signer))
 
 
 def _digest_given(

@@ -170,6 +170,17 @@ def issuer_and_serial(certificate: x509.Certificate) -> bytes:
     )
 
 
+def names(identifier: bytes, certificate: x509.Certificate) -> bool:
+    """Tell whether a signer is named by this certificate (RFC 5652 5.3)."""
+    if identifier[0] == der.SEQUENCE:
+        return identifier == issuer_and_serial(certificate)
+    try:
+        key = certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
+    except x509.ExtensionNotFound:
+        return False
+    return der.read(identifier).content == key.digest
+
+
 def _integer(certificate: x509.Certificate) -> bytes:
     serial = certificate.serial_number
     return serial.to_bytes(serial.bit_length() // 8 + 1, "big", signed=True)

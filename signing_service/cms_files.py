@@ -92,7 +92,13 @@ class SignedDataFile:
         return dataclasses.replace(self, signers=tuple(signers))
 
     def signer(self, position: int) -> cms.Signer:
-        """Read one signer; raises as `cms.parse_signer` does."""
+        """Read one signer; raises as `cms.parse_signer` does.
+
+        Raises:
+            CmsError: There is none, or not so many.
+        """
+        if not -len(self.signers) <= position < len(self.signers):
+            raise cms.CmsError(f"expected a signer, got a signature with {len(self.signers)}")
         return cms.parse_signer(der.read(self.signers[position]))
 
     @property

@@ -4,6 +4,8 @@ import dataclasses
 import enum
 import pathlib
 
+from cryptography import x509
+
 from pki import algorithms, errors
 
 
@@ -122,6 +124,23 @@ class PreparedSignature:
     data_to_be_signed: bytes
     hash_algorithm: algorithms.HashAlgorithm
     context: bytes
+
+
+@dataclasses.dataclass(frozen=True)
+class FoundSignature:
+    """A signature of a document that is to be augmented.
+
+    Attributes:
+        certificate: The signing certificate.
+        besides: Others that the signature carries.
+        tokens: Its time-stamp tokens, in the order of time.
+        is_archived: Whether one of them is an archive or document time stamp.
+    """
+
+    certificate: x509.Certificate
+    besides: tuple[x509.Certificate, ...]
+    tokens: tuple[bytes, ...]
+    is_archived: bool
 
 
 @dataclasses.dataclass(frozen=True)

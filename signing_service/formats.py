@@ -55,12 +55,17 @@ class FormatModule(Protocol):
         target: pathlib.Path,
         request_token: RequestToken,
         *,
-        every: bool = False,
+        position: int = -1,
     ) -> None:
-        """Put a time stamp on the newest signature, or on every one that has none: B-T."""
+        """Put a time stamp on a signature, the newest or the one at a position: B-T."""
 
     def add_validation_data(
-        self, source: pathlib.Path, target: pathlib.Path, data: revocation_data.ValidationData
+        self,
+        source: pathlib.Path,
+        target: pathlib.Path,
+        data: revocation_data.ValidationData,
+        *,
+        position: int = -1,
     ) -> None:
         """Put certificates and revocation data inside: B-LT."""
 
@@ -70,12 +75,15 @@ class FormatModule(Protocol):
         target: pathlib.Path,
         request_token: RequestToken,
         *,
-        every: bool = False,
+        position: int = -1,
     ) -> None:
-        """Put an archive time stamp on the newest signature, or on every one: B-LTA."""
+        """Put an archive time stamp on a signature, the newest or another: B-LTA."""
 
-    def time_stamp_tokens(self, source: pathlib.Path, *, every: bool = False) -> tuple[bytes, ...]:
-        """Return the tokens of the newest signature, or of all, in the order of time."""
+    def time_stamp_tokens(self, source: pathlib.Path) -> tuple[bytes, ...]:
+        """Return the tokens of the newest signature, in the order of time."""
+
+    def find_signatures(self, source: pathlib.Path) -> tuple[documents.FoundSignature, ...]:
+        """Return all signatures, in the order of their positions."""
 
 
 _MODULES: dict[documents.SignatureFormat, FormatModule] = {

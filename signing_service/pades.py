@@ -254,6 +254,31 @@ def time_stamp_tokens(source: pathlib.Path) -> tuple[bytes, ...]:
     raise pdf_structure.PdfUnsignedError("expected a signed PDF, got one with time stamps only")
 
 
+def find_signatures(source: pathlib.Path) -> tuple[documents.FoundSignature, ...]:
+    """Return the persons' signatures, oldest first, each with all later document time stamps.
+
+    Raises:
+        PdfUnsignedError: There is no signature.
+        CmsError: One of a form that is not read here.
+    """
+    with source.open("rb") as file:
+        located = _signatures(file)
+    later: list[bytes] = []
+    found = []
+    for one in reversed(located):
+        if one.is_time_stamp:
+            later.insert(0, cms.without_padding(one.contents))
+            continue
+        signed = cms.parse(one.contents)
+        inside = tuple(map(certificates.parse, signed.certificates))
+        mine = [held for held in inside if cms.names(signed.signer, held)]
+        if not mine:
+            raise cms.CmsError("expected the signing certificate in the signature, found it not")
+        tokens = (*signed.time_stamp_tokens(), *later)
+        found.append(documents.FoundSignature(mine[0], inside, tokens, bool(later)))
+    return tuple(reversed(found))
+
+
 @dataclasses.dataclass(frozen=True)
 class _Signature:
     """A signature in the file: the placeholder's ends, and the bytes in it with padding."""

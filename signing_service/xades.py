@@ -221,27 +221,28 @@ def add_signature_time_stamp(
     target: pathlib.Path,
     request_token: RequestToken,
     *,
-    every: bool = False,
+    position: int = -1,
 ) -> None:
-    """Add a time stamp to the newest signature, or to every one that has none: B-T.
+    """Add a time stamp to a signature, the newest or the one at a position: B-T.
 
     Raises:
         TokenMismatchError: The token is over another hash.
     """
     tree = _read(source)
-    for element in _chosen(tree, every):
-        if not (every and xades_unsigned.has_time_stamp(element)):
-            xades_unsigned.add_signature_time_stamp(element, request_token)
+    xades_unsigned.add_signature_time_stamp(_at(tree, position), request_token)
     _write(tree, target)
 
 
 def add_validation_data(
-    source: pathlib.Path, target: pathlib.Path, data: revocation_data.ValidationData
+    source: pathlib.Path,
+    target: pathlib.Path,
+    data: revocation_data.ValidationData,
+    *,
+    position: int = -1,
 ) -> None:
-    """Add certificates and revocation data to the newest signature: B-LT."""
+    """Add certificates and revocation data to a signature, the newest or another: B-LT."""
     tree = _read(source)
-    for element in _chosen(tree, every=False):
-        xades_unsigned.add_validation_data(element, data)
+    xades_unsigned.add_validation_data(_at(tree, position), data)
     _write(tree, target)
 
 
@@ -250,30 +251,36 @@ def add_archive_time_stamp(
     target: pathlib.Path,
     request_token: RequestToken,
     *,
-    every: bool = False,
+    position: int = -1,
     detached: Mapping[str, Pieces] | None = None,
 ) -> None:
-    """Add an archive time stamp to the newest signature, or to every one: B-LTA.
+    """Add an archive time stamp to a signature, the newest or another: B-LTA.
 
     Raises:
         DetachedArchiveError: The signature covers files that are not handed in.
         XMLSignatureError: What it covers is not what was signed.
     """
     tree = _read(source)
-    for element in _chosen(tree, every):
-        xades_unsigned.add_archive_time_stamp(
-            element, request_token, octets_of(element, detached or {})
-        )
+    element = _at(tree, position)
+    xades_unsigned.add_archive_time_stamp(
+        element, request_token, octets_of(element, detached or {})
+    )
     _write(tree, target)
 
 
-def time_stamp_tokens(source: pathlib.Path, *, every: bool = False) -> tuple[bytes, ...]:
-    """Return the tokens of the newest signature, or of all."""
-    return tuple(
-        token
-        for element in _chosen(_read(source), every)
-        for token in xades_unsigned.time_stamp_tokens(element)
-    )
+def time_stamp_tokens(source: pathlib.Path) -> tuple[bytes, ...]:
+    """Return the tokens of the newest signature."""
+    return xades_unsigned.time_stamp_tokens(_at(_read(source), -1))
+
+
+def find_signatures(source: pathlib.Path) -> tuple[documents.FoundSignature, ...]:
+    """Return all signatures but counter-signatures, in the order of their positions.
+
+    Raises:
+        XMLSignatureError: A signature without the certificate that it verifies with.
+    """
+    found = xades_signature.outermost(xml_signature.signatures_in(_read(source).getroot()))
+    return tuple(map(xades_unsigned.describe, found))
 
 
 def octets_of(
@@ -375,11 +382,11 @@ def _check_size(source: pathlib.Path) -> None:
         )
 
 
-def _chosen(tree: etree._ElementTree, every: bool) -> list[etree._Element]:
+def _at(tree: etree._ElementTree, position: int) -> etree._Element:
     signatures = xades_signature.outermost(xml_signature.signatures_in(tree.getroot()))
-    if not signatures:
+    if not -len(signatures) <= position < len(signatures):
         raise documents.DocumentRefusedError("expected a signed document, found no signature")
-    return signatures if every else signatures[-1:]
+    return signatures[position]
 
 
 def _read(source: pathlib.Path) -> etree._ElementTree:

@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from asn1crypto import tsp as asn1_tsp
+from cryptography import x509
 from lxml import etree
 
 from pki import (
@@ -29,6 +30,8 @@ _NSMAP_141 = {"xades141": XADES_141}
 name = xades_elements.name
 
 RequestToken = Callable[[signature.DataToBeSignedRepresentation], bytes]
+
+MAX_CERTIFICATES = 100
 
 ReferencedOctets = Callable[[etree._Element], Iterable[bytes]]
 """Gives, in pieces, the octets that a ds:Reference was hashed over."""
@@ -136,14 +139,28 @@ def add_archive_time_stamp(
     unsigned.append(stamp)
 
 
-def is_archived(element: etree._Element) -> bool:
-    """Tell whether a signature has an archive time stamp."""
-    return next(_own(element, f"{{{XADES_141}}}ArchiveTimeStamp"), None) is not None
+def describe(element: etree._Element) -> documents.FoundSignature:
+    """Return what is known of a signature that is to be augmented.
 
-
-def has_time_stamp(element: etree._Element) -> bool:
-    """Tell whether a signature has a signature time stamp."""
-    return next(_own(element, name("SignatureTimeStamp")), None) is not None
+    Raises:
+        XMLSignatureError: It does not carry the certificate that it verifies with.
+    """
+    inside: list[x509.Certificate] = []
+    tags = (xml_signature.name("X509Certificate"), name("EncapsulatedX509Certificate"))
+    for holder in _own(element, *tags):
+        if len(inside) == MAX_CERTIFICATES:
+            raise errors.LimitError(f"expected at most {MAX_CERTIFICATES} certificates")
+        inside.append(certificates.parse(xml_trees.read_base64(holder)))
+    archived = next(_own(element, f"{{{XADES_141}}}ArchiveTimeStamp"), None) is not None
+    for one in inside:
+        try:
+            xml_signature.check_value(element, one.public_key())
+        except xml_signature.XMLSignatureValueError:
+            continue
+        return documents.FoundSignature(one, tuple(inside), time_stamp_tokens(element), archived)
+    raise xml_trees.XMLSignatureError(
+        "expected the signing certificate in the signature, found none that it verifies with"
+    )
 
 
 def time_stamp_tokens(element: etree._Element) -> tuple[bytes, ...]:
@@ -230,10 +247,10 @@ def _unsigned_properties(element: etree._Element) -> etree._Element:
     return _descend(_descend(qualifying, "UnsignedProperties"), "UnsignedSignatureProperties")
 
 
-def _own(element: etree._Element, tag: str) -> Iterator[etree._Element]:
+def _own(element: etree._Element, *tags: str) -> Iterator[etree._Element]:
     """Elements of this signature, and not of a counter-signature in it."""
     holder = xml_signature.name("Signature")
-    return (one for one in element.iter(tag) if next(one.iterancestors(holder)) is element)
+    return (one for one in element.iter(*tags) if next(one.iterancestors(holder)) is element)
 
 
 def _check_imprint(token: bytes, representation: signature.DataToBeSignedRepresentation) -> None:

@@ -1,0 +1,203 @@
+"""Augmenting a signed document, ours or not: every signature in it is raised to a level.
+
+What is there stays as it is. A signature that has an archive time stamp already is renewed: it gets
+the data of the unit that made the last one, and a further archive time stamp over all.
+"""
+
+import datetime
+import functools
+import pathlib
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
+
+from pki import errors
+from signing_service import (
+    asic_container,
+    augment,
+    cms_files,
+    documents,
+    formats,
+    pades,
+    revocation_data,
+    xades,
+)
+from signing_service.service import SigningService
+from tsa import signed_token
+
+PADES, XADES = documents.SignatureFormat.PADES, documents.SignatureFormat.XADES
+
+
+class NothingToAugmentError(errors.StateError):
+    """The document's signatures have the level already, or there is none."""
+
+    code = "nothing-to-augment"
+
+
+class NotIntactError(errors.PolicyError):
+    """A signature does not verify, and a time stamp would not make it better."""
+
+    code = "signature-not-intact"
+
+
+def augment_document(
+    service: SigningService,
+    document: documents.Document,
+    target: pathlib.Path,
+    level: documents.SignatureLevel,
+    at: datetime.datetime,
+    *,
+    detached: Sequence[documents.Document] = (),
+) -> documents.SignatureFormat:
+    """Raise every signature of a document to a level.
+
+    Args:
+        service: With whom.
+        document: Its signatures verify, which the caller has seen to.
+        target: Becomes the augmented document.
+        level: B-T, B-LT or B-LTA.
+        at: The present.
+        detached: The documents that detached XAdES covers, for B-LTA.
+
+    Returns:
+        The document's format.
+
+    Raises:
+        NothingToAugmentError: The signatures have time stamps and only those are asked for.
+        UntrustedCertificateError: A signer's certificate leads to no root that is trusted here.
+        DocumentRefusedError: It cannot be augmented, for the reason that its code names.
+        PeerError: The time-stamping authority or a source of revocation data failed.
+    """
+    format = format_of(document.path)
+    with tempfile.TemporaryDirectory(dir=target.parent) as folder:
+        work = _Work(service, format, pathlib.Path(folder), document.path, at)
+        if level is documents.SignatureLevel.B_B:
+            raise NothingToAugmentError("expected a level from B-T to B-LTA, got B-B")
+        changed = work.add_time_stamps()
+        if level >= documents.SignatureLevel.B_LT:
+            work.add_validation_data()
+            changed = True
+        if level is documents.SignatureLevel.B_LTA:
+            work.add_archive_time_stamps(detached)
+        if not changed:
+            raise NothingToAugmentError("every signature of the document has a time stamp already")
+        shutil.copyfile(work.current, target)
+    return format
+
+
+def format_of(path: pathlib.Path) -> documents.SignatureFormat:
+    """Tell the format of a signed document by how it begins."""
+    if asic_container.is_container(path):
+        return asic_container.read(path).format
+    if cms_files.is_signed_data(path):
+        return documents.SignatureFormat.CADES
+    with path.open("rb") as file:
+        start = file.read(1024)
+    return PADES if b"%PDF-" in start else XADES
+
+
+class _Work:
+    """A document on its way up: each step writes a file beside the one before."""
+
+    def __init__(
+        self,
+        service: SigningService,
+        format: documents.SignatureFormat,
+        folder: pathlib.Path,
+        current: pathlib.Path,
+        at: datetime.datetime,
+    ) -> None:
+        self._service = service
+        self._format = format
+        self._folder = folder
+        self.current = current
+        self._at = at
+        self._steps = 0
+
+    def add_time_stamps(self) -> bool:
+        """Put a time stamp on every signature that has none; tell whether there was one."""
+        request = self._service.request_token
+        missing = [place for place, one in enumerate(self._find()) if not one.tokens]
+        if self._format is not PADES:
+            module = formats.module(self._format)
+            for position in missing:
+                self._step(
+                    functools.partial(
+                        module.add_signature_time_stamp, request_token=request, position=position
+                    )
+                )
+        elif missing:
+            try:
+                self._step(functools.partial(pades.add_signature_time_stamp, request_token=request))
+                missing.pop()
+            except (pades.SignatureRoomError, pades.SignatureNotNewestError):
+                pass  # Others left no room for a token, or something follows.
+            if missing:
+                # EN 319 142-1 6.3: a document time stamp serves as well.
+                self._step(functools.partial(pades.add_document_time_stamp, request_token=request))
+        return bool(missing) or self._steps > 0
+
+    def add_validation_data(self) -> None:
+        """Fetch and put in what is needed to judge signers and time-stamping units later."""
+        for position, found in enumerate(self._find()):
+            data = self._fetch(found)
+            if self._format is PADES:
+                self._step(functools.partial(pades.add_validation_data, data=data))
+            else:
+                module = formats.module(self._format)
+                self._step(
+                    functools.partial(module.add_validation_data, data=data, position=position)
+                )
+
+    def add_archive_time_stamps(self, detached: Sequence[documents.Document]) -> None:
+        """Put a (further) archive time stamp on every signature, or one on a PDF."""
+        request = self._service.request_token
+        if self._format is PADES:
+            self._step(functools.partial(pades.add_document_time_stamp, request_token=request))
+            return
+        for position in range(len(self._find())):
+            if self._format is XADES:
+                beside = {
+                    one.name: functools.partial(xades.pieces_of, one.path) for one in detached
+                }
+                add = functools.partial(xades.add_archive_time_stamp, detached=beside)
+            else:
+                add = functools.partial(formats.module(self._format).add_archive_time_stamp)
+            self._step(functools.partial(add, request_token=request, position=position))
+
+    def _find(self) -> tuple[documents.FoundSignature, ...]:
+        found = (
+            pades.find_signatures(self.current)
+            if self._format is PADES
+            else formats.module(self._format).find_signatures(self.current)
+        )
+        if not found:
+            raise NothingToAugmentError("expected a signed document, found no signature")
+        return found
+
+    def _fetch(self, found: documents.FoundSignature) -> revocation_data.ValidationData:
+        """Data for the signer and all units; for those of archive time stamps where renewed."""
+        authorities, at = self._service.authorities, self._at
+        tokens = [signed_token.parse_token(one) for one in found.tokens]
+        # The signer's certificate may have expired since the first archive time stamp, which
+        # covers all that is needed to judge it.
+        renewed = found.is_archived
+        units = [
+            augment.unit_path(token, authorities, at)
+            for token in (tokens[-1:] if renewed else tokens)
+        ]
+        if renewed:
+            return revocation_data.fetch(units, client=self._service.client, at=at)
+        path = authorities.path(found.certificate, at, besides=found.besides)
+        return revocation_data.fetch(
+            [path, *units],
+            client=self._service.client,
+            at=at,
+            not_before=min((token.info.gen_time for token in tokens), default=None),
+        )
+
+    def _step(self, change: Callable[..., None]) -> None:
+        target = self._folder / f"step-{self._steps + 1}"
+        change(self.current, target)
+        self._steps += 1
+        self.current = target
