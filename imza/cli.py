@@ -25,6 +25,11 @@ COMMANDS: Mapping[str, tuple[str, str, str]] = {
     "serve": ("imza.server", "command", "Run one trust zone as a process of its own."),
     "doctor": ("imza.doctor", "command", "Say what is missing on this machine and what to do."),
     "sign": ("imza.sign", "command", "Sign documents with a card or a phone."),
+    "augment": (
+        "signing_service.augment_command",
+        "augment",
+        "Raise the level of signed documents.",
+    ),
     "verify": ("signing_service.commands", "verify", "Validate signed documents."),
     "card": ("card_reader.commands", "group", "Readers, cards, certificates and PINs."),
     "mobile": ("mobile_id.commands", "group", "Phone subscribers and simulated phones."),

@@ -20,6 +20,7 @@ from fastapi import responses
 
 from pki import access, certificates, errors, web
 from signing_service import (
+    augmentation,
     document_store,
     documents,
     flow,
@@ -87,6 +88,7 @@ def routes(
     router = fastapi.APIRouter(prefix="/api/v1")
     _add_signing(router, service, phones, web.require_scope(tokens, service.clock, "sign"))
     _add_validation(router, service, validate, web.require_scope(tokens, service.clock, "validate"))
+    _add_augmentation(router, service, validate, web.require_scope(tokens, service.clock, "sign"))
     return router
 
 
@@ -193,6 +195,46 @@ def _add_validation(
         return fastapi.Response(content, headers=_report_headers(report, form, words.language))
 
 
+def _add_augmentation(
+    router: fastapi.APIRouter, service: SigningService, validate: Validate, require_sign: Caller
+) -> None:
+    @router.post(
+        "/augmentations",
+        openapi_extra=_multipart(schemas.AugmentationShape, detached=True),
+        response_class=responses.StreamingResponse,
+    )
+    async def augment_document(
+        request: fastapi.Request,
+        caller: Annotated[access.Caller, fastapi.Depends(require_sign)],
+    ) -> fastapi.Response:
+        async with uploads.read_upload(
+            request, max_bytes=service.settings.max_document_bytes, takes_detached=True
+        ) as upload:
+            level = schemas.read_augmentation(upload.parameters)
+            return await _in_thread(_augment, service, validate, upload, level)
+
+
+def _augment(
+    service: SigningService,
+    validate: Validate,
+    upload: uploads.Upload,
+    level: documents.SignatureLevel,
+) -> fastapi.Response:
+    at = service.clock.now()
+    # In a process with limits, before anything here reads a stranger's document.
+    report = validate(upload.document, upload.detached, at, None)
+    if not report.signatures or any(one.intact is False for one in report.signatures):
+        raise augmentation.NotIntactError(
+            "expected a document with signatures that verify, got one without or with another"
+        )
+    target = upload.document.path.with_name("augmented")
+    format = augmentation.augment_document(
+        service, upload.document, target, level, at, detached=upload.detached
+    )
+    # The open file outlives its folder, which goes with the upload.
+    return _stream(target.open("rb"), upload.document.name, format, level)
+
+
 _FORMS = ", ".join(one.value for one in forms.Form)
 
 
@@ -268,15 +310,24 @@ def _document(
     service: SigningService, session_id: str, client_id: str
 ) -> responses.StreamingResponse:
     file, signed = _open_document(service, session_id, client_id)
-    quoted = urllib.parse.quote(signed.document.name.encode("utf-8", "replace"))
+    return _stream(file, signed.document.name, signed.format, signed.level)
+
+
+def _stream(
+    file: BinaryIO,
+    name: str,
+    format: documents.SignatureFormat,
+    level: documents.SignatureLevel,
+) -> responses.StreamingResponse:
+    quoted = urllib.parse.quote(name.encode("utf-8", "replace"))
     return responses.StreamingResponse(
         _chunks(file),
-        media_type=MEDIA_TYPES[signed.format],
+        media_type=MEDIA_TYPES[format],
         headers={
             "Content-Length": str(os.fstat(file.fileno()).st_size),
             # RFC 6266 4.3: the name in UTF-8, whatever the letters.
             "Content-Disposition": f"attachment; filename*=UTF-8''{quoted}",
-            "Imza-Level": signed.level.label,
+            "Imza-Level": level.label,
             "X-Content-Type-Options": "nosniff",
         },
     )

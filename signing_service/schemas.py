@@ -87,6 +87,12 @@ class ValidationShape(_Shape):
     report: Literal["simple", "detailed", "etsi"] = "simple"
 
 
+class AugmentationShape(_Shape):
+    """The part `parameters` of POST /api/v1/augmentations."""
+
+    level: str
+
+
 class SignatureValueShape(_Shape):
     """The body of POST /api/v1/signing-sessions/{id}/signature-value."""
 
@@ -105,12 +111,7 @@ def read_signing(
     """
     shape = _read(SigningShape, text)
     format_ = _member(documents.SignatureFormat, shape.format, "format")
-    level = next(
-        (one for one in documents.SignatureLevel if one.label == shape.level),
-        None,
-    )
-    if level is None:
-        raise parameters.ParametersError("level: expected B-B, B-T, B-LT or B-LTA", field="level")
+    level = _level(shape.level)
     appearance = None
     if shape.appearance is not None:
         box = shape.appearance.box
@@ -154,6 +155,22 @@ class ValidationChoice:
     detailed: bool
     etsi: bool
     policy: str | None
+
+
+def read_augmentation(text: bytes) -> documents.SignatureLevel:
+    """Read to which level signatures are raised.
+
+    Raises:
+        ParametersError: No level, or none that can be raised to.
+    """
+    return _level(_read(AugmentationShape, text or b"{}").level)
+
+
+def _level(label: str) -> documents.SignatureLevel:
+    for one in documents.SignatureLevel:
+        if one.label == label:
+            return one
+    raise parameters.ParametersError("level: expected B-B, B-T, B-LT or B-LTA", field="level")
 
 
 def read_validation(text: bytes, now: datetime.datetime) -> ValidationChoice:

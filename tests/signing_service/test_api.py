@@ -624,8 +624,32 @@ def test_document_that_the_portal_keeps_is_signed_by_its_hash(portal: Portal) ->
 
 
 def test_calls_of_later_issues_are_absent(portal: Portal) -> None:
-    for path in ("/api/v1/signing-batches", "/api/v1/augmentations"):
-        assert portal.http.post(path).status_code == 404
+    assert portal.http.post("/api/v1/signing-batches").status_code == 404
+
+
+def test_signed_document_is_raised_to_another_level(portal: Portal) -> None:
+    session = portal.open(level="B-B").json()
+    portal.http.post(f"{SESSIONS}/{session['id']}/signature-value", json=portal.value(session))
+    signed = portal.http.get(f"{SESSIONS}/{session['id']}/document").content
+
+    def augment(content: bytes, level: str) -> httpx.Response:
+        return portal.http.post(
+            "/api/v1/augmentations",
+            files={"document": ("s.pdf", content)},
+            data={"parameters": json.dumps({"level": level})},
+        )
+
+    answer = augment(signed, "B-LTA")
+    assert (answer.status_code, answer.headers["imza-level"]) == (200, "B-LTA"), answer.text
+    assert answer.headers["content-type"] == "application/pdf"
+    report = portal.http.post(
+        "/api/v1/validations", files={"document": ("s.pdf", answer.content)}
+    ).json()
+    assert report["signatures"][0]["level"] == "PAdES-BASELINE-LTA"
+    assert augment(answer.content, "B-T").json()["code"] == "nothing-to-augment"
+    assert augment(signing_world.make_pdf(), "B-T").json()["code"] == "signature-not-intact"
+    assert augment(signed, "B-X").json()["errors"][0]["field"] == "level"
+    assert augment(b"TEST", "B-T").status_code == 422
 
 
 def test_uploads_leave_nothing_behind(portal: Portal) -> None:
