@@ -26,7 +26,7 @@ from signing_service import api, phone_signing, sessions, trust
 from signing_service.service import SigningService
 from signing_service.validation import policy, process
 from tests.support import hierarchy as hierarchy_support
-from tests.support import mobile_gateway, servers, signed_pdfs, signing_world
+from tests.support import mobile_gateway, servers, signed_cms, signed_pdfs, signing_world
 
 SESSIONS = "/api/v1/signing-sessions"
 
@@ -656,3 +656,17 @@ def test_uploads_leave_nothing_behind(portal: Portal) -> None:
     before = set(pathlib.Path(tempfile.gettempdir()).glob("imza-upload-*"))
     portal.open(b"hello")
     assert set(pathlib.Path(tempfile.gettempdir()).glob("imza-upload-*")) <= before
+
+
+def test_detached_document_is_validated_beside_its_signature(portal: Portal) -> None:
+    made = signed_cms.sign(b"TEST contract", portal.holder, portal.world.clock.now())
+    made.attached = False
+    document = ("document", ("contract.p7s", made.encode()))
+    beside = ("detached", ("contract.txt", b"TEST contract"))
+    answer = portal.http.post("/api/v1/validations", files=[document, beside])
+    assert answer.status_code == 200
+    (found,) = answer.json()["signatures"]
+    assert found["intact"] is True
+    assert found["scope"]["names"] == ["contract.txt"]
+    alone = portal.http.post("/api/v1/validations", files=[document]).json()
+    assert alone["signatures"][0]["sub_indication"] == "SIGNED_DATA_NOT_FOUND"

@@ -5,7 +5,7 @@ from click.testing import CliRunner
 
 from pki import errors
 from signing_service import commands
-from tests.support import signed_pdfs
+from tests.support import signed_cms, signed_pdfs
 
 
 @pytest.fixture
@@ -80,3 +80,18 @@ def test_policy_from_a_file_decides_what_passes(files):
     # There is a proven time, at which the key was as weak for this policy as it is now.
     text = run(files, "--policy", "p384.toml", "good.pdf").stdout
     assert "CRYPTO_CONSTRAINTS_FAILURE" in text
+
+
+def test_detached_document_is_handed_in_beside_its_signature(files, hierarchy, at):
+    made = signed_cms.sign(b"TEST contract", hierarchy.signer(), at)
+    made.attached = False
+    (files / "contract.p7s").write_bytes(made.encode())
+    (files / "contract.txt").write_bytes(b"TEST contract")
+    beside = str(files / "contract.txt")
+    found = json.loads(run(files, "--json", "contract.p7s", "--detached", beside).stdout)
+    assert found["document"]["format"] == "CAdES"
+    (signature,) = found["signatures"]
+    assert signature["intact"] is True
+    assert signature["scope"] == {"kind": "full", "names": ["contract.txt"]}
+    alone = json.loads(run(files, "--json", "contract.p7s").stdout)
+    assert alone["signatures"][0]["sub_indication"] == "SIGNED_DATA_NOT_FOUND"

@@ -12,7 +12,7 @@ ContentDigest = Callable[[str], bytes]
 
 _HASH_INDEXES = (attributes.HASH_INDEX_V3, attributes.HASH_INDEX_V2, attributes.HASH_INDEX)
 _UNSIGNED = 0xA1
-_HASH_NAMES = {
+HASH_NAMES = {
     "1.3.14.3.2.26": "sha1",
     "2.16.840.1.101.3.4.2.4": "sha224",
     "2.16.840.1.101.3.4.2.1": "sha256",
@@ -23,6 +23,7 @@ _HASH_NAMES = {
     "2.16.840.1.101.3.4.2.9": "sha3_384",
     "2.16.840.1.101.3.4.2.10": "sha3_512",
 }
+"""The hashes of hash indexes and evidence records, as hashlib names them."""
 
 
 def time_stamps(
@@ -143,7 +144,7 @@ def _index_problem(
         name = "sha256"
         if len(members) == 4:
             algorithm = next(signed_data.elements(signed_data.content_of(members.pop(0), 0x30)))
-            name = _HASH_NAMES.get(der.decode_oid(der.read(algorithm)), "")
+            name = HASH_NAMES.get(der.decode_oid(der.read(algorithm)), "")
         certificates, crls, unsigned = (
             [signed_data.content_of(one, der.OCTET_STRING) for one in _inside(member)]
             for member in members
