@@ -12,6 +12,9 @@ from pki.keystore import store
 
 log = logging.getLogger(__name__)
 
+STATUS_PUBLISHER = "status-publisher"
+"""The label of the key that signs status files."""
+
 
 def renew_responders(
     sessions: orm.sessionmaker[orm.Session],
@@ -152,6 +155,23 @@ def _certify(
         f"service/{label}/{clock.whole_seconds(at).isoformat()}", actor, label
     )
     return issuance.issue_certificate(sessions, draft, request, settings, at)
+
+
+def open_status_publisher(
+    sessions: orm.sessionmaker[orm.Session],
+    keys: store.KeyStore,
+    at: datetime.datetime,
+    *,
+    actor: str = orders.SYSTEM,
+) -> store.KeyHandle:
+    """Open the key that signs the status files for responders elsewhere, or make it.
+
+    It has no certificate: responders are given its public key, since the status of whoever tells
+    them all statuses could not be asked anywhere.
+    """
+    return open_or_generate(
+        sessions, keys, STATUS_PUBLISHER, algorithms.KeyKind.P256, at, actor=actor
+    )
 
 
 def open_or_generate(

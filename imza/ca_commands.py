@@ -19,6 +19,7 @@ from imza import (
     continuity_commands,
     operator_command,
     register_command,
+    status_file_command,
     termination_command,
 )
 
@@ -35,6 +36,7 @@ group.add_command(continuity_commands.rollover)
 group.add_command(backup_commands.backup)
 group.add_command(check_command.command)
 group.add_command(register_command.group)
+group.add_command(status_file_command.group)
 group.add_command(backup_commands.restore)
 group.add_command(termination_command.command)
 trusted_list.group.add_command(continuity_commands.service_status)

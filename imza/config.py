@@ -1,6 +1,7 @@
 """The settings file of a zone: which sections there are. Each package declares its own."""
 
 import dataclasses
+import datetime
 import pathlib
 from collections.abc import Mapping
 from typing import TypeVar
@@ -64,6 +65,19 @@ class DatabaseSettings:
 
 
 @dataclasses.dataclass(frozen=True)
+class StatusFileSettings:
+    """The `[status_file]` section: what the CA publishes for responders on other machines.
+
+    Attributes:
+        file: Is replaced as a whole; somebody brings it to the responders.
+        every: How often, in seconds.
+    """
+
+    file: pathlib.Path
+    every: datetime.timedelta = datetime.timedelta(minutes=1)
+
+
+@dataclasses.dataclass(frozen=True)
 class MobilePeerSettings:
     """The `[mobile_peer]` section: the gateway, as the signing zone's relying party sees it.
 
@@ -106,6 +120,7 @@ class Config:
         keystore_root: Where the root's key is, if not in `keystore`: opened for key ceremonies
             alone, and away from the machine otherwise.
         signature_log: Where it is written what the authorities' keys sign.
+        status_file: What the CA publishes for responders that cannot reach its database.
     """
 
     server: ServerSettings = ServerSettings()
@@ -116,6 +131,7 @@ class Config:
     keystore_tsa: keystore_settings.Settings | None = None
     keystore_root: keystore_settings.Settings | None = None
     signature_log: signature_logs.Settings | None = None
+    status_file: StatusFileSettings | None = None
     ca: ca_settings.Settings | None = None
     audit: audit_anchors.Settings | None = None
     disclosure: disclosure_settings.Settings | None = None

@@ -17,7 +17,10 @@ class Settings:
         validity: From thisUpdate to nextUpdate of a response, in seconds.
         kept_bytes: How much memory each process takes for responses that it sends again.
         status_file: With a `[database]`: where one process keeps the statuses for all workers to
-            map; none: each worker reads all of the registry when it starts.
+            map; none: each worker reads all of the registry when it starts. Without a
+            `[database]`: the file that the CA publishes for other machines.
+        status_publisher: Without a `[database]`: the public keys, in PEM, of whom such a file is
+            taken (`imza ca status-file key`).
         status_poll: How often the registry is asked for changes, in seconds.
         status_max_age: How old what is known may be when the registry is away, in seconds; at
             most an hour. Older statuses are not told.
@@ -26,6 +29,7 @@ class Settings:
     validity: datetime.timedelta = responder.DEFAULT_VALIDITY
     kept_bytes: int = kept_responses.DEFAULT_BYTES
     status_file: pathlib.Path | None = None
+    status_publisher: pathlib.Path | None = None
     status_poll: datetime.timedelta = view.DEFAULT_POLL
     status_max_age: datetime.timedelta = view.DEFAULT_MAX_AGE
 

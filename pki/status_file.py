@@ -8,7 +8,7 @@ look-up is a binary search. A file may be written anew from an older one and wha
     header: JSON in UTF-8
     for each issuer of the header, in its order: its good certificates, its revoked ones
     SHA-256 of everything before
-    if signed: length (2) and DER of the publisher's certificate, length (2) and signature value
+    if signed: length (2) and DER of the publisher's public key, length (2) and signature value
 
 Numbers are big-endian and unsigned. Times are microseconds since 1970 in UTC.
 """
@@ -38,10 +38,7 @@ MAX_FILE_BYTES = 8 * 2**30
 """Four hundred million certificates."""
 
 MAX_SIGNATURE_BYTES = 16 * 2**10
-"""A certificate and a signature value."""
-
-SIGNED_TEXT = b"imza status file 1\0"
-"""Stands before the digest in what is signed, so that the value means nothing elsewhere."""
+"""A public key and a signature value."""
 
 _FRAME = struct.Struct(">8sQI")
 _REVOKED = struct.Struct(">20sqqB3x")
@@ -56,7 +53,7 @@ Statuses = Mapping[str, Mapping[bytes, status.CertificateStatus]]
 
 
 class StatusFileError(errors.TamperedError):
-    """The file is not a whole status file as it was written."""
+    """The file is not a whole status file as it was written, or of another publisher."""
 
     code = "status-file-refused"
 
@@ -82,9 +79,14 @@ class Header:
 
 @dataclasses.dataclass(frozen=True)
 class Signature:
-    """Who published a file, as its end says; nothing about it is checked here."""
+    """Who published a file, as its end says; `pki.status_publishers` checks it.
 
-    certificate_der: bytes
+    Attributes:
+        public_key_der: A SubjectPublicKeyInfo.
+        value: ECDSA with SHA-256 as r||s.
+    """
+
+    public_key_der: bytes
     value: bytes
 
 
@@ -240,15 +242,10 @@ def build(
     return (*pieces, digest.digest())
 
 
-def to_be_signed(digest: bytes) -> bytes:
-    """What a publisher signs of a file with this digest."""
-    return SIGNED_TEXT + digest
-
-
 def signature_block(signature: Signature) -> bytes:
     """The end of a signed file."""
     return b"".join(
-        len(one).to_bytes(2, "big") + one for one in (signature.certificate_der, signature.value)
+        len(one).to_bytes(2, "big") + one for one in (signature.public_key_der, signature.value)
     )
 
 

@@ -31,7 +31,7 @@ from ca.trusted_list import api as trusted_list_api
 from ca.trusted_list import publication
 from imza import audit_tokens, health
 from imza import config as configs
-from imza.wiring import subscribers_part
+from imza.wiring import status_publication, subscribers_part
 from imza.wiring.resources import Resources, signature_log_path
 from imza.wiring.zone import DAILY, REGULAR, Job, Zone
 from pki import access, registry_lock
@@ -92,6 +92,7 @@ def build(
             *enrolling.jobs,
             *subscribing.jobs,
             *_anchor_jobs(config, sessions, anchoring),
+            *_status_file_jobs(resources, config, sessions, keys),
             Job(
                 "publish-crls",
                 REGULAR,
@@ -136,6 +137,18 @@ def build(
         },
         examination.LastExamination(sessions),
     )
+
+
+def _status_file_jobs(
+    resources: Resources,
+    config: configs.Config,
+    sessions: orm.sessionmaker[orm.Session],
+    keys: store.KeyStore,
+) -> tuple[Job, ...]:
+    if config.status_file is None:
+        return ()
+    publisher = status_publication.StatusPublisher(resources, config, sessions, keys)
+    return (Job("publish-statuses", config.status_file.every, publisher.publish),)
 
 
 def _compare_with_log(guard: known_signatures.SigningGuard) -> None:

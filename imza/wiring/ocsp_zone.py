@@ -12,8 +12,8 @@ from imza.wiring.resources import Resources
 from imza.wiring.zone import FREQUENT, REGULAR, Job, Zone
 from ocsp import responder, responder_key
 from ocsp import settings as ocsp_settings
-from ocsp.statuses import keeper, registry_source, view
-from pki import certificates, errors
+from ocsp.statuses import contents, keeper, published_source, registry_source, view
+from pki import certificates, errors, status_file, status_publishers
 from pki.keystore import store
 
 if typing.TYPE_CHECKING:
@@ -25,9 +25,8 @@ log = logging.getLogger(__name__)
 def build(resources: Resources, config: configs.Config, _: "access.AccessTokens | None") -> Zone:
     """Build the status service's zone; see `imza.wiring.zones.build`."""
     settings = configs.require(config.ocsp, "ocsp")
-    url = configs.require(config.database, "database").url
     keys = resources.keys(config.keystore, "keystore")
-    looking = _view(resources, url, settings)
+    looking = _view(resources, config, settings)
     answering = responder.Responder(
         _status_issuers(looking, keys),
         looking.look_up,
@@ -45,8 +44,10 @@ def build(resources: Resources, config: configs.Config, _: "access.AccessTokens 
             log.info("responders_loaded issuers=%d", len(answering.issuers))
 
     jobs = [Job("reload-responders", FREQUENT, reload, in_each_process=True)]
-    if settings.status_file is not None:
-        kept = keeper.StatusFileKeeper(settings.status_file, looking, url, settings.status_max_age)
+    if config.database is not None and settings.status_file is not None:
+        kept = keeper.StatusFileKeeper(
+            settings.status_file, looking, config.database.url, settings.status_max_age
+        )
         jobs.append(Job("write-status-file", REGULAR, kept.write))
     return Zone(
         "ocsp",
@@ -57,24 +58,36 @@ def build(resources: Resources, config: configs.Config, _: "access.AccessTokens 
     )
 
 
-def _view(resources: Resources, url: str, settings: ocsp_settings.Settings) -> view.StatusView:
-    source = registry_source.RegistrySource(
-        url, settings.status_file, revision=migrations.newest_revision()
-    )
+def _view(
+    resources: Resources, config: configs.Config, settings: ocsp_settings.Settings
+) -> view.StatusView:
+    start: contents.Contents | None = None
+    source: contents.Source
+    if config.database is None:
+        publishers = configs.require(settings.status_publisher, "ocsp.status_publisher")
+        source = published_source.PublishedSource(
+            configs.require(settings.status_file, "ocsp.status_file"),
+            status_publishers.load_publishers(publishers),
+        )
+    else:
+        source = registry_source.RegistrySource(
+            config.database.url, settings.status_file, revision=migrations.newest_revision()
+        )
+        start = source.start()
     looking = resources.hold(
         view.StatusView(
             source,
             resources.present,
             max_age=settings.status_max_age,
             poll=settings.status_poll,
-            start=source.start(),
+            start=start,
         )
     )
     try:
         looking.update()
-    except errors.PeerError:
-        # It answers from the file while that is young enough, and `tryLater` without one.
-        log.warning("registry_away_at_start")
+    except (errors.PeerError, status_file.StatusFileError):
+        # It answers from what it has while that is young enough, and `tryLater` without anything.
+        log.warning("statuses_away_at_start")
     looking.start()
     return looking
 

@@ -92,6 +92,13 @@ def merge(contents: Contents) -> Contents:
     return from_file(status_file.StatusFile(b"".join(contents.merged())))
 
 
+def settled(contents: Contents) -> Contents:
+    """The same contents, in one file in memory where much has changed."""
+    if sum(map(len, contents.overlay.values())) < MERGE_AT:
+        return contents
+    return merge(contents)
+
+
 def _statuses(overlay: Overlay) -> Mapping[str, Mapping[bytes, status.CertificateStatus]]:
     # Copied at once: the thread that follows the registry may put more changes in meanwhile.
     return {

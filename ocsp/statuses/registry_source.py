@@ -162,6 +162,5 @@ class RegistrySource:
             for page in snapshot.changes(known.position.number):
                 for change in page:
                     present.overlay.setdefault(change.issuer_name, {})[change.serial] = change
-                if sum(map(len, present.overlay.values())) >= views.MERGE_AT:
-                    present = views.merge(present)
+                present = views.settled(present)
         return present

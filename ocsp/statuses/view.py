@@ -177,9 +177,7 @@ class StatusView:
         before = self._contents
         if (before is None or before.locked_at is None) and contents.locked_at is not None:
             log.error("registry_locked: requests are answered tryLater")
-        if sum(map(len, contents.overlay.values())) < views.MERGE_AT:
-            return contents
-        return views.merge(contents)
+        return views.settled(contents)
 
     def _ask(self) -> None:
         """Have the source asked once more, after this call began, and wait for the answer."""

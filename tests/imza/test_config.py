@@ -56,7 +56,11 @@ SECTIONS: dict[str, dict[str, object]] = {
         "sms": {"url": "https://sms.example/", "secret_file": "s"},
         "days_before_end": [30],
     },
-    "ocsp": {"validity": 600},
+    "ocsp": {
+        **{"validity": 600, "status_file": "s", "status_publisher": "p.pem"},
+        **{"status_poll": 0.25, "status_max_age": 3600},
+    },
+    "status_file": {"file": "statuses", "every": 300},
     "tsa": {"certificates": "tsu-1.pem"},
     "mobile_id": {"relying_parties": "parties.json", "countries": ["GE"]},
     "mobile_peer": {
@@ -158,3 +162,11 @@ def test_a_real_authority_takes_no_failpoints() -> None:
     with pytest.raises(settings.SettingsError, match="failpoints"):
         config.parse({"ca": real, "testing": {"failpoints": True}})
     assert not config.parse({"ca": real}).testing.failpoints
+
+
+@pytest.mark.parametrize(
+    ("entry", "value"), [("status_max_age", 3601), ("status_max_age", 0), ("status_poll", 0)]
+)
+def test_statuses_older_than_an_hour_are_never_told(entry: str, value: int) -> None:
+    with pytest.raises(settings.SettingsError, match=entry):
+        config.parse({"ocsp": {entry: value}})
