@@ -155,6 +155,25 @@ def test_statuses_that_change_under_load_are_told_right_by_all(
     assert (tally.refused, tally.lost) == (0, 0)
 
 
+@pytest.mark.clause("RFC 6960", "4.2.2.2")
+def test_invariant_15_while_the_responders_key_rotates_every_answer_verifies(
+    service: status_zones.StatusZones, known: list[status_load.Known], tell: Tell
+) -> None:
+    load = status_load.Load([service.address], known)
+    with load.running() as tally:
+        for rotation in range(1, 3):
+            load.await_right(100)
+            service.renew_responders()
+            # Noticed without a reload; answers of the key before verify too.
+            status_load.await_that(lambda: len(load.checker.signers) > rotation, LIMIT_S)  # noqa: B023
+        load.await_right(200)
+    tell(tally.table(f"responder's key renewed twice, {len(load.checker.signers)} signers seen"))
+    assert tally.wrong == []
+    assert tally.errors == {}
+    assert (tally.refused, tally.lost) == (0, 0)
+    assert len(load.checker.signers) == 3
+
+
 @pytest.fixture(scope="module")
 def server() -> Iterator[postgresql.Server]:
     with tempfile.TemporaryDirectory(prefix="imza-pg-") as folder:

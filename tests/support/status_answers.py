@@ -70,9 +70,14 @@ def path_of(request_der: bytes) -> str:
 
 
 class Checker:
-    """Checks answers; bytes whose signature was verified once are not verified again."""
+    """Checks answers; bytes whose signature was verified once are not verified again.
+
+    Attributes:
+        signers: The serial numbers of the certificates whose keys signed.
+    """
 
     def __init__(self) -> None:
+        self.signers: set[int] = set()
         self._verified: set[bytes] = set()
 
     def check(
@@ -117,6 +122,7 @@ class Checker:
         _expect(signer.not_valid_before_utc <= at <= signer.not_valid_after_utc, "signer ended")
         if response_der not in self._verified:
             self._verify(response, signer, question.issuer)
+            self.signers.add(signer.serial_number)
             if nonce is None:
                 self._verified.add(response_der)
         return status

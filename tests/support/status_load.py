@@ -119,7 +119,7 @@ class Load:
         self._clients = clients
         self._kept_requests = kept_requests
         self._pause_s = pause_s
-        self._checker = status_answers.Checker()
+        self.checker = status_answers.Checker()
         self._stopping = False
         self._last_right = 0.0
         self.tally = Tally()
@@ -217,7 +217,7 @@ class Load:
             tally.errors[f"HTTP {status_code}"] += 1
             return
         try:
-            told = self._checker.check(
+            told = self.checker.check(
                 body,
                 prepared.known.question,
                 prepared.algorithm,
