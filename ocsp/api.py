@@ -16,6 +16,10 @@ from pki import clock, der_http
 REQUEST_TYPE = "application/ocsp-request"
 RESPONSE_TYPE = "application/ocsp-response"
 
+SHARED_MAX_AGE_S = 10
+"""How long caches between us and others may keep a response (RFC 9111 5.2.2.10): a revocation is
+seen through them within seconds, and of what many ask for they still spare us nearly all."""
+
 _TYPE = (b"content-type", RESPONSE_TYPE.encode())
 
 _NOT_KEPT = (_TYPE, (b"cache-control", b"no-store"))
@@ -59,6 +63,7 @@ def endpoints(
     return {"/ocsp": endpoint}
 
 
+_KEPT = b"max-age=%d, public, no-transform, must-revalidate, s-maxage=%d"
 _MALFORMED = messages.build_error(messages.ResponseStatus.malformedRequest)
 
 
@@ -72,7 +77,7 @@ def _cacheable(
     lifetime = max(math.ceil((answer.next_update - at).total_seconds()) - 1, 0)
     headers = (
         _TYPE,
-        (b"cache-control", b"max-age=%d, public, no-transform, must-revalidate" % lifetime),
+        (b"cache-control", _KEPT % (lifetime, min(lifetime, SHARED_MAX_AGE_S))),
         (b"etag", etag),
         (b"last-modified", _http_date(answer.produced_at)),
         (b"expires", _http_date(answer.next_update)),

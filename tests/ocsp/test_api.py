@@ -48,7 +48,9 @@ def test_a_get_without_a_nonce_may_be_kept_until_just_before_next_update(
     world: World, base_url: str
 ) -> None:
     reply = _get(base_url, _request(world))
-    assert reply.headers["cache-control"] == ("max-age=1799, public, no-transform, must-revalidate")
+    assert reply.headers["cache-control"] == (
+        "max-age=1799, public, no-transform, must-revalidate, s-maxage=10"
+    )
     assert reply.headers["etag"].startswith('"')
     now = world.clock.now()
     assert email_utils.parsedate_to_datetime(reply.headers["last-modified"]) == now

@@ -16,12 +16,14 @@ from collections.abc import Iterator
 import httpx
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 from cryptography.x509 import ocsp as x509_ocsp
 from starlette import types as starlette_types
 
+from ocsp import api as ocsp_api
 from ocsp import cert_id, messages
 from pki import clock
-from tests.support import nginx, servers
+from tests.support import nginx, servers, status_answers, status_load, status_zones
 from tests.support import world as worlds
 
 pytestmark = [pytest.mark.peer, pytest.mark.slow]
@@ -199,17 +201,18 @@ def test_the_offices_network_alone_reaches_the_registration_over_tls(
 
 
 @pytest.fixture(scope="module")
-def zones() -> Iterator[worlds.Zones]:
+def service() -> Iterator[status_zones.StatusZones]:
     """The CA zone and a responder with two workers."""
     with (
         tempfile.TemporaryDirectory(prefix="imza-") as folder,
-        worlds.zones_apart(
-            pathlib.Path(folder),
-            started=("ca", "ocsp"),
-            settings={("ocsp", "server"): {"workers": 2}},
-        ) as running,
+        status_zones.running(pathlib.Path(folder)) as running,
     ):
         yield running
+
+
+@pytest.fixture
+def zones(service: status_zones.StatusZones) -> worlds.Zones:
+    return service.zones
 
 
 @pytest.fixture
@@ -267,6 +270,29 @@ def test_repeated_requests_are_answered_from_the_cache_and_posts_and_nonces_are_
         asking.get(encoded(request(issuer, 4711)))
         asking.get("/ocsp/AAAA")
         assert "HIT" not in proxy.cache_statuses()
+
+
+def test_a_revocation_is_seen_through_the_cache_within_seconds(
+    service: status_zones.StatusZones, proxy: nginx.Nginx
+) -> None:
+    known = service.certify(1)[0]
+    algorithm, checker = hashes.SHA256(), status_answers.Checker()
+    path = "/ocsp/" + status_answers.path_of(known.question.build(algorithm))
+    with client(proxy.address) as asking:
+
+        def told() -> str:
+            body = asking.get(path).content
+            return checker.check(body, known.question, algorithm, clock.SystemClock().now())
+
+        # Kept just before the revocation, so that it stays for as long as it may.
+        assert told() == "good"
+        done = service.revoke(known)
+        assert told() == "good"
+        status_load.await_that(lambda: told() == "revoked", ocsp_api.SHARED_MAX_AGE_S + 2)
+        sys.stdout.write(f"revoked through the cache after {time.monotonic() - done:.1f} s\n")
+        found = collections.Counter(proxy.cache_statuses())
+    assert set(found) <= {"MISS", "HIT", "EXPIRED", "REVALIDATED"}
+    assert found["HIT"] > 10 * (found.total() - found["HIT"])
 
 
 @pytest.mark.clause("RFC 6960", "A.1")
