@@ -40,7 +40,7 @@ from ca.applications import states, vetting_record
 from ca.operators import roles
 from imza import config as configs
 from imza import installation
-from imza.wiring import founding, resources, zones
+from imza.wiring import founding, resources, zone, zones
 from pki import clock, database, failpoints, outbound, registration, registry, web
 from pki import vetting as vettings
 from pki.keystore import signature_log
@@ -361,9 +361,7 @@ class Harness:
         with (
             contextlib.closing(resources.Resources(clock.SystemClock())) as opened,
             contextlib.closing(outbound.Client()) as client,
-            servers.serve(
-                web.application("ocsp", zones.build(opened, "ocsp", config).routers)
-            ) as url,
+            _served(zones.build(opened, "ocsp", config)) as url,
         ):
             with self._sessions() as session:
                 issuers = {one.name: one.certificate for one in registry.issuers(session)}
@@ -376,6 +374,11 @@ class Harness:
                 ).body
                 found[x509_ocsp.load_der_ocsp_response(answer).certificate_status] += 1
         return found
+
+
+def _served(built: zone.Zone) -> contextlib.AbstractContextManager[str]:
+    """A zone that answers, as `imza serve` has it."""
+    return servers.serve(web.application(built.name, built.routers, built.endpoints))
 
 
 def found_authorities(path: pathlib.Path, environment: dict[str, str]) -> None:
