@@ -166,7 +166,8 @@ class Sandbox:
                 web.token_routes(tokens, self._present),
             ],
             {path: one for zone in built for path, one in zone.endpoints.items()}
-            | dict(health.endpoints(probes, notes)),
+            | dict(health.endpoints(probes, notes))
+            | dict(opened.metrics.endpoints()),
         )
         server = http_server.HttpServer(
             app,

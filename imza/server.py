@@ -55,7 +55,9 @@ def _serve(zone: str, path: pathlib.Path, upgrade_database: bool) -> int:
             f" only {' and '.join(WITH_WORKERS)} run as several processes"
         )
     with zone_process.Ports(config.server) as ports:
-        process = zone_process.ZoneProcess(zone, path, ports)
+        # While workers are replaced twice as many live, and one that does the duties.
+        parts = 2 * config.server.workers + 2
+        process = zone_process.ZoneProcess(zone, path, ports, parts)
         if config.server.workers == 0:
             return process.serve_and_work(lambda: _tell_ready(zone, ports))
         roles = [

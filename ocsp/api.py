@@ -4,6 +4,7 @@ import datetime
 import functools
 import hashlib
 import math
+import time
 from collections.abc import Mapping, Sequence
 from email import utils as email_utils
 
@@ -11,7 +12,7 @@ import anyio.to_thread
 from starlette import types as starlette_types
 
 from ocsp import answers, get_path, messages, responder
-from pki import clock, der_http
+from pki import clock, der_http, metrics
 
 REQUEST_TYPE = "application/ocsp-request"
 RESPONSE_TYPE = "application/ocsp-response"
@@ -27,7 +28,10 @@ _NOT_KEPT = (_TYPE, (b"cache-control", b"no-store"))
 
 
 def endpoints(
-    answering: responder.Responder, present: clock.Clock
+    answering: responder.Responder,
+    present: clock.Clock,
+    *,
+    figures: metrics.Metrics | None = None,
 ) -> Mapping[str, starlette_types.ASGIApp]:
     """Return the endpoint of a responder, `/ocsp`.
 
@@ -37,22 +41,45 @@ def endpoints(
     Args:
         answering: The responder.
         present: Tells the time.
+        figures: Where requests and their durations are counted.
     """
+    figures = figures or metrics.Metrics()
+    requests = figures.counter(
+        "imza_ocsp_requests",
+        "Status requests by the status of their response.",
+        "outcome",
+        [one.name for one in messages.ResponseStatus],
+    )
+    kept = figures.counter(
+        "imza_ocsp_answers_kept",
+        "Conditional requests whose sender had the response already (304).",
+    )
+    durations = figures.histogram(
+        "imza_ocsp_duration_seconds", "From the whole request to the answer."
+    )
 
     async def answer(request: der_http.Request) -> der_http.Reply:
         by_post = request.method == "POST"
         body = request.body if by_post else get_path.decode(request.path, answering.knows)
         if body is None:
+            requests.add(messages.ResponseStatus.malformedRequest.name)
             return der_http.Reply(_MALFORMED, _NOT_KEPT)
+        begin = time.perf_counter()
         at = present.now()
         if not (answering.signs_at_once or answering.has_ready(body)):
             # A key in a module may take long or hang: it must not hold up those who only connect.
             answer = await anyio.to_thread.run_sync(responder.respond, body, answering, at)
         else:
             answer = responder.respond(body, answering, at)
+        requests.add(answer.response_status.name)
         if by_post or answer.next_update is None:
-            return der_http.Reply(answer.response_der, _NOT_KEPT)
-        return _cacheable(answer, request.headers, at)
+            reply = der_http.Reply(answer.response_der, _NOT_KEPT)
+        else:
+            reply = _cacheable(answer, request.headers, at)
+            if reply.status == 304:
+                kept.add()
+        durations.observe(time.perf_counter() - begin)
+        return reply
 
     endpoint = der_http.endpoint(
         answer,

@@ -266,9 +266,23 @@ class TimeStampAuthority:
         return _Issuing(info, unit.with_certificates, unit.without_certificates)
 
 
+class Answer(NamedTuple):
+    """A TimeStampResp, and why it carries no token."""
+
+    response_der: bytes
+    failure: messages.PKIFailureInfo | None = None
+
+
 def respond(
     request_der: bytes, authority: TimeStampAuthority, now: Callable[[], datetime.datetime]
 ) -> bytes:
+    """Answer any bytes with a TimeStampResp; see `answer`."""
+    return answer(request_der, authority, now).response_der
+
+
+def answer(
+    request_der: bytes, authority: TimeStampAuthority, now: Callable[[], datetime.datetime]
+) -> Answer:
     """Answer any bytes with a TimeStampResp: a token, or the failure that fits.
 
     Args:
@@ -287,7 +301,7 @@ def respond(
         return _reject(error, messages.PKIFailureInfo.systemFailure, "the service failed")
     if log.isEnabledFor(logging.INFO):
         log.info("time_stamp_issued serial=%s", serial.hex())
-    return response_der
+    return Answer(response_der)
 
 
 def issue_time_stamp(
@@ -345,11 +359,11 @@ def _utc(at: datetime.datetime | None) -> datetime.datetime | None:
     return at.replace(tzinfo=datetime.UTC) if at is not None and at.tzinfo is None else at
 
 
-def _reject(error: errors.ImzaError, failure: messages.PKIFailureInfo, explanation: str) -> bytes:
+def _reject(error: errors.ImzaError, failure: messages.PKIFailureInfo, explanation: str) -> Answer:
     log.log(
         logging.WARNING if failure.value in {14, 25} else logging.INFO,
         "time_stamp_refused failure=%s code=%s",
         failure.name,
         error.code,
     )
-    return messages.build_rejection(failure, explanation)
+    return Answer(messages.build_rejection(failure, explanation), failure)

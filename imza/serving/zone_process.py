@@ -18,7 +18,7 @@ from imza import health, http_server, worker
 from imza.serving import plain_application, service_manager
 from imza.wiring import resources, zones
 from imza.wiring.zone import Job, Zone
-from pki import clock
+from pki import clock, metrics
 
 log = logging.getLogger(__name__)
 
@@ -72,11 +72,19 @@ class Ports:
 class ZoneProcess:
     """Builds a zone from its settings file and works until SIGTERM or SIGINT."""
 
-    def __init__(self, zone: str, path: pathlib.Path, ports: Ports) -> None:
-        """Take the zone's name, its settings file, read by each process anew, and its ports."""
+    def __init__(self, zone: str, path: pathlib.Path, ports: Ports, parts: int = 1) -> None:
+        """Take the zone's name, its settings file, read by each process anew, and its ports.
+
+        Args:
+            zone: One of `ZONES`.
+            path: The settings file.
+            ports: Already open.
+            parts: How many processes may count at once what they do.
+        """
         self._zone = zone
         self._path = path
         self._ports = ports
+        self._board = metrics.Board(parts)
 
     def serve(self, when_ready: Callable[[], None]) -> int:
         """Answer requests."""
@@ -105,11 +113,13 @@ class ZoneProcess:
             signal.signal(number, lambda *_: stopping.set())
         present = clock.SystemClock()
         with contextlib.ExitStack() as running:
-            opened = running.enter_context(contextlib.closing(resources.Resources(present)))
+            opened = running.enter_context(
+                contextlib.closing(resources.Resources(present, self._board))
+            )
             built = zones.build(opened, self._zone, configs.read(self._path))
             if serves:
                 server = http_server.HttpServer(
-                    _application(built),
+                    _application(built, opened.metrics),
                     self._ports.plain,
                     tls=self._ports.tls,
                     tls_files=self._ports.tls_files,
@@ -141,8 +151,12 @@ def preload(zone: str) -> None:
     importlib.import_module(f"imza.wiring.{zone}_zone")
 
 
-def _application(built: Zone) -> object:
-    endpoints = {**built.endpoints, **health.endpoints(built.probes, built.notes)}
+def _application(built: Zone, figures: metrics.Metrics) -> object:
+    endpoints = {
+        **built.endpoints,
+        **health.endpoints(built.probes, built.notes),
+        **figures.endpoints(),
+    }
     if not built.routers:
         return plain_application.PlainApplication(endpoints)
     from pki import web

@@ -13,7 +13,7 @@ from imza.wiring.zone import FREQUENT, REGULAR, Job, Zone
 from ocsp import responder, responder_key
 from ocsp import settings as ocsp_settings
 from ocsp.statuses import contents, keeper, published_source, registry_source, view
-from pki import certificates, errors, status_file, status_publishers
+from pki import certificates, errors, metrics, status_file, status_publishers
 from pki.keystore import store
 
 if typing.TYPE_CHECKING:
@@ -43,6 +43,7 @@ def build(resources: Resources, config: configs.Config, _: "access.AccessTokens 
             loaded[0] = found
             log.info("responders_loaded issuers=%d", len(answering.issuers))
 
+    _declare(resources.metrics, looking)
     jobs = [Job("reload-responders", FREQUENT, reload, in_each_process=True)]
     if config.database is not None and settings.status_file is not None:
         kept = keeper.StatusFileKeeper(
@@ -54,8 +55,30 @@ def build(resources: Resources, config: configs.Config, _: "access.AccessTokens 
         (),
         tuple(jobs),
         {"statuses": looking.contents},
-        endpoints=ocsp.api.endpoints(answering, resources.present),
+        endpoints=ocsp.api.endpoints(answering, resources.present, figures=resources.metrics),
     )
+
+
+def _declare(figures: metrics.Metrics, looking: view.StatusView) -> None:
+    figures.gauge(
+        "imza_ocsp_status_age_seconds",
+        "How long ago the statuses were last known to be those of the registry.",
+        lambda: {} if looking.age is None else {"": looking.age.total_seconds()},
+    )
+    figures.gauge(
+        "imza_ocsp_responder_expiry_timestamp_seconds",
+        "When each issuer's last responder certificate ends.",
+        lambda: _last_ends(looking),
+        "issuer",
+    )
+
+
+def _last_ends(looking: view.StatusView) -> dict[str, float]:
+    ends: dict[str, float] = {}
+    for one in looking.responders:
+        end = certificates.parse(one.certificate_der).not_valid_after_utc.timestamp()
+        ends[one.issuer_name] = max(end, ends.get(one.issuer_name, end))
+    return ends
 
 
 def _view(

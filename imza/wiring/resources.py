@@ -12,7 +12,7 @@ from typing import Protocol, TypeVar
 
 from imza import config as configs
 from imza.wiring import key_stores
-from pki import clock, durable_files, errors, settings
+from pki import clock, durable_files, errors, metrics, settings
 from pki.keystore import settings as keystore_settings
 from pki.keystore import signature_log, store
 
@@ -40,9 +40,10 @@ Held = TypeVar("Held", bound=Closeable)
 class Resources:
     """Opens what zones need and closes it at the end, the last one first."""
 
-    def __init__(self, present: clock.Clock) -> None:
-        """Take the clock that every zone reads."""
+    def __init__(self, present: clock.Clock, board: metrics.Board | None = None) -> None:
+        """Take the clock that every zone reads, and where the figures of all workers are kept."""
         self.present = present
+        self.metrics = metrics.Metrics(board)
         self._held = contextlib.ExitStack()
         self._logs: dict[pathlib.Path, signature_log.SignatureLog] = {}
         self._guards: dict[pathlib.Path, known_signatures.SigningGuard] = {}

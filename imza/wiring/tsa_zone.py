@@ -11,7 +11,7 @@ from imza import config as configs
 from imza import health
 from imza.wiring.resources import Resources
 from imza.wiring.zone import Zone
-from pki import access, algorithms, audit
+from pki import access, algorithms, audit, metrics
 from pki.keystore import store
 from tsa import authority, clock_accuracy
 from tsa import settings as tsa_settings
@@ -43,6 +43,7 @@ def build(resources: Resources, config: configs.Config, _: access.AccessTokens |
     )
     resources.hold(watched)
     watched.start()
+    _declare(resources.metrics, issuing, watched)
     return Zone(
         "tsa",
         (),
@@ -51,7 +52,7 @@ def build(resources: Resources, config: configs.Config, _: access.AccessTokens |
             "clock": watched.now,
             "database": health.database_probe(sessions),
         },
-        endpoints=tsa.api.endpoints(issuing, watched, watched.error_bound),
+        endpoints=tsa.api.endpoints(issuing, watched, watched.error_bound, resources.metrics),
         notes={"clock": _how_watched(settings.clock), "units": _how_stamped(issuing)},
     )
 
@@ -59,6 +60,30 @@ def build(resources: Resources, config: configs.Config, _: access.AccessTokens |
 def _unit(keys: store.KeyStore, path: pathlib.Path, label: str) -> authority.TimeStampingUnit:
     chain = x509.load_pem_x509_certificates(path.read_bytes())
     return authority.TimeStampingUnit(chain[0], keys.open_key(label), tuple(chain[1:]))
+
+
+def _declare(
+    figures: metrics.Metrics,
+    issuing: authority.TimeStampAuthority,
+    watched: clock_accuracy.AccurateClock,
+) -> None:
+    figures.gauge(
+        "imza_tsa_clock_trusted",
+        "1 while the clock is vouched for and tokens are made, else 0.",
+        lambda: {"": float(watched.state.trusted)},
+    )
+    figures.gauge(
+        "imza_tsa_clock_offset_seconds",
+        "How far each time server says that the clock is off.",
+        lambda: {one.server: one.offset_s for one in watched.state.comparisons},
+        "server",
+    )
+    figures.gauge(
+        "imza_tsa_unit_expiry_timestamp_seconds",
+        "Until when each unit that signs now may sign: the certificate's and the key's period.",
+        lambda: {unit.handle.label: unit.period[1].timestamp() for unit, _ in issuing.units},
+        "unit",
+    )
 
 
 def _line(
