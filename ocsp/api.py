@@ -23,6 +23,8 @@ seen through them within seconds, and of what many ask for they still spare us n
 
 _TYPE = (b"content-type", RESPONSE_TYPE.encode())
 
+_SECOND = datetime.timedelta(seconds=1)
+
 _NOT_KEPT = (_TYPE, (b"cache-control", b"no-store"))
 """RFC 5019 6.2 and RFC 9654: an error, or what answers a nonce, is for nobody else."""
 
@@ -50,6 +52,10 @@ def endpoints(
         "outcome",
         [one.name for one in messages.ResponseStatus],
     )
+    ready = figures.counter(
+        "imza_ocsp_answers_ready",
+        "Answers that were there before the second in which they were asked for.",
+    )
     kept = figures.counter(
         "imza_ocsp_answers_kept",
         "Conditional requests whose sender had the response already (304).",
@@ -72,6 +78,8 @@ def endpoints(
         else:
             answer = responder.respond(body, answering, at)
         requests.add(answer.response_status.name)
+        if answer.produced_at is not None and at - answer.produced_at >= _SECOND:
+            ready.add()
         if by_post or answer.next_update is None:
             reply = der_http.Reply(answer.response_der, _NOT_KEPT)
         else:
