@@ -258,6 +258,8 @@ def _serial_numbers(response: x509_ocsp.OCSPResponse) -> frozenset[int]:
 
 def _read_crl(der: bytes) -> x509.CertificateRevocationList:
     crl = x509.load_der_x509_crl(der)
+    # Some parts are read only when they are asked for, and may be malformed then.
+    crl.issuer.public_bytes()
     if not crl_scope.is_complete_list(crl):
         raise ValueError("expected a complete CRL")
     return crl

@@ -396,3 +396,10 @@ def test_unit_whose_certificate_ended_before_its_token_is_known_to_exist_proves_
     made = unit(root, at, period=(at - DAY, at + DAY))
     verdict = judge(made, root, at=at, until=at + 2 * DAY, **UNIT)
     assert refusal(verdict) is report.SubIndication.OUT_OF_BOUNDS_NOT_REVOKED
+
+
+def test_list_whose_issuer_cannot_be_read_is_left_out(hierarchy, at):
+    damaged = hierarchy.crl(hierarchy.root, at=at).replace(b"TEST root", b"\xffEST root")
+    known = evidence.Evidence(crls=[damaged, hierarchy.crl(hierarchy.issuing, at=at)])
+    assert not known.mentions(hierarchy.issuing.certificate)
+    assert known.mentions(hierarchy.signer().certificate)
