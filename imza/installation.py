@@ -242,6 +242,9 @@ class Installation:
                 "tsa_url": f"{addresses.tsa}/tsa",
                 "trust_anchors": [str(self.trust_anchors)],
                 "authorities": [str(self.authorities)],
+                "trusted_lists": [f"{addresses.ca}/tl/az.xml"],
+                "list_signers": [str(self.list_signer)],
+                "list_memory": str(self.folder / "trusted-lists.json"),
             },
         }
 

@@ -30,6 +30,11 @@ class Settings:
         keep_documents: How long a session that has ended, and its document, are kept.
         font: A TrueType font with the letters of the country, for visible signatures.
         policies: Files of validation policies, which clients choose by name.
+        trusted_lists: Addresses or files of trusted lists, or of lists of them: what they name is
+            trusted for validation, and qualified where they say so.
+        list_signers: PEM files with certificates of those who sign them.
+        list_memory: A file that remembers the newest list of each scheme, so that no older one is
+            believed.
         phone_threads: How many phones are waited for at once in one process.
     """
 
@@ -49,4 +54,7 @@ class Settings:
     keep_documents: datetime.timedelta = datetime.timedelta(days=7)
     font: pathlib.Path = fonts.DEFAULT_FONT
     policies: tuple[pathlib.Path, ...] = ()
+    trusted_lists: tuple[str, ...] = ()
+    list_signers: tuple[pathlib.Path, ...] = ()
+    list_memory: pathlib.Path | None = None
     phone_threads: int = 32

@@ -66,17 +66,41 @@ class TrustSources:
                 pems.append(path)
         anchors = trust.load(pems)
         found = {certificates.to_der(one): one for one in anchors.certificates}
-        reader = self._authenticator(anchors)
         services: list[listed_services.ListedService] = []
         for list_xml in lists:
-            at = self.present.now()
-            for listed in self._follow(list_xml, reader, at):
-                if self.memory is not None:
-                    remember(self.memory, listed)
-                for anchor in listed.anchors(at).certificates:
+            for listed in self._read(list_xml, anchors):
+                for anchor in listed.anchors(self.present.now()).certificates:
                     found[certificates.to_der(anchor)] = anchor
                 services += listed.services
         return trust.TrustAnchors(tuple(found.values()), tuple(services))
+
+    def read_list(
+        self, address: str, roots: trust.TrustAnchors
+    ) -> Sequence[trusted_lists.TrustedList]:
+        """Return the list at an http(s) address, or in a file; a list of lists with its lists.
+
+        Args:
+            address: Where it is.
+            roots: Where the path of its signer's certificate may end.
+
+        Raises:
+            UntrustedListError, ExpiredListError, RolledBackListError, PeerError: As `load`.
+        """
+        if address.startswith(("http://", "https://")):
+            return self._read(self._fetch(address), roots)
+        path = pathlib.Path(address)
+        if not _holds_xml(path):
+            raise listed_services.TrustedListError(f"expected a trusted list in {path.name}")
+        return self._read(path.read_bytes(), roots)
+
+    def _read(
+        self, list_xml: bytes, roots: trust.TrustAnchors
+    ) -> Sequence[trusted_lists.TrustedList]:
+        found = self._follow(list_xml, self._authenticator(roots), self.present.now())
+        if self.memory is not None:
+            for one in found:
+                remember(self.memory, one)
+        return found
 
     def _follow(
         self, list_xml: bytes, reader: trusted_lists.Authenticator, at: datetime.datetime

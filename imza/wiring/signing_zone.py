@@ -15,9 +15,11 @@ from signing_service import (
     certification_paths,
     document_store,
     documents,
+    followed_trust,
     levels,
     phone_signing,
     trust,
+    trust_sources,
     upkeep,
 )
 from signing_service import service as signing
@@ -43,11 +45,19 @@ def build(resources: Resources, config: configs.Config, tokens: access.AccessTok
         clock=resources.present,
         check_document=workers.check_signable,
     )
+    followed = followed_trust.FollowedTrust(
+        anchors,
+        trust_sources.TrustSources(
+            resources.present, client, settings.list_signers, settings.list_memory
+        ),
+        settings.trusted_lists,
+    )
     phones = _phones(resources, config, service)
     own = tokens or access.AccessTokens(config.access, sessions)
     jobs = [
         Job("raise-levels", FREQUENT, lambda at: levels.raise_pending(service, at)),
         Job("expire-sessions", REGULAR, lambda at: upkeep.expire_overdue(service, at)),
+        Job("read-trusted-lists", FREQUENT, followed.refresh, in_each_process=True),
         Job("discard-sessions", DAILY, lambda at: upkeep.discard_ended(service, at)),
     ]
     if phones is not None:
@@ -62,7 +72,7 @@ def build(resources: Resources, config: configs.Config, tokens: access.AccessTok
         "signing",
         (
             signing_service.api.routes(
-                service, phones, _validation(workers, anchors, service), own
+                service, phones, _validation(workers, followed, service), own
             ),
             usage_api.routes("signing", sessions, own, resources.present),
             *(() if tokens else (web.token_routes(own, resources.present),)),
@@ -90,7 +100,7 @@ def _phones(
 
 def _validation(
     workers: isolation.ValidationWorkers,
-    anchors: trust.TrustAnchors,
+    followed: followed_trust.FollowedTrust,
     service: signing.SigningService,
 ) -> signing_service.api.Validate:
     fetch = fetching.fetcher(service.client, service.clock)
@@ -105,7 +115,7 @@ def _validation(
     ) -> report.ValidationReport:
         return workers.validate(
             document,
-            trust=anchors,
+            trust=followed.anchors(service.clock.now()),
             at=at,
             fetch=fetch,
             detached=detached,
