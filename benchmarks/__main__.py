@@ -16,6 +16,7 @@ MODULES = (
     "benchmarks.issuance",
     "benchmarks.crl",
     "benchmarks.ocsp",
+    "benchmarks.nginx",
 )
 RESULTS = pathlib.Path(__file__).parent / "results.md"
 

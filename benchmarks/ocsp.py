@@ -81,7 +81,7 @@ def rows() -> Iterator[row.Row]:
     """Measure signing in process, then everything over HTTP."""
     world = World()
     yield _in_process(world)
-    with tempfile.TemporaryDirectory(prefix="imza-bench-") as name, _server() as server:
+    with tempfile.TemporaryDirectory(prefix="imza-bench-") as name, serving() as server:
         folder = pathlib.Path(name)
         yield from _over_http(folder, server)
         yield _beside_openssl(folder, world, server)
@@ -250,7 +250,7 @@ def _openssl(folder: pathlib.Path, world: World) -> Iterator[int]:
 
 
 @contextlib.contextmanager
-def _server() -> Iterator[Server]:
+def serving() -> Iterator[Server]:
     """A process with our responder on one port and the constant response on another."""
     ports = servers.free_port(), servers.free_port()
     process = subprocess.Popen(

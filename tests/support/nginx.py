@@ -35,6 +35,7 @@ class Nginx:
         *,
         servers_each: str = "max_fails=3 fail_timeout=5s",
         offices: str = "127.0.0.0/8",
+        others: str = "",
     ) -> None:
         """Write its files into `folder`, where a TLS certificate is made too.
 
@@ -43,6 +44,7 @@ class Nginx:
             upstreams: From a zone's name to where its machines are, as `HOST:PORT`.
             servers_each: What is said of each machine where there are several.
             offices: The network that may call `/ra/v1`.
+            others: Servers besides those of the configuration.
         """
         program = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
         if program is None:
@@ -76,7 +78,7 @@ class Nginx:
         text = text.replace("listen 443 ", f"listen 127.0.0.1:{secure} ")
         text = text.replace("/var/cache/nginx/", f"{folder}/cache-")
         text = text.replace("/var/log/nginx/", f"{folder}/")
-        (folder / "imza.conf").write_text(text)
+        (folder / "imza.conf").write_text(text + others)
         (folder / "nginx.conf").write_text(_main(folder))
         self._process: subprocess.Popen[bytes] | None = None
 
