@@ -93,6 +93,27 @@ def test_behind_nginx_a_killed_process_costs_nothing(
     assert (tally.refused, tally.lost) == (0, 0)
 
 
+def test_behind_nginx_a_machine_that_is_gone_costs_nothing(
+    service: status_zones.StatusZones,
+    known: list[status_load.Known],
+    tell: Tell,
+    tmp_path: pathlib.Path,
+) -> None:
+    with service.another_machine() as (address, process):
+        places = {"ocsp": [one.removeprefix("http://") for one in (service.address, address)]}
+        with nginx.running(tmp_path / "nginx", places) as proxy:
+            load = status_load.Load([proxy.address], known)
+            with load.running() as tally:
+                load.await_right(200)
+                # Its other processes go with the first.
+                process.kill()
+                load.await_right(500)
+    tell(tally.table("one of two machines gone, behind nginx"))
+    assert tally.wrong == []
+    assert tally.errors == {}
+    assert (tally.refused, tally.lost) == (0, 0)
+
+
 def test_a_reload_loses_no_request(
     service: status_zones.StatusZones, known: list[status_load.Known], tell: Tell
 ) -> None:

@@ -41,7 +41,7 @@ class Authority:
         self._offset = folder / "offset"
         self.step(0)
         (folder / "contract.txt").write_bytes(b"a contract")
-        self._openssl("-query", "-data", "contract.txt", "-sha256", "-out", "query.tsq")
+        self._openssl("-query", "-data", "contract.txt", "-sha256", "-cert", "-out", "query.tsq")
 
     def step(self, seconds: int) -> None:
         """Set the clock so many seconds beside the machine's."""
@@ -106,6 +106,13 @@ class Authority:
         (self.folder / "reply.tsr").write_bytes(reply.body)
         return self._openssl("-reply", "-in", "reply.tsr", "-text")
 
+    def verify(self) -> str:
+        """What `openssl ts -verify` says of the last answer."""
+        chain = self.world.folder / installation.unit_chain_name(installation.FIRST_UNIT)
+        trust = ["-CAfile", str(self.world.trust_anchors), "-untrusted", str(chain)]
+        told = self._openssl("-verify", "-in", "reply.tsr", "-queryfile", "query.tsq", *trust)
+        return told.strip()
+
     def _openssl(self, *arguments: str) -> str:
         return subprocess.run(
             ["openssl", "ts", *arguments],
@@ -123,7 +130,7 @@ def authority(tmp_path: pathlib.Path) -> Iterator[Authority]:
 @pytest.mark.clause("RFC 3161", "2.4.2")
 @pytest.mark.parametrize("seconds", [2, -2])
 def test_invariant_14_tokens_stop_when_the_clock_is_set_and_resume_when_it_is_set_back(
-    authority: Authority, seconds: int
+    authority: Authority, seconds: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert "Status: Granted." in authority.ask()
     authority.step(seconds)
@@ -136,4 +143,15 @@ def test_invariant_14_tokens_stop_when_the_clock_is_set_and_resume_when_it_is_se
     assert checks["unit"] == "ok"
     authority.step(0)
     authority.await_that(lambda: authority.ready()[0] == 200)
-    assert "Status: Granted." in authority.ask()
+    resumed = authority.ask()
+    assert "Status: Granted." in resumed
+    assert authority.verify() == "Verification: OK"
+    shown = ["before: granted", *_told(stopped), f"/readyz: {checks['clock']}", *_told(resumed)]
+    with capsys.disabled():
+        sys.stdout.write("\n" + "\n".join([f"clock set by {seconds:+d} s", *shown]) + "\n")
+
+
+def _told(reply: str) -> list[str]:
+    """What `openssl ts -reply -text` says of the status and the time."""
+    wanted = ("Status: ", "Status description: ", "Failure info: ", "Time stamp: ")
+    return [f"  {line}" for line in reply.splitlines() if line.startswith(wanted)]

@@ -9,13 +9,15 @@ import signal
 import socket
 import subprocess
 import time
+import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
+import tomli_w
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
 from pki import clock, outbound
-from tests.support import status_answers, status_load
+from tests.support import servers, status_answers, status_load
 from tests.support import world as worlds
 
 LIMIT_S = 60.0
@@ -92,6 +94,28 @@ class StatusZones:
             LIMIT_S,
             lambda: self.zones.log("ocsp"),
         )
+
+    @contextlib.contextmanager
+    def another_machine(self) -> Iterator[tuple[str, "subprocess.Popen[bytes]"]]:
+        """A second responder of the same registry and keys: its address and its first process."""
+        port = servers.free_port()
+        first = self.zones.installation.config_path("ocsp")
+        second = first.with_name("ocsp-2.toml")
+        content = tomllib.loads(first.read_text(encoding="utf-8"))
+        content["server"]["port"] = port
+        second.write_text(tomli_w.dumps(content), encoding="utf-8")
+        with (self.zones.installation.folder / "ocsp-2.log").open("wb") as log:
+            process = subprocess.Popen(
+                [*worlds.IMZA, "serve", "ocsp", "--config", str(second)], stderr=log
+            )
+        address = f"http://127.0.0.1:{port}"
+        try:
+            status_load.await_that(lambda: servers.answers(port), LIMIT_S)
+            status_load.await_that(lambda: worlds.ready(address), LIMIT_S)
+            yield address, process
+        finally:
+            process.kill()
+            process.wait(LIMIT_S)
 
     def renew_responders(self) -> None:
         """Certify new keys of responders, as the CA zone does before the old ones end."""
