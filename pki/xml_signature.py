@@ -31,6 +31,11 @@ XPATH_FILTER_2 = "http://www.w3.org/2002/06/xmldsig-filter2"
 WITHOUT_SIGNATURES = "not(ancestor-or-self::ds:Signature)"
 """The one XPath expression that is carried out: it leaves every signature out."""
 
+_ENVELOPED_IN_XPATH = (
+    "count(ancestor-or-self::ds:Signature|here()/ancestor::ds:Signature[1])"
+    ">count(ancestor-or-self::ds:Signature)"
+)
+
 MAX_REFERENCES = 1000
 """More references than the largest published test document has (500), and not a work multiplier."""
 MAX_CANONICAL_BYTES = 4 * xml_trees.MAX_BYTES
@@ -346,7 +351,7 @@ class _State:
             self._canonicalise(algorithm, _inclusive_prefixes(transform))
         elif algorithm == BASE64:
             self._decode()
-        elif algorithm == ENVELOPED:
+        elif algorithm == ENVELOPED or _leaves_own_signature_out(transform, algorithm):
             self._leave_out([self._signature])
         elif _leaves_signatures_out(transform, algorithm):
             self.without_all_signatures = True
@@ -444,6 +449,11 @@ def _leaves_signatures_out(transform: etree._Element, algorithm: str) -> bool:
         _says(transform, algorithm, XPATH_FILTER_2, text)
         for text in ("/descendant::ds:Signature", "//ds:Signature")
     )
+
+
+def _leaves_own_signature_out(transform: etree._Element, algorithm: str) -> bool:
+    """Recognise the text that XMLDSig 6.6.4 gives for the enveloped-signature transform."""
+    return _says(transform, algorithm, XPATH, _ENVELOPED_IN_XPATH)
 
 
 def _leaves_outer_signatures_out(transform: etree._Element, algorithm: str) -> bool:

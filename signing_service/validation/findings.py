@@ -49,6 +49,7 @@ class FoundSignature:
         time_stamps: Its own, in the order found.
         file: The file of a container that it is in.
         signed_files: Files beside the signature whose digests it signs.
+        is_counter: It was checked to sign the value of another signature, and not a document.
     """
 
     identifier: str
@@ -69,6 +70,7 @@ class FoundSignature:
     info: tuple[report.Finding, ...] = ()
     file: str = ""
     signed_files: tuple[str, ...] = ()
+    is_counter: bool = False
 
 
 @dataclasses.dataclass(frozen=True)

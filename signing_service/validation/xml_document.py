@@ -141,6 +141,7 @@ def _signature(
                 one.file for one in (*signed.references, *signed.listed) if one.file is not None
             )
         ),
+        is_counter=_is_counter_signature(element),
         time_stamps=stamps,
         warnings=_warnings(kind, names),
     )
@@ -181,7 +182,7 @@ def _check_counter_signature(
 ) -> None:
     """A counter-signature signs the value of the signature it lies in (EN 319 132-1 5.2.7)."""
     parent = element.getparent()
-    if parent is None or etree.QName(parent).localname != "CounterSignature":
+    if parent is None or not _is_counter_signature(element):
         return
     countersigned = next(parent.iterancestors(_DS("Signature")), None)
     value = None if countersigned is None else countersigned.find(_DS("SignatureValue"))
@@ -189,6 +190,12 @@ def _check_counter_signature(
         raise xml_trees.XMLSignatureError(
             "the counter-signature does not sign the value of the signature it lies in"
         )
+
+
+def _is_counter_signature(element: etree._Element) -> bool:
+    """Whether a signature lies where counter-signatures do; what it signs is checked before."""
+    parent = element.getparent()
+    return parent is not None and etree.QName(parent).localname == "CounterSignature"
 
 
 def _signed_properties(

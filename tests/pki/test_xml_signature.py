@@ -331,3 +331,19 @@ def test_filter_that_keeps_the_signatures_is_refused(mode):
     state = xml_signature._State(tree.getroot()[0], tree, None, False)
     with pytest.raises(xml_trees.UnsupportedXMLSignatureError):
         state.apply(transform)
+
+
+def test_enveloped_signature_written_as_xpath_leaves_its_own_signature_out():
+    """XMLDSig 6.6.4 says in XPath what the transform does."""
+    transform = etree.fromstring(
+        f'<t xmlns:d="{xml_signature.DS}" Algorithm="{xml_signature.XPATH}"><d:XPath>'
+        "count(ancestor-or-self::d:Signature | here()/ancestor::d:Signature[1]) &gt; "
+        "count(ancestor-or-self::d:Signature)</d:XPath></t>"
+    )
+    tree = etree.fromstring(
+        f'<r xmlns:ds="{xml_signature.DS}"><ds:Signature Id="1"/><ds:Signature Id="2"/></r>'
+    ).getroottree()
+    state = xml_signature._State(tree.getroot()[0], tree, None, False)
+    state.apply(transform)
+    assert b'Id="2"' in state.finish()
+    assert not state.without_all_signatures

@@ -215,6 +215,21 @@ class _Reader:
             self._supplied,
             prefix=f"{_base(file)}-",
         )
+        if signed.content is not None and signed.content != detached.get(subject or ""):
+            # EN 319 162-1 4.3.3.2, 4.4.4: detached; a content of its own is not what is shown.
+            problem = report.Finding(
+                "encapsulated-content", "the signature holds a content of its own"
+            )
+            return [
+                dataclasses.replace(
+                    one,
+                    failure=(report.SubIndication.FORMAT_FAILURE, problem),
+                    intact=False,
+                    scope_kind=report.ScopeKind.NONE,
+                    file=file,
+                )
+                for one in found
+            ]
         manifest = self._manifests.get(subject or "")
         covered = list(found)
         if isinstance(manifest, manifests.Manifest):
@@ -222,7 +237,7 @@ class _Reader:
         elif subject is not None:
             covered = [
                 dataclasses.replace(
-                    one, signed_files=(subject,) if one.intact and not _is_counter(one) else ()
+                    one, signed_files=(subject,) if one.intact and not one.is_counter else ()
                 )
                 for one in found
             ]
@@ -252,7 +267,7 @@ class _Reader:
         self, manifest: manifests.Manifest, found: findings.FoundSignature
     ) -> findings.FoundSignature:
         """A signature over a manifest: what it says of the files it lists."""
-        if _is_counter(found) or found.failure is not None:
+        if found.is_counter or found.failure is not None:
             return found
         changed = manifest.changed(self._container)
         if changed:
@@ -332,8 +347,9 @@ class _Reader:
         signed = [one for one in found.signed_files if one in files]
         left_out = [one for one in files if one not in signed]
         warnings = [*found.warnings, *self._container_warnings()]
-        kind = found.scope_kind
-        if not _is_counter(found):
+        # A counter-signature is over another signature, whatever else it names.
+        kind = report.ScopeKind.PARTIAL
+        if not found.is_counter:
             kind = report.ScopeKind.NONE
             if signed:
                 kind = report.ScopeKind.PARTIAL if left_out else report.ScopeKind.FULL
@@ -355,7 +371,7 @@ class _Reader:
             found,
             level=level,
             scope_kind=kind,
-            scope_names=found.scope_names if _is_counter(found) else tuple(signed),
+            scope_names=found.scope_names if found.is_counter else tuple(signed),
             warnings=tuple(warnings),
         )
         if self._is_simple and len(files) != 1 and found.failure is None:
@@ -391,10 +407,6 @@ class _Reader:
 def _is_xades_file(name: str) -> bool:
     base = _base(name)
     return base.endswith(".xml") and "signatures" in base and not base.startswith("ASiC")
-
-
-def _is_counter(found: findings.FoundSignature) -> bool:
-    return "-counter-" in found.identifier
 
 
 def _record(

@@ -103,6 +103,22 @@ def signatures(
     for number, signer in enumerate(signed.signers, start=1):
         identifier = f"{prefix}signer-{number}"
         one = _signature(signed, signer, identifier, content, known, candidates)
+        left_out = (
+            [] if content.is_inside else [name for name in detached if name not in one.scope_names]
+        )
+        if left_out and one.scope_kind is report.ScopeKind.FULL:
+            one = dataclasses.replace(
+                one,
+                scope_kind=report.ScopeKind.PARTIAL,
+                warnings=(
+                    *one.warnings,
+                    report.Finding(
+                        "file-not-covered",
+                        f"{len(left_out)} of the detached documents are not covered by this"
+                        " signature",
+                    ),
+                ),
+            )
         if content.is_inside and detached:
             one = dataclasses.replace(
                 one,
@@ -183,6 +199,7 @@ def _counter_signatures(
             _unread(identifier),
             scope_kind=report.ScopeKind.PARTIAL,
             scope_names=(f"the signature {parent_identifier}",),
+            is_counter=True,
         )
         try:
             signer = signed_data.parse_signer(raw)

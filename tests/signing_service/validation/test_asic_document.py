@@ -1,11 +1,6 @@
 """ASiC containers: what they cover is told; what two readers would read differently is refused."""
 
-import base64
-import hashlib
-import io
 import struct
-import warnings
-import zipfile
 
 import pytest
 
@@ -13,58 +8,12 @@ from pki import errors
 from signing_service import documents, trust
 from signing_service.validation import process, report
 from signing_service.validation.asic import container
-from tests.support import forged_xml, signed_cms
+from tests.support import signed_cms
+from tests.support.packed_containers import ASIC_E as E
+from tests.support.packed_containers import ASIC_S as S
+from tests.support.packed_containers import FILES, cades, manifest, pack, with_cades, xades
 
-E = b"application/vnd.etsi.asic-e+zip"
-S = b"application/vnd.etsi.asic-s+zip"
-FILES = {"contract.txt": b"TEST contract", "Əlavə 1.txt": b"TEST annex"}
-ASIC = "http://uri.etsi.org/02918/v1.2.1#"
 SUB = report.SubIndication
-
-
-def pack(entries, *, mimetype: bytes | None = E) -> bytes:
-    written = io.BytesIO()
-    with warnings.catch_warnings(), zipfile.ZipFile(written, "w", zipfile.ZIP_DEFLATED) as archive:
-        warnings.simplefilter("ignore")
-        if mimetype is not None:
-            archive.writestr("mimetype", mimetype, zipfile.ZIP_STORED)
-        for name, octets in entries.items() if isinstance(entries, dict) else entries:
-            archive.writestr(name, octets)
-    return written.getvalue()
-
-
-def xades(holder, files) -> bytes:
-    wanted = (forged_xml.Wanted(name, octets=octets) for name, octets in files.items())
-    return forged_xml.sign_files(holder, *wanted)
-
-
-def manifest(subject: str, files, *, extra="") -> bytes:
-    listed = "".join(
-        f'<a:DataObjectReference URI="{name}"><ds:DigestMethod'
-        ' Algorithm="http://www.w3.org/2001/04/xmlenc#sha256"/><ds:DigestValue>'
-        f"{base64.b64encode(hashlib.sha256(octets).digest()).decode()}</ds:DigestValue>"
-        "</a:DataObjectReference>"
-        for name, octets in files.items()
-    )
-    return (
-        f'<a:ASiCManifest xmlns:a="{ASIC}" xmlns:ds="http://www.w3.org/2000/09/xmldsig#">'
-        f'<a:SigReference URI="{subject}"/>{listed}{extra}</a:ASiCManifest>'
-    ).encode()
-
-
-def cades(octets: bytes, holder, at) -> bytes:
-    made = signed_cms.sign(octets, holder, at)
-    made.attached = False
-    return made.encode()
-
-
-def with_cades(holder, at, files=FILES) -> dict[str, bytes]:
-    listed = manifest("META-INF/signature001.p7s", files)
-    return {
-        **files,
-        "META-INF/ASiCManifest001.xml": listed,
-        "META-INF/signature001.p7s": cades(listed, holder, at),
-    }
 
 
 @pytest.fixture

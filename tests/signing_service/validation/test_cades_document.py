@@ -136,6 +136,7 @@ def test_detached_signature_needs_its_document(judge, signer, at):
     )
     assert right.intact
     assert right.scope_names == ("contract.txt",)
+    assert right.scope_kind is report.ScopeKind.PARTIAL
 
 
 def test_signers_beside_each_other_are_judged_one_by_one(judge, hierarchy, signer, at):
