@@ -17,16 +17,13 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 
-import tomli_w
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding
 
 from benchmarks import row
-from imza import config as configs
-from imza.serving import zone_process
 from pki import algorithms, clock
 from pki.keystore import file_store
-from tests.support import hierarchy, servers
+from tests.support import hierarchy, tsa_zone
 from tsa import authority, messages
 
 SLICE = 1000
@@ -145,7 +142,7 @@ def _load(script: pathlib.Path, url: str) -> float:
 @contextlib.contextmanager
 def _worker(holder: hierarchy.Holder, folder: pathlib.Path) -> Iterator[str]:
     """`imza serve tsa` with one process, its log in a file."""
-    path, port = write_zone(holder, folder)
+    path, port = tsa_zone.write(holder, folder, POLICY)
     with (folder / "tsa.log").open("wb") as log:
         process = subprocess.Popen([IMZA, "serve", "tsa", "--config", str(path)], stderr=log)
         try:
@@ -154,49 +151,6 @@ def _worker(holder: hierarchy.Holder, folder: pathlib.Path) -> Iterator[str]:
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(30)
-
-
-def write_zone(holder: hierarchy.Holder, folder: pathlib.Path) -> tuple[pathlib.Path, int]:
-    """Write a zone's key, certificates, database and settings; return the settings and port."""
-    secret = folder / "secret"
-    secret.write_text("a passphrase", encoding="ascii")
-    (folder / "keys").mkdir(mode=0o700)
-    secret.chmod(0o600)
-    (folder / "keys" / "tsu-1.key").write_bytes(
-        holder.key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.BestAvailableEncryption(b"a passphrase"),
-        )
-    )
-    (folder / "tsu-1.pem").write_bytes(
-        b"".join(
-            one.public_bytes(serialization.Encoding.PEM)
-            for one in (holder.certificate, *holder.issuers[:-1])
-        )
-    )
-    port = servers.free_port()
-    path = folder / "tsa.toml"
-    path.write_text(
-        tomli_w.dumps(
-            {
-                "server": {"port": port},
-                "database": {"url": f"sqlite:///{folder}/tsa.sqlite"},
-                "keystore": {
-                    "kind": "file",
-                    "folder": str(folder / "keys"),
-                    "secret_file": str(secret),
-                },
-                "tsa": {
-                    "certificates": str(folder / "tsu-1.pem"),
-                    "policies": [POLICY],
-                    "clock": {"trust_system_clock": True},
-                },
-            }
-        )
-    )
-    zone_process.upgrade_database(configs.read(path))
-    return path, port
 
 
 def _await_ready(process: "subprocess.Popen[bytes]", port: int) -> None:

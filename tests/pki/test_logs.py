@@ -2,6 +2,7 @@ import logging
 import pathlib
 import re
 import stat
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -92,3 +93,31 @@ def test_a_log_that_was_moved_away_is_begun_anew(log_file: pathlib.Path) -> None
     log_file.rename(log_file.with_suffix(".1"))
     logging.getLogger("x").info("two")
     assert "two" in log_file.read_text(encoding="utf-8")
+
+
+_PIECES = st.sampled_from(
+    ["bearer ", "BASIC\t", "pin=", "Puk=", "client_secret=", "passphrase=", "password=",
+     "ba\u017fic ",
+     "access_token=", "serial=", "abcdefgh12345", "+99450000000", "+1", " ", "=", "ı", "x"]
+)  # fmt: skip
+
+
+@given(st.lists(_PIECES, max_size=8).map("".join))
+def test_the_quick_look_at_a_line_misses_no_secret(message: str) -> None:
+    assert _blotted("%s", message) == logs._SECRETS.sub("[redacted]", message)
+
+
+def test_each_line_has_the_second_of_its_own_record() -> None:
+    formatter = logs.RedactingFormatter(logs.FORMAT, datefmt="%Y-%m-%dT%H:%M:%S")
+    formatter.converter = time.gmtime
+    times = []
+    for created in (0.25, 0.75, 86400.5, 1.5):
+        record = logging.LogRecord("x", logging.INFO, "x.py", 1, "x", (), None)
+        record.created, record.msecs = created, created % 1 * 1000
+        times.append(formatter.format(record).split(" ")[0])
+    assert times == [
+        "1970-01-01T00:00:00.250Z",
+        "1970-01-01T00:00:00.750Z",
+        "1970-01-02T00:00:00.500Z",
+        "1970-01-01T00:00:01.500Z",
+    ]
