@@ -15,6 +15,7 @@ MODULES = (
     "benchmarks.tsa",
     "benchmarks.issuance",
     "benchmarks.crl",
+    "benchmarks.status_view",
     "benchmarks.ocsp",
     "benchmarks.nginx",
 )

@@ -1,8 +1,9 @@
-"""How fast things start: `imza --version`, and a whole sandbox."""
+"""How fast things start: `imza --version`, a responder, and a whole sandbox."""
 
 import json
 import pathlib
 import signal
+import socket
 import statistics
 import subprocess
 import sys
@@ -11,8 +12,11 @@ import time
 from collections.abc import Iterator
 
 from benchmarks import row
+from imza import installation
 
 VERSION_LIMIT_S = 0.15
+RESPONDER_LIMIT_S = 0.3
+RESPONDER_RUNS = 9
 SANDBOX_LIMIT_S = 20.0
 VERSION_RUNS = 15
 
@@ -20,8 +24,9 @@ IMZA = str(pathlib.Path(sys.executable).parent / "imza")
 
 
 def rows() -> Iterator[row.Row]:
-    """Measure both and yield a row for each."""
+    """Measure each and yield a row for it."""
     yield _version()
+    yield _responder()
     yield _sandbox()
 
 
@@ -32,6 +37,34 @@ def _version() -> row.Row:
         subprocess.run([IMZA, "--version"], check=True, capture_output=True)
         times.append(time.perf_counter() - start)
     return _against_limit("imza --version", statistics.median(times), VERSION_LIMIT_S)
+
+
+def _responder() -> row.Row:
+    """From the command line to the open port, imports, keys and registry included."""
+    with tempfile.TemporaryDirectory(prefix="imza-bench-") as folder:
+        world = installation.Installation(pathlib.Path(folder) / "w")
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        world.lay_out(installation.Addresses.together(f"http://127.0.0.1:{port}"))
+        path = world.config_path("ca")
+        init = [IMZA, "ca", "init", "--config", str(path), "--out", str(world.folder)]
+        subprocess.run(init, check=True, capture_output=True)
+        serve = [IMZA, "serve", "ocsp", "--config", str(world.config_path("ocsp"))]
+        times = [_until_served(serve) for _ in range(RESPONDER_RUNS)]
+    return _against_limit("imza serve ocsp ready", statistics.median(times), RESPONDER_LIMIT_S)
+
+
+def _until_served(command: list[str]) -> float:
+    start = time.perf_counter()
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        told = any("serves at" in line for line in process.stderr)
+        elapsed = time.perf_counter() - start
+        process.terminate()
+        process.stderr.read()
+    if not told:
+        raise RuntimeError("the responder stopped before it was ready")
+    return elapsed
 
 
 def _sandbox() -> row.Row:
