@@ -81,6 +81,8 @@ class AuditEvent(enum.Enum):
     SERVICE_STATUS_DECIDED = "service-status.decided"
     SESSION_CONFIRMED = "session.confirmed"
     SESSION_COMPLETED = "session.completed"
+    SEAL_USED = "seal.used"
+    BATCH_CONFIRMED = "batch.confirmed"
 
 
 class EntryRow(database.Base):

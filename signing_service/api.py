@@ -4,12 +4,14 @@ A route reads a request, calls one function of the main job and shows the result
 without a thread and without a connection to the database.
 """
 
+import dataclasses
 import datetime
 import functools
 import hashlib
 import os
 import urllib.parse
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Annotated, Any, BinaryIO, TypeVar
 
 import anyio
@@ -18,15 +20,17 @@ import fastapi
 import pydantic
 from fastapi import responses
 
-from pki import access, certificates, errors, web
+from pki import access, certificates, clock, errors, web
 from signing_service import (
     augmentation,
+    batches,
     document_store,
     documents,
     flow,
     parameters,
     phone_signing,
     schemas,
+    sealing,
     sessions,
     signers,
     uploads,
@@ -76,6 +80,7 @@ def routes(
     phones: phone_signing.PhoneSigning | None,
     validate: Validate,
     tokens: access.AccessTokens,
+    seals: Mapping[str, sealing.Seal] = MappingProxyType({}),
 ) -> fastapi.APIRouter:
     """Return the routes of signing and validation.
 
@@ -84,9 +89,12 @@ def routes(
         phones: Signing with phones, where there is a gateway.
         validate: Judges a document, in a process with limits.
         tokens: Who calls.
+        seals: Organisations' keys, by their names.
     """
     router = fastapi.APIRouter(prefix="/api/v1")
-    _add_signing(router, service, phones, web.require_scope(tokens, service.clock, "sign"))
+    desk = Desk(service, phones, seals)
+    _add_signing(router, desk, _signs(tokens, service.clock))
+    _add_batches(router, desk, _signs(tokens, service.clock))
     _add_validation(router, service, validate, web.require_scope(tokens, service.clock, "validate"))
     _add_augmentation(router, service, validate, web.require_scope(tokens, service.clock, "sign"))
     return router
@@ -95,12 +103,31 @@ def routes(
 Caller = Callable[[fastapi.Request], access.Caller]
 
 
-def _add_signing(
-    router: fastapi.APIRouter,
-    service: SigningService,
-    phones: phone_signing.PhoneSigning | None,
-    require_sign: Caller,
-) -> None:
+@dataclasses.dataclass(frozen=True)
+class Desk:
+    """The signing service, and whom it signs with besides cards."""
+
+    service: SigningService
+    phones: phone_signing.PhoneSigning | None
+    seals: Mapping[str, sealing.Seal]
+
+
+def _signs(tokens: access.AccessTokens, present: clock.Clock) -> Caller:
+    """Let in who may sign with people, or with seals; which of the two is looked at later."""
+    people = web.require_scope(tokens, present, "sign")
+    seals = web.require_scope(tokens, present, sealing.SCOPE)
+
+    def check(request: fastapi.Request) -> access.Caller:
+        try:
+            return people(request)
+        except access.InsufficientScopeError:
+            return seals(request)
+
+    return check
+
+
+def _add_signing(router: fastapi.APIRouter, desk: Desk, require_sign: Caller) -> None:
+    service = desk.service
     caller_type = Annotated[access.Caller, fastapi.Depends(require_sign)]
     now = service.clock.now
 
@@ -119,7 +146,7 @@ def _add_signing(
             takes_detached=False,
             takes_several=True,
         ) as upload:
-            row = await _in_thread(_open, service, phones, upload, caller.client_id, key)
+            row = await _in_thread(_open, desk, upload, caller, key)
         response.headers["Location"] = f"/api/v1/signing-sessions/{row.id}"
         return schemas.show_opened(row)
 
@@ -164,6 +191,71 @@ def _add_signing(
         return schemas.show_session(
             flow.cancel_session(service, session_id, caller.client_id, now())
         )
+
+
+def _add_batches(router: fastapi.APIRouter, desk: Desk, require_sign: Caller) -> None:
+    caller_type = Annotated[access.Caller, fastapi.Depends(require_sign)]
+    service = desk.service
+    now = service.clock.now
+
+    @router.post(
+        "/signing-batches",
+        status_code=201,
+        openapi_extra=_multipart(schemas.SigningShape, several=True),
+    )
+    async def open_batch(
+        request: fastapi.Request, response: fastapi.Response, caller: caller_type
+    ) -> dict[str, object]:
+        key = _idempotency_key(request)
+        async with uploads.read_upload(
+            request,
+            max_bytes=service.settings.max_document_bytes,
+            takes_detached=False,
+            takes_several=True,
+        ) as upload:
+            batch = await _in_thread(_open_batch, desk, upload, caller, key)
+        response.headers["Location"] = f"/api/v1/signing-batches/{batch.id}"
+        return schemas.show_batch(batch)
+
+    @router.get("/signing-batches/{batch_id}")
+    def read_batch(batch_id: str, caller: caller_type) -> dict[str, object]:
+        return schemas.show_batch(batches.read_batch(service, batch_id, caller.client_id, now()))
+
+    @router.post(
+        "/signing-batches/{batch_id}/signature-values",
+        openapi_extra=_json(schemas.BatchValuesShape),
+    )
+    async def complete_batch(
+        batch_id: str, request: fastapi.Request, caller: caller_type
+    ) -> dict[str, object]:
+        body = await web.read_body(
+            request, limit=schemas.MAX_PARAMETERS_BYTES, content_type="application/json"
+        )
+        values = schemas.read_batch_values(body)
+        batch = await _in_thread(
+            lambda: batches.complete_batch(service, batch_id, caller.client_id, values, now())
+        )
+        return schemas.show_batch(batch)
+
+
+def _open_batch(
+    desk: Desk, upload: uploads.Upload, caller: access.Caller, key: str | None
+) -> batches.Batch:
+    service, at = desk.service, desk.service.clock.now()
+    opening, signer = _read_opening(upload, caller, key)
+    if isinstance(signer, signers.PhoneSigner):
+        raise parameters.ParametersError(
+            "signer: expected a card or a seal: a phone confirms one hash at a time, so sign many"
+            " documents with it in one ASiC-E container",
+            field="signer",
+        )
+    if isinstance(signer, signers.SealSigner):
+        seal = sealing.choose(desk.seals, signer.name, caller)
+        opening = dataclasses.replace(opening, seal=seal.name)
+        batch = batches.open_batch(service, opening, seal.certificate, at)
+        return batches.sign_batch(service, batch, caller.client_id, seal.key.sign, at)
+    certificate = certificates.parse(signer.certificate_der)
+    return batches.open_batch(service, opening, certificate, at)
 
 
 def _add_validation(
@@ -255,21 +347,19 @@ def _report_headers(
     return headers
 
 
-def _open(
-    service: SigningService,
-    phones: phone_signing.PhoneSigning | None,
-    upload: uploads.Upload,
-    client_id: str,
-    key: str | None,
-) -> sessions.SigningSession:
+def _read_opening(
+    upload: uploads.Upload, caller: access.Caller, key: str | None
+) -> tuple[flow.Opening, signers.Signer]:
     if not upload.parameters:
         raise parameters.ParametersError(
             "parameters: expected a JSON object, got no such part", field="parameters"
         )
     chosen, signer, digests = schemas.read_signing(upload.parameters)
     first, further = upload.files[:1], upload.files[1:]
+    if not isinstance(signer, signers.SealSigner) and "sign" not in caller.scopes:
+        raise access.InsufficientScopeError("expected a token with the scope 'sign'")
     opening = flow.Opening(
-        client_id,
+        caller.client_id,
         first[0] if first else None,
         chosen,
         key,
@@ -277,11 +367,21 @@ def _open(
         further=further,
         digests=digests,
     )
-    at = service.clock.now()
+    return opening, signer
+
+
+def _open(
+    desk: Desk, upload: uploads.Upload, caller: access.Caller, key: str | None
+) -> sessions.SigningSession:
+    service, at = desk.service, desk.service.clock.now()
+    opening, signer = _read_opening(upload, caller, key)
+    if isinstance(signer, signers.SealSigner):
+        seal = sealing.choose(desk.seals, signer.name, caller)
+        return sealing.seal_document(service, seal, opening, at)
     if isinstance(signer, signers.PhoneSigner):
-        if phones is None:
+        if desk.phones is None:
             raise PhonesUnavailableError("this installation cannot sign with phones")
-        return phone_signing.open_phone_session(phones, opening, signer, at)
+        return phone_signing.open_phone_session(desk.phones, opening, signer, at)
     certificate = certificates.parse(signer.certificate_der)
     return flow.open_session(service, opening, certificate, at)
 

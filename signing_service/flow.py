@@ -11,6 +11,7 @@ import hashlib
 
 import sqlalchemy.exc
 from cryptography import x509
+from sqlalchemy import orm
 
 from pki import audit, certificates, errors, signature
 from signing_service import documents, formats, levels, parameters, sessions, signers
@@ -47,6 +48,8 @@ class Opening:
         request_digest: Over everything else in the request.
         further: More documents under the same signature.
         digests: Hashes of documents that the client keeps.
+        seal: The name of the seal that will sign.
+        batch: The id of the batch that the session belongs to, and its place there.
     """
 
     client_id: str
@@ -56,6 +59,8 @@ class Opening:
     request_digest: bytes = b""
     further: tuple[documents.Document, ...] = ()
     digests: tuple[documents.DocumentDigest, ...] = ()
+    seal: str | None = None
+    batch: tuple[str, int] | None = None
 
     @property
     def signed(self) -> documents.SignersDocuments:
@@ -143,7 +148,10 @@ def prepare_signature(
         document_name=formats.signed_name(opening.signed, chosen),
         path_pem="".join(map(certificates.to_pem, path)).encode(),
         created_at=at,
+        seal=opening.seal,
     )
+    if opening.batch is not None:
+        row.batch, row.batch_position = opening.batch
     with service.store.writing(row.id, levels.PREPARED) as target:
         prepared = formats.prepare(
             opening.signed,
@@ -200,11 +208,7 @@ def complete_session(
     """
     with service.database() as session:
         row = sessions.load(session, session_id, client_id)
-        if row.value is not None:
-            if row.value != value:
-                raise AlreadySignedError(
-                    "expected the signature value that this session has, got another one"
-                )
+        if has_value(row, value):
             session.commit()
             return row
         awaited = (
@@ -214,21 +218,52 @@ def complete_session(
         )
         if row.expire_if_due(at):
             session.commit()
-        if row.state is sessions.SessionState.EXPIRED:
-            raise SessionExpiredError("nobody signed in time: open a new session")
-        if row.state is not awaited:
-            raise sessions.SessionStateError(
-                f"expected a session that is {awaited.value}, got one that is {row.state.value}"
-            )
-        signature.check_value(row.path[0].public_key(), row.representation, value)
-        row.signature_algorithm = value.algorithm
-        row.signature_value = value.value
-        row.move(sessions.SessionState.AUGMENTING, at)
-        row.next_try_at = at + service.settings.lease
-        row.give_up_at = at + service.settings.raise_window
-        levels.record_event(session, audit.AuditEvent.SESSION_CONFIRMED, row, at)
+        take_value(service, session, row, value, awaited, at)
         session.commit()
     return levels.raise_level(service, session_id, at)
+
+
+def has_value(row: sessions.SigningSession, value: signature.SignatureValue) -> bool:
+    """Tell whether a session has this signature value already.
+
+    Raises:
+        AlreadySignedError: It has another one.
+    """
+    if row.value is not None and row.value != value:
+        raise AlreadySignedError(
+            "expected the signature value that this session has, got another one"
+        )
+    return row.value is not None
+
+
+def take_value(
+    service: SigningService,
+    session: orm.Session,
+    row: sessions.SigningSession,
+    value: signature.SignatureValue,
+    awaited: sessions.SessionState,
+    at: datetime.datetime,
+) -> None:
+    """Check a value and put it into its session's row, with the audit entry; nothing is committed.
+
+    Raises:
+        SignatureValueError: The value does not verify with the signing certificate.
+        SessionStateError: The session is not in the state `awaited`.
+    """
+    if row.state is sessions.SessionState.EXPIRED:
+        raise SessionExpiredError("nobody signed in time: open a new session")
+    if row.state is not awaited:
+        raise sessions.SessionStateError(
+            f"expected a session that is {awaited.value}, got one that is {row.state.value}"
+        )
+    signature.check_value(row.path[0].public_key(), row.representation, value)
+    row.signature_algorithm = value.algorithm
+    row.signature_value = value.value
+    row.move(sessions.SessionState.AUGMENTING, at)
+    row.next_try_at = at + service.settings.lease
+    row.give_up_at = at + service.settings.raise_window
+    event = audit.AuditEvent.SESSION_CONFIRMED if row.seal is None else audit.AuditEvent.SEAL_USED
+    levels.record_event(session, event, row, at)
 
 
 def read_session(

@@ -124,7 +124,8 @@ def _record_level(
         if step.value == row.level:
             row.move(sessions.SessionState.COMPLETED, at)
             record_event(session, audit.AuditEvent.SESSION_COMPLETED, row, at)
-            _count(session, row, at)
+            if row.seal is None:
+                _count(session, row, at)
         session.commit()
     lower = (
         PREPARED
@@ -135,7 +136,7 @@ def _record_level(
 
 
 def _count(session: orm.Session, row: sessions.SigningSession, at: datetime.datetime) -> None:
-    """Count the signature, in the transaction that ends its session: once, and never without."""
+    """Count a person's signature in the transaction that ends its session: exactly once."""
     usage.count(
         session,
         "signing",
@@ -200,5 +201,6 @@ def record_event(
             "serial_number": certificates.serial_text(signer.serial_number),
             "certificate_sha256": certificates.sha256(signer),
             "representation": row.representation.hash.hex(),
+            **({} if row.seal is None else {"seal": row.seal}),
         },
     )

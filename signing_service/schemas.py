@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import pydantic
 
 from pki import algorithms, certificates, clock, errors, signature
-from signing_service import documents, parameters, sessions, signers
+from signing_service import batches, documents, parameters, sessions, signers
 
 MAX_PARAMETERS_BYTES = 64 * 2**10
 """The largest part `parameters`: a certificate in base64 takes two to four kilobytes."""
@@ -42,6 +42,12 @@ class PhoneShape(_Shape):
 
     phone_number: Annotated[str, pydantic.Field(min_length=3, max_length=40)]
     person_code: Annotated[str, pydantic.Field(min_length=3, max_length=40)]
+
+
+class SealShape(_Shape):
+    """An organisation, by the name of its seal."""
+
+    seal: Annotated[str, pydantic.Field(min_length=1, max_length=100)]
 
 
 class AppearanceShape(_Shape):
@@ -99,6 +105,18 @@ class SignatureValueShape(_Shape):
     signature_value: Annotated[str, pydantic.Field(max_length=MAX_VALUE)]
     signature_algorithm: str
     hash_algorithm: str
+
+
+class BatchValueShape(SignatureValueShape):
+    """One value of POST /api/v1/signing-batches/{id}/signature-values."""
+
+    session: Annotated[str, pydantic.Field(max_length=40)]
+
+
+class BatchValuesShape(_Shape):
+    """The body of POST /api/v1/signing-batches/{id}/signature-values."""
+
+    values: Annotated[list[BatchValueShape], pydantic.Field(max_length=MAX_DIGESTS)]
 
 
 def read_signing(
@@ -203,13 +221,35 @@ def read_signature_value(text: bytes) -> signature.SignatureValue:
     Raises:
         ParametersError: A field is missing, unknown or wrong.
     """
-    shape = _read(SignatureValueShape, text)
+    return _value(_read(SignatureValueShape, text), "")
+
+
+def read_batch_values(text: bytes) -> dict[str, signature.SignatureValue]:
+    """Read the signature values of a batch, by the ids of their sessions.
+
+    Raises:
+        ParametersError: A field is missing, unknown or wrong, or a session comes twice.
+    """
+    shape = _read(BatchValuesShape, text)
+    found = {one.session: _value(one, f"values.{at}.") for at, one in enumerate(shape.values)}
+    if len(found) != len(shape.values):
+        raise parameters.ParametersError(
+            "values: expected one value for each session", field="values"
+        )
+    return found
+
+
+def _value(shape: SignatureValueShape, prefix: str) -> signature.SignatureValue:
     return signature.SignatureValue(
         algorithm=_member(
-            algorithms.SignatureAlgorithm, shape.signature_algorithm, "signature_algorithm"
+            algorithms.SignatureAlgorithm,
+            shape.signature_algorithm,
+            f"{prefix}signature_algorithm",
         ),
-        hash_algorithm=_member(algorithms.HashAlgorithm, shape.hash_algorithm, "hash_algorithm"),
-        value=_binary(shape.signature_value, "signature_value"),
+        hash_algorithm=_member(
+            algorithms.HashAlgorithm, shape.hash_algorithm, f"{prefix}hash_algorithm"
+        ),
+        value=_binary(shape.signature_value, f"{prefix}signature_value"),
     )
 
 
@@ -230,6 +270,18 @@ def show_session(row: sessions.SigningSession) -> dict[str, object]:
         # Whoever opened it may have been interrupted: all that is needed to go on.
         shown |= _to_be_signed(row)
     return shown
+
+
+def show_batch(batch: batches.Batch) -> dict[str, object]:
+    """Return a batch with every session and what is to be signed in it."""
+    states = {one.state for one in batch.sessions}
+    return {
+        "id": batch.id,
+        # One word where all agree; otherwise the sessions tell.
+        "state": states.pop().value if len(states) == 1 else "mixed",
+        "confirmation": base64.b64encode(batch.confirmation).decode(),
+        "sessions": [{"document": one.document_name, **show_opened(one)} for one in batch.sessions],
+    }
 
 
 def show_opened(row: sessions.SigningSession) -> dict[str, object]:
@@ -257,8 +309,11 @@ def _signer(value: dict[str, Any]) -> signers.Signer:
     if "phone_number" in value or "person_code" in value:
         phone = _validate(PhoneShape, value, "signer.")
         return signers.PhoneSigner(phone.phone_number, phone.person_code)
+    if "seal" in value:
+        return signers.SealSigner(_validate(SealShape, value, "signer.").seal)
     raise parameters.ParametersError(
-        "signer: expected a certificate, or a phone_number and a person_code", field="signer"
+        "signer: expected a certificate, a phone_number and a person_code, or a seal",
+        field="signer",
     )
 
 

@@ -87,6 +87,7 @@ class SigningSession(database.Base):
     __table_args__ = (
         sqlalchemy.UniqueConstraint("client_id", "idempotency_key"),
         sqlalchemy.Index("ix_signing_sessions_state_next_try", "state", "next_try_at"),
+        sqlalchemy.Index("ix_signing_sessions_batch", "batch"),
     )
 
     id: orm.Mapped[str] = orm.mapped_column(sqlalchemy.String(32), primary_key=True)
@@ -121,6 +122,14 @@ class SigningSession(database.Base):
     next_try_at: orm.Mapped[datetime.datetime | None] = orm.mapped_column(database.UtcDateTime)
     give_up_at: orm.Mapped[datetime.datetime | None] = orm.mapped_column(database.UtcDateTime)
     ended_at: orm.Mapped[datetime.datetime | None] = orm.mapped_column(database.UtcDateTime)
+
+    seal: orm.Mapped[str | None] = orm.mapped_column(
+        sqlalchemy.String(100), doc="The name of the seal that signs, where none of a person does"
+    )
+    batch: orm.Mapped[str | None] = orm.mapped_column(
+        sqlalchemy.String(32), doc="The id of the batch that the session belongs to"
+    )
+    batch_position: orm.Mapped[int | None]
 
     @property
     def prepared(self) -> documents.PreparedSignature:
@@ -213,6 +222,25 @@ def load(session: orm.Session, session_id: str, client_id: str | None) -> Signin
     if row is None or (client_id is not None and row.client_id != client_id):
         raise SessionNotFoundError("no such signing session")
     return row
+
+
+def load_batch(session: orm.Session, batch_id: str, client_id: str) -> tuple[SigningSession, ...]:
+    """Return the sessions of a batch in their order, and lock their rows.
+
+    Raises:
+        SessionNotFoundError: No such batch of this client.
+    """
+    rows = tuple(
+        session.scalars(
+            sqlalchemy.select(SigningSession)
+            .where(SigningSession.batch == batch_id, SigningSession.client_id == client_id)
+            .order_by(SigningSession.batch_position)
+            .with_for_update()
+        )
+    )
+    if not rows:
+        raise SessionNotFoundError("no such signing batch")
+    return rows
 
 
 def find_by_key(

@@ -8,6 +8,23 @@ from signing_service import fonts
 
 
 @dataclasses.dataclass(frozen=True)
+class SealSettings:
+    """One entry of `[[signing.seals]]`.
+
+    Attributes:
+        name: What clients call it.
+        certificate: PEM of the organisation's certificate.
+        key_label: Of its key in the zone's key store.
+        clients: The API clients that may use it; their tokens need the scope `seal` besides.
+    """
+
+    name: str
+    certificate: pathlib.Path
+    key_label: str
+    clients: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
 class Settings:
     """What an operator decides about signing.
 
@@ -35,6 +52,7 @@ class Settings:
         list_signers: PEM files with certificates of those who sign them.
         list_memory: A file that remembers the newest list of each scheme, so that no older one is
             believed.
+        seals: Organisations' keys in the zone's key store.
         phone_threads: How many phones are waited for at once in one process.
     """
 
@@ -58,3 +76,4 @@ class Settings:
     list_signers: tuple[pathlib.Path, ...] = ()
     list_memory: pathlib.Path | None = None
     phone_threads: int = 32
+    seals: tuple[SealSettings, ...] = ()

@@ -24,7 +24,14 @@ class PhoneSigner:
     person_code: str = dataclasses.field(repr=False)
 
 
-Signer = CardSigner | PhoneSigner
+@dataclasses.dataclass(frozen=True)
+class SealSigner:
+    """An organisation, whose key is in the service's key store."""
+
+    name: str
+
+
+Signer = CardSigner | PhoneSigner | SealSigner
 
 
 class CertificateUnusableError(errors.PolicyError):

@@ -18,6 +18,7 @@ from signing_service import (
     followed_trust,
     levels,
     phone_signing,
+    sealing,
     trust,
     trust_sources,
     upkeep,
@@ -53,6 +54,11 @@ def build(resources: Resources, config: configs.Config, tokens: access.AccessTok
         settings.trusted_lists,
     )
     phones = _phones(resources, config, service)
+    seals = (
+        sealing.open_seals(settings.seals, resources.keys(config.keystore, "keystore"))
+        if settings.seals
+        else {}
+    )
     own = tokens or access.AccessTokens(config.access, sessions)
     jobs = [
         Job("raise-levels", FREQUENT, lambda at: levels.raise_pending(service, at)),
@@ -72,7 +78,7 @@ def build(resources: Resources, config: configs.Config, tokens: access.AccessTok
         "signing",
         (
             signing_service.api.routes(
-                service, phones, _validation(workers, followed, service), own
+                service, phones, _validation(workers, followed, service), own, seals
             ),
             usage_api.routes("signing", sessions, own, resources.present),
             *(() if tokens else (web.token_routes(own, resources.present),)),

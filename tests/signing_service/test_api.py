@@ -22,13 +22,14 @@ from hypothesis import strategies as st
 
 from mobile_id import client as mobile_client
 from pki import access, access_settings, algorithms, clock, database, signature, web
-from signing_service import api, phone_signing, sessions, trust
+from signing_service import api, phone_signing, sealing, sessions, trust
 from signing_service.service import SigningService
 from signing_service.validation import policy, process
 from tests.support import hierarchy as hierarchy_support
 from tests.support import mobile_gateway, servers, signed_cms, signed_pdfs, signing_world
 
 SESSIONS = "/api/v1/signing-sessions"
+BATCHES = "/api/v1/signing-batches"
 
 
 @dataclasses.dataclass
@@ -42,6 +43,8 @@ class Portal:
     service: SigningService
     phones: phone_signing.PhoneSigning
     other: dict[str, str]
+    sealer: dict[str, str]
+    person: dict[str, str]
 
     @property
     def signer(self) -> dict[str, str]:
@@ -97,8 +100,13 @@ def portal(at: datetime.datetime, tmp_path_factory: pytest.TempPathFactory) -> I
     tokens = access.AccessTokens(
         access_settings.Settings(
             clients=tuple(
-                access_settings.ApiClient(name, access.hash_secret(secret), ("sign", "validate"))
-                for name in ("portal", "other")
+                access_settings.ApiClient(name, access.hash_secret(secret), scopes)
+                for name, scopes in (
+                    ("portal", ("sign", "validate", "seal")),
+                    ("other", ("sign", "validate", "seal")),
+                    ("sealer", ("seal",)),
+                    ("person", ("sign",)),
+                )
             )
         ),
         database.session_factory(engine),
@@ -131,14 +139,23 @@ def portal(at: datetime.datetime, tmp_path_factory: pytest.TempPathFactory) -> I
                 document, trust=anchors, at=when, fetch=None, detached=detached, rules=rules
             )
 
+        ministry = world.authorities.signer("MINISTRY")
+        seals = {
+            "ministry": sealing.Seal(
+                "ministry",
+                ministry.certificate,
+                ministry.handle,
+                frozenset({"portal", "sealer", "person"}),
+            )
+        }
         routers = [
-            api.routes(service, phones, validate, tokens),
+            api.routes(service, phones, validate, tokens, seals),
             web.token_routes(tokens, world.clock),
         ]
         base_url = stack.enter_context(servers.serve(web.application("test", routers)))
         http = stack.enter_context(httpx.Client(base_url=base_url, trust_env=False, timeout=30))
         headers = []
-        for name in ("portal", "other"):
+        for name in ("portal", "other", "sealer", "person"):
             answer = http.post(
                 "/oauth2/token",
                 data={"grant_type": "client_credentials"},
@@ -146,7 +163,7 @@ def portal(at: datetime.datetime, tmp_path_factory: pytest.TempPathFactory) -> I
             )
             headers.append({"Authorization": f"Bearer {answer.json()['access_token']}"})
         http.headers.update(headers[0])
-        yield Portal(http, world, holder, gateway, service, phones, headers[1])
+        yield Portal(http, world, holder, gateway, service, phones, *headers[1:])
     engine.dispose()
 
 
@@ -205,7 +222,7 @@ def test_signed_document_is_judged_by_the_validation_call(portal: Portal) -> Non
         ({"level": 3}, "level"),
         ({"packaging": "detached"}, "packaging"),
         ({"signer": {}}, "signer"),
-        ({"signer": {"seal": "stamp"}}, "signer"),
+        ({"signer": {"seal": 7}}, "signer.seal"),
         ({"signer": {"certificate": "%%"}}, "signer.certificate"),
         ({"signer": {"phone_number": "+99450"}}, "signer.person_code"),
         ({"commitment": "love"}, "commitment"),
@@ -623,8 +640,136 @@ def test_document_that_the_portal_keeps_is_signed_by_its_hash(portal: Portal) ->
     assert report["signatures"][0]["intact"] is True
 
 
-def test_calls_of_later_issues_are_absent(portal: Portal) -> None:
-    assert portal.http.post("/api/v1/signing-batches").status_code == 404
+def _audited(portal: Portal) -> list[tuple[str, str, dict[str, Any]]]:
+    with portal.service.database() as session:
+        rows = session.execute(
+            sqlalchemy.text("SELECT event, actor, details FROM audit_entries ORDER BY number")
+        )
+        return [(row[0], row[1], json.loads(row[2])) for row in rows]
+
+
+def test_seal_signs_in_one_call_for_clients_that_may_use_it_and_each_use_is_audited(
+    portal: Portal,
+) -> None:
+    before = len(_audited(portal))
+    for headers in ({}, portal.sealer):
+        opened = portal.open(signer={"seal": "ministry"}, level="B-LT", headers=headers)
+        assert opened.status_code == 201, opened.text
+        assert opened.json()["state"] == "completed"
+        url = f"{SESSIONS}/{opened.json()['id']}/document"
+        signed = portal.http.get(url, headers=headers)
+        assert signed.headers["imza-level"] == "B-LT"
+    used = [one for one in _audited(portal)[before:] if one[0] == "seal.used"]
+    assert [(actor, details["seal"]) for _, actor, details in used] == [
+        ("portal", "ministry"),
+        ("sealer", "ministry"),
+    ]
+    report = portal.http.post("/api/v1/validations", files={"document": signed.content}).json()
+    assert "MINISTRY" in report["signatures"][0]["signing_certificate"]["subject"]
+
+
+@pytest.mark.parametrize(
+    ("who", "signer", "code"),
+    [
+        ("other", {"seal": "ministry"}, "seal-not-allowed"),
+        ("sealer", {"seal": "none"}, "seal-not-allowed"),
+        ("person", {"seal": "ministry"}, "insufficient-scope"),
+        ("sealer", None, "insufficient-scope"),
+    ],
+)
+def test_seal_is_refused_to_others_and_a_token_for_seals_opens_no_persons_session(
+    portal: Portal, who: str, signer: dict[str, str] | None, code: str
+) -> None:
+    before = _audited(portal)
+    for path in (SESSIONS, BATCHES):
+        answer = portal.http.post(
+            path,
+            files={"document": ("a.txt", b"TEST")},
+            data={
+                "parameters": json.dumps(
+                    portal.parameters(format="CAdES", signer=signer or portal.signer)
+                )
+            },
+            headers=getattr(portal, who),
+        )
+        assert (answer.status_code, answer.json()["code"]) == (403, code)
+    assert _audited(portal) == before
+
+
+def _open_batch(portal: Portal, names: tuple[str, ...], **others: Any) -> httpx.Response:
+    return portal.http.post(
+        BATCHES,
+        files=[("document", (name, f"TEST {name}".encode())) for name in names],
+        data={"parameters": json.dumps(portal.parameters(format="CAdES", **others))},
+        headers={"Idempotency-Key": hashlib.sha256("".join(names).encode()).hexdigest()},
+    )
+
+
+def test_batch_takes_all_values_or_none_and_audits_one_confirmation(portal: Portal) -> None:
+    names = ("a.txt", "ə.txt", "c.txt")
+    opened = _open_batch(portal, names, level="B-LT")
+    assert opened.status_code == 201, opened.text
+    batch = opened.json()
+    assert [one["document"] for one in batch["sessions"]] == [f"{name}.p7s" for name in names]
+    assert _open_batch(portal, names, level="B-LT").json() == batch
+    hashes = [base64.b64decode(one["representation"]["hash"]) for one in batch["sessions"]]
+    assert len(set(hashes)) == 3
+    confirmation = hashlib.sha256(b"".join(hashes)).digest()
+    assert base64.b64decode(batch["confirmation"]) == confirmation
+
+    values = [{"session": one["id"], **portal.value(one)} for one in batch["sessions"]]
+    url = f"{BATCHES}/{batch['id']}"
+    swapped = [
+        {**one, "session": other["session"]}
+        for one, other in zip(values, values[::-1], strict=True)
+    ]
+    before = _audited(portal)
+    for wrong, code in (
+        (values[:2], "batch-values"),
+        (swapped, "signature-value-invalid"),
+        ([*values, values[0]], "invalid-parameters"),
+    ):
+        answer = portal.http.post(f"{url}/signature-values", json={"values": wrong})
+        assert (answer.status_code, answer.json()["code"]) == (422, code)
+    assert portal.http.get(url).json()["state"] == "awaiting_value"
+    assert _audited(portal) == before
+    assert portal.http.get(url, headers=portal.other).status_code == 404
+
+    done = portal.http.post(f"{url}/signature-values", json={"values": values})
+    assert done.json()["state"] == "completed", done.text
+    again = portal.http.post(f"{url}/signature-values", json={"values": values})
+    assert again.json() == done.json()
+    events = [one for one in _audited(portal)[len(before) :]]
+    assert [one[0] for one in events].count("session.confirmed") == 3
+    (confirmed,) = [one for one in events if one[0] == "batch.confirmed"]
+    assert confirmed[2]["confirmation"] == confirmation.hex()
+    for one, name in zip(done.json()["sessions"], names, strict=True):
+        signed = portal.http.get(f"{SESSIONS}/{one['id']}/document").content
+        report = portal.http.post(
+            "/api/v1/validations",
+            files={"document": ("s.p7s", signed), "detached": (name, f"TEST {name}".encode())},
+        ).json()
+        assert report["signatures"][0]["intact"] is True
+
+
+def test_batch_of_a_seal_is_signed_at_once_and_a_phone_is_told_why_not(portal: Portal) -> None:
+    batch = _open_batch(portal, ("x.txt", "y.txt"), signer={"seal": "ministry"})
+    assert batch.json()["state"] == "completed", batch.text
+    phone = {"phone_number": "+994500000001", "person_code": "5AB12CD"}
+    refused = _open_batch(portal, ("x.txt", "z.txt"), signer=phone)
+    assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "signer")
+
+
+def test_batch_with_a_document_that_cannot_be_signed_opens_no_session(portal: Portal) -> None:
+    answer = portal.http.post(
+        BATCHES,
+        files=[
+            ("document", ("a.pdf", signing_world.make_pdf())),
+            ("document", ("b.pdf", b"hello")),
+        ],
+        data={"parameters": json.dumps(portal.parameters())},
+    )
+    assert answer.json()["code"] == "document-not-pdf"
 
 
 def test_signed_document_is_raised_to_another_level(portal: Portal) -> None:
