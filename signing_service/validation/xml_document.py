@@ -123,6 +123,10 @@ def _signature(
     if signed is None:
         return base
     kind, names = _scope(element, signed, name)
+    files = {one.file for one in (*signed.references, *signed.listed) if one.file is not None}
+    if kind is report.ScopeKind.FULL and not files.issuperset(detached):
+        # Whoever hands a document in wants to know whether it is signed.
+        kind = report.ScopeKind.PARTIAL
     context = xades_time_stamps.Context(element, qualifying, signed.references, signed.properties)
     stamps = (*xades_time_stamps.content(context), *xades_time_stamps.unsigned(context))
     found = dataclasses.replace(
@@ -136,11 +140,7 @@ def _signature(
         ),
         scope_kind=kind,
         scope_names=names,
-        signed_files=tuple(
-            dict.fromkeys(
-                one.file for one in (*signed.references, *signed.listed) if one.file is not None
-            )
-        ),
+        signed_files=tuple(sorted(files)),
         is_counter=_is_counter_signature(element),
         time_stamps=stamps,
         warnings=_warnings(kind, names),
@@ -258,7 +258,7 @@ def _warnings(kind: report.ScopeKind, names: Sequence[str]) -> tuple[report.Find
     return (
         report.Finding(
             "partial-scope",
-            "the document shows more than this signature covers: only what `scope` names is signed",
+            "there is more than this signature covers: only what `scope` names is signed",
         ),
     )
 

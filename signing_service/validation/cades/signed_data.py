@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pki import der, errors
 from signing_service.validation import ber, cms_signature
 
-MAX_BYTES = 100 * 2**20
+MAX_BYTES = 64 * 2**20
 """Largest CMS that is read, with its content."""
 MAX_SIGNERS = 50
 """Signers beside each other, and counter-signatures of one."""

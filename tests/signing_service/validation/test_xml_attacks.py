@@ -315,3 +315,19 @@ def test_comment_that_splits_a_digest_or_value_is_refused(judge, signer, hidden)
         found = judge(signed[:place] + hidden + signed[place:])
         assert found.indication is FAILED
         assert found.intact is not True
+
+
+def test_document_handed_in_that_is_not_signed_is_told(signer, tmp_path, at):
+    made = forged_xml.sign("<f>TEST</f>", signer, Wanted(""))
+    (tmp_path / "form.xml").write_bytes(made)
+    (tmp_path / "other.txt").write_bytes(b"TEST other")
+    (found,) = process.validate(
+        documents.Document("form.xml", tmp_path / "form.xml"),
+        trust=trust.TrustAnchors(),
+        at=at,
+        fetch=None,
+        detached=[documents.Document("other.txt", tmp_path / "other.txt")],
+    ).signatures
+    assert found.intact
+    assert found.scope_kind is report.ScopeKind.PARTIAL
+    assert "other.txt" not in found.scope_names
