@@ -62,7 +62,8 @@ class Settings:
         crl_retention: How long the bytes of every CRL are kept; those of a day's last one for ever.
         responder_renewal: How long before its end a responder's certificate is renewed.
         lint_by_form: Whether pkilint judges each certificate in full (no, the default), or only the
-            first of each form in a process; our own rules judge every one. See ADR 0015.
+            first of each form in a process, and so it is with our own rules that look at the form
+            alone; all others judge every one. See ADR 0015.
         certificates_per_role: How many good certificates of one profile somebody may have in one
             role, a card and a phone being two; 0 sets no limit.
         role_overlap: Certificates that end within this time do not count in that.
