@@ -92,9 +92,9 @@ def list_certificates(
     person_code: str | None, ca: operator_options.CallingOperator, as_json: bool
 ) -> None:
     """List the certificates that were issued."""
-    from pki import certificates, registration
+    from pki import certificates, registration_answers
 
-    entries: list[registration.ListedCertificate] = []
+    entries: list[registration_answers.ListedCertificate] = []
     with ca.open() as client:
         cursor = None
         while True:

@@ -12,7 +12,7 @@ import click
 from pki import operator_options
 
 if TYPE_CHECKING:
-    from pki import approved_applications, registration
+    from pki import approved_applications, registration_calls
 
 
 @click.group(
@@ -295,7 +295,7 @@ def personalise(
 
 
 def _apply(
-    registrar: "registration.RegistrationClient", given: Mapping[str, str | None]
+    registrar: "registration_calls.RegistrationClient", given: Mapping[str, str | None]
 ) -> "approved_applications.ApprovedApplication":
     """Hand in the application that the options of an applicant describe."""
     from pki import approved_applications, registration

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from card_reader import pin as card_pin
 from card_reader import piv, piv_session, signing_card, tlv
-from pki import certificates, der, durable_files, errors, registration
+from pki import certificates, der, durable_files, errors, registration_calls
 
 CARD_LIFETIME = datetime.timedelta(days=5 * 365)
 """What the card says of itself in its CHUID; the certificates end before."""
@@ -120,7 +120,7 @@ class PersonalisedCard:
 
 def personalise(
     card: piv_session.PivSession,
-    ca: registration.RegistrationClient,
+    ca: registration_calls.RegistrationClient,
     application_id: str,
     at: datetime.datetime,
     *,
@@ -210,7 +210,7 @@ def make_request(
 
 def _certify(
     card: piv_session.PivSession,
-    ca: registration.RegistrationClient,
+    ca: registration_calls.RegistrationClient,
     application_id: str,
     purpose: signing_card.Purpose,
     slot: piv.KeySlot,

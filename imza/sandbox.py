@@ -46,6 +46,8 @@ from pki import (
     outbound,
     profiles,
     registration,
+    registration_answers,
+    registration_calls,
     web,
 )
 from pki.keystore import settings as keystore_settings
@@ -189,7 +191,7 @@ class Sandbox:
         client = self._running.enter_context(contextlib.closing(outbound.Client(timeout_s=30.0)))
         # Each call by the operator it is for: nobody approves what they have handed in.
         registrar = self._running.enter_context(
-            registration.open_client(
+            registration_calls.open_client(
                 None, self._world.operators_folder / sandbox_operators.FILE_NAME
             )
         )
@@ -267,7 +269,10 @@ class Sandbox:
         return built, tokens, operators
 
     def _enrol_phones(
-        self, client: outbound.Client, registrar: registration.RegistrationClient, ports: Ports
+        self,
+        client: outbound.Client,
+        registrar: registration_calls.RegistrationClient,
+        ports: Ports,
     ) -> None:
         folder = self._world.mobile_folder
         mobile = configs.read(self._world.config_path("mobile"))
@@ -307,7 +312,7 @@ class Sandbox:
         self._tell(f"Phones: {len(numbers)} subscribers, {switched_on} answer by themselves")
 
     def _start_readers(
-        self, registrar: registration.RegistrationClient
+        self, registrar: registration_calls.RegistrationClient
     ) -> sandbox_readers.Readers | None:
         """Start the virtual readers and put cards in; None where the machine refuses them."""
         slots = reader_station.ReaderStation(
@@ -328,12 +333,14 @@ class Sandbox:
         return filled
 
     def _share_secret(
-        self, registrar: registration.RegistrationClient
-    ) -> registration.EnrolmentReference:
+        self, registrar: registration_calls.RegistrationClient
+    ) -> registration_answers.EnrolmentReference:
         """Register a person who enrols over CMP; the world keeps what they enrol with."""
         kept = self._world.enrolment_file
         if kept.exists():
-            return registration.EnrolmentReference(**json.loads(kept.read_text(encoding="utf-8")))
+            return registration_answers.EnrolmentReference(
+                **json.loads(kept.read_text(encoding="utf-8"))
+            )
         citizen = registration.Category.CITIZEN
         application = registrar.apply(citizen, people.CITIZEN.vetted, people.CITIZEN.vetting)
         shared = registrar.share_secret(application.id, profiles.AUTHENTICATE.name, reusable=True)
@@ -345,7 +352,7 @@ class Sandbox:
         ports: Ports,
         tls_ca: pathlib.Path,
         slots: sandbox_readers.Readers | None,
-        shared: registration.EnrolmentReference,
+        shared: registration_answers.EnrolmentReference,
         operators: tuple[sandbox_operators.Described, ...],
     ) -> None:
         """Write `sandbox.json`, whole or not at all."""

@@ -10,7 +10,7 @@ from card_reader import personalise as personalisation
 from card_reader import piv, piv_session, readers
 from card_reader.virtual_card import reader_station
 from imza import people
-from pki import approved_applications, registration
+from pki import approved_applications, registration, registration_calls
 
 READERS = 4
 """One for each person with a card, one with a blank card to personalise, one empty."""
@@ -37,7 +37,7 @@ class Readers:
 def fill(
     slots: reader_station.ReaderStation,
     folder: pathlib.Path,
-    registrar: registration.RegistrationClient,
+    registrar: registration_calls.RegistrationClient,
     now: Callable[[], datetime.datetime],
 ) -> Readers:
     """Put every holder's card into a reader, and a blank card into the next.
@@ -105,7 +105,7 @@ def _issue(
     reader: str,
     person: people.Person,
     letter: pathlib.Path,
-    registrar: registration.RegistrationClient,
+    registrar: registration_calls.RegistrationClient,
     at: datetime.datetime,
 ) -> None:
     application = approved_applications.apply(

@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Collection
 
-from pki import errors, registration
+from pki import errors, registration, registration_answers, registration_calls
 from pki import vetting as vettings
 
 PERSONAL_PROFILES = frozenset({"sign", "authenticate"})
@@ -26,7 +26,7 @@ class ApprovedApplication:
 
 
 def apply(
-    ca: registration.RegistrationClient,
+    ca: registration_calls.RegistrationClient,
     category: registration.Category,
     person: registration.Person,
     vetting: vettings.Vetting,
@@ -48,7 +48,7 @@ def apply(
 
 
 def find(
-    ca: registration.RegistrationClient,
+    ca: registration_calls.RegistrationClient,
     application_id: str,
     profiles: Collection[str] = PERSONAL_PROFILES,
 ) -> ApprovedApplication:
@@ -71,7 +71,7 @@ def find(
         state = registration.ApplicationState(shown.get("state"))
         category = registration.Category(shown.get("category"))
     except ValueError as error:
-        raise registration.RegistrationAnswerError(
+        raise registration_answers.RegistrationAnswerError(
             "expected a known state and category of the application"
         ) from error
     wanted = {field.name for field in dataclasses.fields(registration.Person)}
@@ -80,7 +80,9 @@ def find(
         or not all(isinstance(person.get(name), str) for name in wanted)
         or not isinstance(applied_for, list)
     ):
-        raise registration.RegistrationAnswerError("expected the application's person and profiles")
+        raise registration_answers.RegistrationAnswerError(
+            "expected the application's person and profiles"
+        )
     _check_state(state)
     missing = sorted(set(profiles) - {str(one) for one in applied_for})
     if missing:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
-    from pki import registration
+    from pki import registration_calls
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -31,11 +31,11 @@ class CallingOperator:
     operator: str | None = None
     secret_fd: int | None = None
 
-    def open(self) -> "contextlib.AbstractContextManager[registration.RegistrationClient]":
-        """Open a client; raises as `pki.registration.open_client` does."""
-        from pki import registration
+    def open(self) -> "contextlib.AbstractContextManager[registration_calls.RegistrationClient]":
+        """Open a client; raises as `pki.registration_calls.open_client` does."""
+        from pki import registration_calls
 
-        return registration.open_client(
+        return registration_calls.open_client(
             self.server, self.path, operator=self.operator, secret_fd=self.secret_fd
         )
 

@@ -8,7 +8,13 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import pkcs12
 
-from pki import certificates, durable_files, errors, registration
+from pki import (
+    certificates,
+    durable_files,
+    errors,
+    registration_answers,
+    registration_calls,
+)
 
 MIN_PASSPHRASE = 8
 MAX_PASSPHRASE = 1024
@@ -45,12 +51,12 @@ def read_passphrase(descriptor: int) -> bytes:
 
 
 def issue(
-    client: registration.RegistrationClient,
+    client: registration_calls.RegistrationClient,
     application_id: str,
     profile: str,
     path: pathlib.Path,
     passphrase: bytes,
-) -> registration.IssuedCertificate:
+) -> registration_answers.IssuedCertificate:
     """Make a key, have it certified, and write both to a new file of mode 0600 (RFC 7292).
 
     Raises:

@@ -11,7 +11,7 @@ import click
 from pki import operator_options
 
 if TYPE_CHECKING:
-    from pki import registration
+    from pki import registration_answers
 
 MAX_CALL_BYTES = 56 * 2**10
 """The CA reads 64 KiB of JSON at a time; a hundred requests with EC keys take as much."""
@@ -47,7 +47,7 @@ def command(
     (code, detail, retriable). A list that was cut short is run again as it is: what is issued
     already is given again. The exit code is 4 where at least one was refused.
     """
-    from pki import registration
+    from pki import registration_answers
 
     orders = list(_read(path))
     issued = done = 0
@@ -57,7 +57,7 @@ def command(
     ):
         for call in _calls(orders):
             for order, answer in zip(call, client.certify_many(call), strict=True):
-                issued += isinstance(answer, registration.IssuedCertificate)
+                issued += isinstance(answer, registration_answers.IssuedCertificate)
                 file.write(json.dumps(_written(order, answer)) + "\n")
             file.flush()
             done += len(call)
@@ -70,9 +70,9 @@ def command(
     return 4 if refused else 0
 
 
-def _read(path: pathlib.Path) -> Iterator["registration.CertificateOrder"]:
+def _read(path: pathlib.Path) -> Iterator["registration_answers.CertificateOrder"]:
     """Read the whole list before anything is asked for: a line that is wrong is told at once."""
-    from pki import registration
+    from pki import registration_answers
 
     with path.open(encoding="utf-8") as file:
         for number, line in enumerate(file, 1):
@@ -80,7 +80,7 @@ def _read(path: pathlib.Path) -> Iterator["registration.CertificateOrder"]:
                 continue
             try:
                 entry = json.loads(line)
-                yield registration.CertificateOrder(
+                yield registration_answers.CertificateOrder(
                     _text(entry, "application"),
                     _text(entry, "profile"),
                     base64.b64decode(_text(entry, "csr"), validate=True),
@@ -100,12 +100,12 @@ def _text(entry: Any, name: str) -> str:
 
 
 def _calls(
-    orders: list["registration.CertificateOrder"],
-) -> Iterator[list["registration.CertificateOrder"]]:
+    orders: list["registration_answers.CertificateOrder"],
+) -> Iterator[list["registration_answers.CertificateOrder"]]:
     """Cut a list into calls that the CA takes."""
-    from pki import registration
+    from pki import registration, registration_answers
 
-    call: list[registration.CertificateOrder] = []
+    call: list[registration_answers.CertificateOrder] = []
     size = 0
     for order in orders:
         needed = len(order.application_id) + len(order.csr_der) * 4 // 3 + 100
@@ -119,13 +119,13 @@ def _calls(
 
 
 def _written(
-    order: "registration.CertificateOrder",
-    answer: "registration.IssuedCertificate | registration.RegistrationRefusedError",
+    order: "registration_answers.CertificateOrder",
+    answer: "registration_answers.BatchResult",
 ) -> dict[str, object]:
-    from pki import certificates, registration
+    from pki import certificates, registration_answers
 
     value: dict[str, object] = {"application": order.application_id, "profile": order.profile}
-    if isinstance(answer, registration.RegistrationRefusedError):
+    if isinstance(answer, registration_answers.RegistrationRefusedError):
         value["problem"] = {
             "code": answer.problem_code,
             "detail": answer.message,

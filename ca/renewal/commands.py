@@ -8,7 +8,7 @@ import typing
 import click
 
 if typing.TYPE_CHECKING:
-    from pki import registration
+    from pki import registration_answers
 
 _FILE = click.Path(path_type=pathlib.Path, exists=True, dir_okay=False)
 
@@ -69,7 +69,11 @@ def renew(
     is in a card or another device.
     """
     from ca.renewal import signed_request
-    from pki import certificates, operator_credentials, registration
+    from pki import (
+        certificates,
+        operator_credentials,
+        registration_calls,
+    )
 
     if (early or supersede) and credentials is None:
         raise click.UsageError("--early and --supersede are an office's: name --credentials")
@@ -88,10 +92,10 @@ def renew(
             request_der = signed_request.build(_csr_der(csr_path), old.certificate, old.key.sign)
     if credentials is not None:
         old_serial = signed_request.parse(request_der).serial_number
-        with registration.open_client(server, credentials) as client:
+        with registration_calls.open_client(server, credentials) as client:
             made = client.renew(old_serial, request_der, early=early, supersede=supersede)
     elif server is not None:
-        made = registration.renew(server, request_der)
+        made = registration_calls.renew(server, request_der)
     else:
         raise click.UsageError("expected --server or --credentials")
     _print(made, certificates.serial_text(made.serial_number), output, as_json=as_json)
@@ -111,7 +115,7 @@ def _csr_der(path: pathlib.Path) -> bytes:
 
 
 def _print(
-    made: "registration.IssuedCertificate",
+    made: "registration_answers.IssuedCertificate",
     serial: str,
     output: pathlib.Path | None,
     *,

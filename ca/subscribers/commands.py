@@ -32,11 +32,13 @@ def contact(
 
     With neither address nor number, what was recorded is removed and nothing is sent.
     """
-    from pki import registration
+    from pki import registration_calls
 
     body = {"email": email, "phone_number": phone, "language": language}
     with ca.open() as client:
-        client.call("PUT", f"applications/{registration.segment(application_id)}/contact", body)
+        client.call(
+            "PUT", f"applications/{registration_calls.segment(application_id)}/contact", body
+        )
     if as_json:
         click.echo(json.dumps({"application": application_id, "language": language}))
     else:
@@ -57,10 +59,10 @@ def revocation_password(
 
     With it the person suspends or revokes all of their certificates. Any before it ends.
     """
-    from pki import registration
+    from pki import registration_calls
 
     with ca.open() as client:
-        path = f"applications/{registration.segment(application_id)}/revocation-password"
+        path = f"applications/{registration_calls.segment(application_id)}/revocation-password"
         answer = client.call("POST", path, {}, expect=(201,))
     if as_json:
         click.echo(json.dumps({"application": application_id, "password": answer["password"]}))

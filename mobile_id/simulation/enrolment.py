@@ -14,7 +14,14 @@ from sqlalchemy import orm
 from mobile_id import addressee, results, subscribers
 from mobile_id.simulation import personas, sim_applet
 from mobile_id.simulation.pin import Pin
-from pki import algorithms, approved_applications, certificates, errors, registration
+from pki import (
+    algorithms,
+    approved_applications,
+    certificates,
+    errors,
+    registration,
+    registration_calls,
+)
 from pki import vetting as vettings
 
 PROFILES = {
@@ -72,7 +79,7 @@ class Enrolment:
 
 def enrol_subscriber(
     sessions: orm.sessionmaker[orm.Session],
-    registrar: registration.RegistrationClient,
+    registrar: registration_calls.RegistrationClient,
     folder: pathlib.Path,
     applicant: Applicant | ApprovedApplicant,
     *,
@@ -137,7 +144,7 @@ def enrol_subscriber(
 
 
 def _certify(
-    registrar: registration.RegistrationClient,
+    registrar: registration_calls.RegistrationClient,
     applet: sim_applet.SimApplet,
     applicant: Applicant | ApprovedApplicant,
     person: personas.SimulatedPerson,

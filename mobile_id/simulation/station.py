@@ -23,6 +23,7 @@ from pki import (
     errors,
     outbound,
     registration,
+    registration_calls,
     settings,
 )
 from pki import vetting as vettings
@@ -141,7 +142,7 @@ class Station:
         except ValueError as error:
             known = ", ".join(one.value for one in personas.Behaviour)
             raise errors.InputError(f"expected a behaviour of {known}") from error
-        with registration.open_client(
+        with registration_calls.open_client(
             self._config.registration_url, self._config.registration_credentials
         ) as registrar:
             applicant: enrolment.Applicant | enrolment.ApprovedApplicant

@@ -9,7 +9,13 @@ from cryptography import x509
 from card_reader import personalise, piv, piv_session
 from card_reader import pin as card_pin
 from card_reader.virtual_card import applet, card_file
-from pki import certificates, errors, operator_credentials, outbound, registration
+from pki import (
+    certificates,
+    errors,
+    operator_credentials,
+    outbound,
+    registration_calls,
+)
 from tests.support import card_station, operators, servers
 
 
@@ -171,7 +177,7 @@ def test_malformed_credentials_are_an_input_error(tmp_path: pathlib.Path, conten
     (tmp_path / "file.json").write_text(content, encoding="latin-1")
     with (
         pytest.raises(operator_credentials.OperatorCredentialError),
-        registration.open_client("http://127.0.0.1:1", tmp_path / "file.json"),
+        registration_calls.open_client("http://127.0.0.1:1", tmp_path / "file.json"),
     ):
         pytest.fail("the credentials were taken")
 
@@ -179,7 +185,7 @@ def test_malformed_credentials_are_an_input_error(tmp_path: pathlib.Path, conten
 def test_a_ca_that_is_down_is_a_peer_error(tmp_path: pathlib.Path) -> None:
     path = operators.stranger().write(tmp_path, f"http://127.0.0.1:{servers.free_port()}")
     with (
-        registration.open_client(None, path) as client,
+        registration_calls.open_client(None, path) as client,
         pytest.raises(outbound.PeerUnavailableError),
     ):
         client.approve("a1")

@@ -11,7 +11,7 @@ from card_reader import pin as pins
 from card_reader import piv_session, readers
 from card_reader.virtual_card import reader_station
 from imza import people, sandbox_readers
-from pki import registration
+from pki import registration_calls
 from tests.support import card_station
 from tests.support import hierarchy as hierarchy_support
 
@@ -25,7 +25,7 @@ class Sandbox:
         self,
         slots: reader_station.ReaderStation,
         folder: pathlib.Path,
-        registrar: registration.RegistrationClient,
+        registrar: registration_calls.RegistrationClient,
         at: datetime.datetime,
     ) -> None:
         self.slots, self.folder, self.registrar, self.at = slots, folder, registrar, at

@@ -19,7 +19,16 @@ from sqlalchemy import orm
 
 from mobile_id import addressee, api, client, device_api, gateway, settings, waiting
 from mobile_id.simulation import enrolment, personas, phones
-from pki import clock, database, outbound, registration, signature, signed_requests, web
+from pki import (
+    clock,
+    database,
+    outbound,
+    registration,
+    registration_calls,
+    signature,
+    signed_requests,
+    web,
+)
 from pki import vetting as vettings
 from pki.algorithms import HashAlgorithm
 from tests.support import hierarchy as hierarchy_support
@@ -114,7 +123,7 @@ class World:
 
     folder: pathlib.Path
     sessions: orm.sessionmaker[orm.Session]
-    registrar: registration.RegistrationClient
+    registrar: registration_calls.RegistrationClient
     authority: RegistrationAuthority
     gateway: gateway.Gateway
     notices: waiting.Notices
@@ -210,7 +219,7 @@ def make_world(
     built = gateway.Gateway(sessions, (party, other), settings.Settings(**limits), notices.announce)
     http = outbound.Client()
     officer = operators.stranger().credential
-    registrar = registration.RegistrationClient(
+    registrar = registration_calls.RegistrationClient(
         signed_requests.SignedSender(http, ra_url, lambda _: officer, clock.SystemClock())
     )
     return World(

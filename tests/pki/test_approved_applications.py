@@ -4,7 +4,7 @@ from typing import Any
 import fastapi
 import pytest
 
-from pki import approved_applications, registration
+from pki import approved_applications, registration, registration_answers, registration_calls
 from tests.support import card_station, operators, servers
 
 SHOWN: dict[str, Any] = {
@@ -47,14 +47,14 @@ def answers() -> Answers:
 
 
 @pytest.fixture
-def client(answers: Answers) -> Iterator[registration.RegistrationClient]:
+def client(answers: Answers) -> Iterator[registration_calls.RegistrationClient]:
     with servers.serve(answers.app) as url, operators.registrar(url) as opened:
         yield opened
 
 
 @pytest.mark.parametrize(("state", "approvals"), [("approved", 0), ("awaiting_approval", 1)])
 def test_an_application_is_handed_in_and_approved_where_it_must_be(
-    answers: Answers, client: registration.RegistrationClient, state: str, approvals: int
+    answers: Answers, client: registration_calls.RegistrationClient, state: str, approvals: int
 ) -> None:
     answers.state = state
     made = approved_applications.apply(
@@ -66,7 +66,7 @@ def test_an_application_is_handed_in_and_approved_where_it_must_be(
 
 
 def test_an_application_that_somebody_else_approved_says_whom_it_is_for(
-    answers: Answers, client: registration.RegistrationClient
+    answers: Answers, client: registration_calls.RegistrationClient
 ) -> None:
     found = approved_applications.find(client, "a1")
     assert found.category is registration.Category.BUSINESS
@@ -86,7 +86,10 @@ def test_an_application_that_somebody_else_approved_says_whom_it_is_for(
     ],
 )
 def test_an_application_from_which_no_card_may_follow_is_refused(
-    answers: Answers, client: registration.RegistrationClient, changed: dict[str, Any], told: str
+    answers: Answers,
+    client: registration_calls.RegistrationClient,
+    changed: dict[str, Any],
+    told: str,
 ) -> None:
     answers.shown |= changed
     with pytest.raises(approved_applications.ApplicationNotReadyError, match=told):
@@ -105,8 +108,8 @@ def test_an_application_from_which_no_card_may_follow_is_refused(
     ],
 )
 def test_an_answer_that_is_no_application_is_an_answer_error(
-    answers: Answers, client: registration.RegistrationClient, changed: dict[str, Any]
+    answers: Answers, client: registration_calls.RegistrationClient, changed: dict[str, Any]
 ) -> None:
     answers.shown |= changed
-    with pytest.raises(registration.RegistrationAnswerError):
+    with pytest.raises(registration_answers.RegistrationAnswerError):
         approved_applications.find(client, "a1")

@@ -24,6 +24,8 @@ from pki import (
     errors,
     outbound,
     registration,
+    registration_answers,
+    registration_calls,
     signed_requests,
     status,
     web,
@@ -33,7 +35,7 @@ from tests.support import ca_world, operators, servers
 
 @dataclasses.dataclass
 class Office:
-    client: registration.RegistrationClient
+    client: registration_calls.RegistrationClient
     base_url: str
     world: ca_world.World
     sender: signed_requests.SignedSender
@@ -61,7 +63,7 @@ def office(
         file = operators.office(world, tmp_path, base_url)
         officer = operators.enrol(world, roles.Role.RA_OFFICER, "TEST-officer-2")
         with (
-            registration.open_client(None, file) as client,
+            registration_calls.open_client(None, file) as client,
             operators.calling(base_url, officer) as sender,
         ):
             yield Office(client, base_url, world, sender)
@@ -112,11 +114,11 @@ def test_an_official_needs_a_second_officer(office: Office) -> None:
         title="Baş mütəxəssis",
     )
     assert made.state is registration.ApplicationState.AWAITING_APPROVAL
-    with pytest.raises(registration.RegistrationRefusedError) as refused:
+    with pytest.raises(registration_answers.RegistrationRefusedError) as refused:
         office.client.certify(made.id, "sign", ca_world.make_csr())
     assert refused.value.problem_code == "not-approved"
-    with pytest.raises(registration.RegistrationRefusedError) as refused:
-        registration.RegistrationClient(office.sender).approve(made.id)
+    with pytest.raises(registration_answers.RegistrationRefusedError) as refused:
+        registration_calls.RegistrationClient(office.sender).approve(made.id)
     assert refused.value.problem_code == "permission-missing"
 
     approved = office.client.approve(made.id)
@@ -146,7 +148,7 @@ def test_hold_and_release(office: Office) -> None:
 )
 def test_a_refusal_is_told_by_its_code(office: Office, change: dict[str, Any], code: str) -> None:
     person = dataclasses.replace(ca_world.CITIZEN, **change)
-    with pytest.raises(registration.RegistrationRefusedError) as refused:
+    with pytest.raises(registration_answers.RegistrationRefusedError) as refused:
         office.client.apply(registration.Category.CITIZEN, person, ca_world.VETTING)
     assert refused.value.problem_code == code
 
@@ -265,8 +267,8 @@ def test_a_serial_that_is_none_is_refused(office: Office, serial: str) -> None:
 def test_a_strangers_credentials_are_refused(office: Office, tmp_path: pathlib.Path) -> None:
     file = operators.stranger().write(tmp_path / "stranger", office.base_url)
     with (
-        registration.open_client(None, file) as client,
-        pytest.raises(registration.RegistrationRefusedError) as refused,
+        registration_calls.open_client(None, file) as client,
+        pytest.raises(registration_answers.RegistrationRefusedError) as refused,
     ):
         client.list()
     assert refused.value.problem_code == "operator-unknown"
@@ -278,7 +280,7 @@ def test_a_credentials_file_that_is_none_is_refused(tmp_path: pathlib.Path, cont
     file.write_bytes(content.encode("latin-1"))
     with (
         pytest.raises(errors.InputError),
-        registration.open_client("http://127.0.0.1:1", file),
+        registration_calls.open_client("http://127.0.0.1:1", file),
     ):
         pass
 

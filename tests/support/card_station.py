@@ -22,7 +22,7 @@ from cryptography.x509.oid import NameOID
 from card_reader import personalise, piv_session, readers
 from card_reader import pin as card_pin
 from card_reader.virtual_card import applet, card_file, reader_station
-from pki import algorithms, approved_applications, errors, registration
+from pki import algorithms, approved_applications, errors, registration, registration_calls
 from pki import vetting as vettings
 from tests.support import hierarchy as hierarchy_support
 from tests.support import operators, servers
@@ -148,7 +148,7 @@ class SmallCA:
 
 
 @contextlib.contextmanager
-def registration_client(ca: SmallCA) -> Iterator[registration.RegistrationClient]:
+def registration_client(ca: SmallCA) -> Iterator[registration_calls.RegistrationClient]:
     """A client of a small CA that really listens on loopback."""
     with servers.serve(ca.application()) as base_url, operators.registrar(base_url) as client:
         yield client

@@ -24,7 +24,7 @@ from pki import (
     operator_credentials,
     outbound,
     profiles,
-    registration,
+    registration_calls,
     registry,
     signed_requests,
 )
@@ -200,10 +200,12 @@ def calling(
 
 
 @contextlib.contextmanager
-def registrar(base_url: str, *operators: Operator) -> Iterator[registration.RegistrationClient]:
+def registrar(
+    base_url: str, *operators: Operator
+) -> Iterator[registration_calls.RegistrationClient]:
     """A registration client that is these operators; a stranger where none is named."""
     with calling(base_url, *(operators or (stranger(),))) as sender:
-        yield registration.RegistrationClient(sender)
+        yield registration_calls.RegistrationClient(sender)
 
 
 def _certificate(

@@ -16,7 +16,18 @@ from ca.applications import states
 from ca.bulk import api as bulk_api
 from ca.bulk import certification
 from ca.operators import gate
-from pki import algorithms, audit, certificates, clock, errors, registration, registry, web
+from pki import (
+    algorithms,
+    audit,
+    certificates,
+    clock,
+    errors,
+    registration,
+    registration_answers,
+    registration_calls,
+    registry,
+    web,
+)
 from tests.support import ca_world, operators, servers
 
 
@@ -131,8 +142,8 @@ def test_a_list_with_a_wrong_line_asks_for_nothing(
 )  # fmt: skip
 def test_a_body_that_is_no_batch_is_refused(body: object, office: pathlib.Path) -> None:
     with (
-        registration.open_client(None, office) as client,
-        pytest.raises(registration.RegistrationRefusedError),
+        registration_calls.open_client(None, office) as client,
+        pytest.raises(registration_answers.RegistrationRefusedError),
     ):
         client.call("POST", "certificates/batch", body)
 
@@ -147,7 +158,7 @@ def test_a_csr_that_is_no_base64_is_refused_in_its_place(
             for one in ("?", good)
         ]
     }
-    with registration.open_client(None, office) as client:
+    with registration_calls.open_client(None, office) as client:
         results = client.call("POST", "certificates/batch", body)["results"]
     assert isinstance(results, list)
     assert results[0]["problem"]["code"] == "csr-malformed"
@@ -160,7 +171,7 @@ def test_eight_clients_at_once_get_all_that_they_ask_for(
     batch = [(world.application(), ca_world.make_csr()) for _ in range(24)]
 
     def ask(share: list[tuple[str, bytes]]) -> list[int]:
-        with registration.open_client(None, office) as client:
+        with registration_calls.open_client(None, office) as client:
             return [client.certify(one, "sign", csr_der).serial_number for one, csr_der in share]
 
     shares = [batch[start::8] for start in range(8)]

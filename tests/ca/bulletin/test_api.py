@@ -22,6 +22,8 @@ from pki import (
     months,
     outbound,
     registration,
+    registration_answers,
+    registration_calls,
     status,
     usage,
     usage_api,
@@ -201,7 +203,7 @@ def test_a_zone_that_does_not_answer_is_named_and_its_figures_are_not_zero(offic
             told = json.loads(office.imza("--server", url, "--json").output)
             table = office.imza("--server", url).output
             month = str(months.Month.of(office.world.at))
-            with pytest.raises(registration.RegistrationRefusedError) as refused:
+            with pytest.raises(registration_answers.RegistrationRefusedError) as refused:
                 office.imza("usage", "--month", month, "--relying-party", "portal", "--server", url)
     assert told["sources"] == [{"zone": "mobile", "answered": False, "code": "peer-unavailable"}]
     assert told["totals"][0]["signatures_by_phone"]["count"] is None
@@ -218,8 +220,8 @@ def test_a_zone_that_does_not_answer_is_named_and_its_figures_are_not_zero(offic
 def test_a_wrong_range_is_refused(office: Office, query: str) -> None:
     with office.open():
         with (
-            registration.open_client(None, office.file, operator="auditor") as client,
-            pytest.raises(registration.RegistrationRefusedError) as refused,
+            registration_calls.open_client(None, office.file, operator="auditor") as client,
+            pytest.raises(registration_answers.RegistrationRefusedError) as refused,
         ):
             client.call("GET", f"statistics?{query}", None, role=bulletin.ROLE)
         assert refused.value.problem_code == "month-refused"

@@ -6,7 +6,7 @@ from click.testing import CliRunner
 
 from ca import commands
 from ca.trusted_list import document, publication
-from pki import outbound, registration, xml_trees
+from pki import outbound, registration_answers, registration_calls, xml_trees
 from tests.support import trusted_lists
 
 
@@ -42,9 +42,9 @@ def test_the_administrator_publishes_shows_and_writes_the_list(
 
 
 def test_a_list_of_another_name_is_not_found(office: pathlib.Path, tmp_path: pathlib.Path) -> None:
-    with registration.open_client(None, office) as client:
+    with registration_calls.open_client(None, office) as client:
         for name in ("az", "../ca/root", "x" * 500):
-            with pytest.raises(registration.RegistrationRefusedError) as refused:
+            with pytest.raises(registration_answers.RegistrationRefusedError) as refused:
                 client.fetch_trusted_list(name)
             assert refused.value.problem_code in ("trusted-list-not-found", "http-404")
 
@@ -68,8 +68,8 @@ def test_an_operator_of_another_role_publishes_nothing(
     office: pathlib.Path, lists: trusted_lists.ListWorld
 ) -> None:
     with (
-        registration.open_client(None, office, operator="auditor") as client,
-        pytest.raises(registration.RegistrationRefusedError, match="auditor") as refused,
+        registration_calls.open_client(None, office, operator="auditor") as client,
+        pytest.raises(registration_answers.RegistrationRefusedError, match="auditor") as refused,
     ):
         client.publish_trusted_lists()
     assert refused.value.problem_code == "permission-missing"
