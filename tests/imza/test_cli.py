@@ -57,10 +57,15 @@ def test_every_command_of_the_table_exists(name: str) -> None:
 @pytest.mark.parametrize(
     ("module", "name"), [("fastapi", "sandbox"), ("sqlalchemy", "serve"), ("smartcard", "card")]
 )
-def test_a_missing_package_is_a_sentence_that_says_what_to_install(module: str, name: str) -> None:
+def test_a_missing_package_is_a_sentence_that_says_what_to_install(
+    tmp_path: pathlib.Path, module: str, name: str
+) -> None:
+    # The settings are read first: what is missing is told where they can be read.
+    settings = tmp_path / "ca.toml"
+    settings.write_text('[database]\nurl = "sqlite:////nonexistent/x"\n')
     arguments = {
         "sandbox": ["sandbox", "--dir", "/nonexistent/world"],
-        "serve": ["serve", "ca", "--config", __file__],
+        "serve": ["serve", "ca", "--config", str(settings)],
         "card": ["card", "list"],
     }[name]
     done = _python(
