@@ -107,8 +107,13 @@ def is_authority_key(label: str) -> bool:
 
 
 def responder_label(name: str) -> str:
-    """The label of the key of an issuing CA's responder."""
+    """The label of the first key of an issuing CA's responder."""
     return f"ocsp-{name}"
+
+
+def next_responder_label(name: str, at: datetime.datetime) -> str:
+    """The label of the key that an issuing CA's responder changes over to."""
+    return f"{responder_label(name)}-{at:%Y%m%d}"
 
 
 def load(

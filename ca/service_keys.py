@@ -27,18 +27,21 @@ def renew_responders(
 ) -> tuple[registry.CertificateRecord, ...]:
     """Certify the issuing CAs' responders anew where their certificates near their ends.
 
-    The old certificate stays valid beside the new one, so that every answer verifies while the
-    responders change over. Every generation has its own; `names` limits it to some.
+    Each certificate has a key of its own. The old one stays valid beside the new one, so that
+    every answer verifies while the responders change over, and the old key can step in. Every
+    generation has its own; `names` limits it to some.
     """
     renewed = []
     for name in authorities.status_served() if names is None else names:
-        label = hierarchy.responder_label(name)
         with sessions() as session:
             present = registry.current_certificate(
-                session, profiles.OCSP_RESPONDER.name, at, issuer_name=name, key_label=label
+                session, profiles.OCSP_RESPONDER.name, at, issuer_name=name
             )
-        if present is not None and present.not_after - at > authorities.settings.responder_renewal:
-            continue
+        label = hierarchy.responder_label(name)
+        if present is not None:
+            if present.not_after - at > authorities.settings.responder_renewal:
+                continue
+            label = hierarchy.next_responder_label(name, at)
         handle = open_or_generate(sessions, keys, label, algorithms.KeyKind.P256, at, actor=actor)
         issuing = authorities.named(name)
         draft = drafts.draft_certificate(

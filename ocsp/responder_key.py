@@ -82,8 +82,8 @@ class StatusIssuer:
 
     @functools.cached_property
     def newest_first(self) -> tuple[ResponderKey, ...]:
-        """The keys in the order in which they are to be used."""
-        return tuple(sorted(self.keys, key=lambda key: key.period[0], reverse=True))
+        """The keys in the order in which they are to be used; of two alike the one listed last."""
+        return tuple(sorted(reversed(self.keys), key=lambda key: key.period, reverse=True))
 
     @functools.cached_property
     def templates(self) -> dict[ResponderKey, response_template.ResponseTemplate]:

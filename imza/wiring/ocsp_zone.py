@@ -3,18 +3,16 @@
 import datetime
 import logging
 import typing
-from collections.abc import Sequence
 
 import ocsp.api
 from imza import config as configs
 from imza import migrations
 from imza.wiring.resources import Resources
 from imza.wiring.zone import FREQUENT, REGULAR, Job, Zone
-from ocsp import responder, responder_key
+from ocsp import responder, responder_key, rotation
 from ocsp import settings as ocsp_settings
 from ocsp.statuses import contents, keeper, published_source, registry_source, view
-from pki import certificates, errors, metrics, status_file, status_publishers
-from pki.keystore import store
+from pki import errors, metrics, status_file, status_publishers
 
 if typing.TYPE_CHECKING:
     from pki import access
@@ -27,21 +25,24 @@ def build(resources: Resources, config: configs.Config, _: "access.AccessTokens 
     settings = configs.require(config.ocsp, "ocsp")
     keys = resources.keys(config.keystore, "keystore")
     looking = _view(resources, config, settings)
+    rotating = rotation.ResponderKeys(keys.open_key)
+
+    def find_issuers(at: datetime.datetime) -> tuple[responder_key.StatusIssuer, ...]:
+        return rotating.issuers(looking.issuers, looking.responders, at)
+
     answering = responder.Responder(
-        _status_issuers(looking, keys),
+        find_issuers(resources.present.now()),
         looking.look_up,
         settings.validity,
         kept_bytes=settings.kept_bytes,
     )
-    loaded = [(looking.issuers, looking.responders)]
 
-    def reload(_: datetime.datetime) -> None:
-        # Keys are opened again only where the registry names another certificate.
-        found = looking.issuers, looking.responders
-        if found != loaded[0]:
-            answering.issuers = tuple(_status_issuers(looking, keys))
-            loaded[0] = found
-            log.info("responders_loaded issuers=%d", len(answering.issuers))
+    def reload(at: datetime.datetime) -> None:
+        # A next key is tested first; then the following request is answered with it.
+        found = find_issuers(at)
+        if found is not answering.issuers:
+            answering.issuers = found
+            log.info("responders_loaded issuers=%d", len(found))
 
     _declare(resources.metrics, looking)
     jobs = [Job("reload-responders", FREQUENT, reload, in_each_process=True)]
@@ -113,23 +114,3 @@ def _view(
         log.warning("statuses_away_at_start")
     looking.start()
     return looking
-
-
-def _status_issuers(
-    looking: view.StatusView, keys: store.KeyStore
-) -> Sequence[responder_key.StatusIssuer]:
-    """The issuing CAs of the registry, each with its responders' certificates and keys."""
-    opened: dict[str, store.KeyHandle] = {}
-    found = []
-    for issuer in looking.issuers:
-        own = []
-        for one in looking.responders:
-            if one.issuer_name == issuer.name:
-                if one.key_label not in opened:
-                    opened[one.key_label] = keys.open_key(one.key_label)
-                certificate = certificates.parse(one.certificate_der)
-                own.append(responder_key.ResponderKey(certificate, opened[one.key_label]))
-        if own:
-            certificate = certificates.parse(issuer.certificate_der)
-            found.append(responder_key.StatusIssuer(issuer.name, certificate, tuple(own)))
-    return found

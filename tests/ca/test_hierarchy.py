@@ -78,6 +78,15 @@ def test_a_responder_is_renewed_before_its_end_and_overlaps(world: ca_world.Worl
             session, profiles.OCSP_RESPONDER.name, late, issuer_name="citizen"
         )
     assert record in renewed
+    # Each certificate has a key of its own, and the one before stays for as long as it is valid.
+    first, second = (
+        hierarchy.responder_label("citizen"),
+        hierarchy.next_responder_label("citizen", late),
+    )
+    assert record is not None
+    assert record.key_label == second
+    assert world.keys.open_key(first).public_key != record.certificate.public_key()
+    assert world.keys.open_key(second).public_key == record.certificate.public_key()
 
 
 def test_another_key_store_is_not_accepted(world: ca_world.World) -> None:

@@ -1,16 +1,24 @@
 """Our responder, asked and judged by openssl ocsp, curl and openssl verify."""
 
 import base64
+import concurrent.futures
 import datetime
+import itertools
+import os
+import shutil
 import subprocess
+import sys
+import threading
+import time
 import urllib.parse
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
-from ocsp import api, client, responder, responder_key
-from pki import clock, outbound, status, web
+from ocsp import api, cert_id, client, messages, responder, responder_key
+from pki import certificates, clock, outbound, status, web
 from tests.support import hierarchy as hierarchy_support
 from tests.support import servers
 
@@ -143,6 +151,125 @@ def test_an_answer_to_a_get_by_curl_is_verified_by_openssl(tmp_path: Path, base_
     )
     assert "Response verify OK" in shown
     assert "good.pem: good" in shown
+
+
+def _verify(folder: Path, name: str) -> None:
+    shown = _run(
+        folder,
+        *("openssl", "ocsp", "-respin", name, "-issuer", "issuer.pem", "-cert", "good.pem"),
+        *("-CAfile", "root.pem", "-verify_other", "issuer.pem", "-no_nonce"),
+    )
+    assert "Response verify OK" in shown
+    assert "good.pem: good" in shown
+
+
+def _await_more(answers: list[bytes]) -> None:
+    wanted, deadline = len(answers) + 10, time.monotonic() + 30
+    while len(answers) < wanted:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_invariant_15_openssl_takes_every_answer_while_keys_rotate(
+    hierarchy: hierarchy_support.Hierarchy, tmp_path: Path
+) -> None:
+    """Five responders take over from each other while clients ask over HTTP."""
+    holder = hierarchy.signer()
+    for name, one in (
+        ("good", holder),
+        ("issuer", hierarchy.issuing),
+        ("root", hierarchy.root),
+    ):
+        (tmp_path / f"{name}.pem").write_bytes(one.pem)
+    made = [hierarchy.ocsp_responder() for _ in range(5)]
+    keys = [responder_key.ResponderKey(one.certificate, one.handle) for one in made]
+
+    def issuer(*certified: responder_key.ResponderKey) -> responder_key.StatusIssuer:
+        return responder_key.StatusIssuer("citizen", hierarchy.issuing.certificate, certified)
+
+    answering = responder.Responder((issuer(keys[0]),), lambda *_: status.CertificateStatus())
+    asked = cert_id.name_certificate(
+        hierarchy.issuing.certificate, holder.certificate.serial_number, cert_id.CertIDHash.SHA1
+    )
+    answers: list[bytes] = []
+    stopping = threading.Event()
+
+    def ask(url: str, nonce: bytes | None) -> None:
+        body = messages.build_request(messages.OCSPRequest((asked,), nonce))
+        with httpx.Client(trust_env=False) as http:
+            while not stopping.is_set():
+                reply = http.post(url, content=body, headers={"Content-Type": api.REQUEST_TYPE})
+                answers.append(reply.content)
+
+    app = web.application("test", [], api.endpoints(answering, clock.SystemClock()))
+    with servers.serve(app) as url, concurrent.futures.ThreadPoolExecutor(2) as pool:
+        asking = [pool.submit(ask, f"{url}/ocsp", nonce) for nonce in (None, b"n")]
+        try:
+            _await_more(answers)
+            for older, newer in itertools.pairwise(keys):
+                answering.issuers = (issuer(older, newer),)
+                _await_more(answers)
+                answering.issuers = (issuer(newer),)
+                _await_more(answers)
+        finally:
+            stopping.set()
+        for one in asking:
+            one.result()
+    signers: dict[bytes, list[bytes]] = {}
+    for response_der in answers:
+        checked = client.check_response(
+            response_der,
+            holder.certificate,
+            hierarchy.issuing.certificate,
+            clock.SystemClock().now(),
+        )
+        signers.setdefault(certificates.to_der(checked.responder), []).append(response_der)
+    assert len(signers) == 5
+    for sent in signers.values():
+        for response_der in (sent[0], sent[-1]):
+            (tmp_path / "answer.der").write_bytes(response_der)
+            _verify(tmp_path, "answer.der")
+
+
+@pytest.mark.skipif(
+    not os.environ.get("CI") and not shutil.which("ocsptool"), reason="needs GnuTLS's ocsptool"
+)
+@pytest.mark.parametrize("name", ["good", "revoked", "hold"])
+def test_gnutls_takes_an_answer(tmp_path: Path, base_url: str, name: str) -> None:
+    _run(
+        tmp_path,
+        *("openssl", "ocsp", "-issuer", "issuer.pem", "-cert", f"{name}.pem", "-no_nonce"),
+        *("-reqout", "request.der"),
+    )
+    reply = httpx.post(
+        f"{base_url}/ocsp",
+        content=(tmp_path / "request.der").read_bytes(),
+        headers={"Content-Type": api.REQUEST_TYPE},
+        trust_env=False,
+    )
+    (tmp_path / "answer.der").write_bytes(reply.content)
+    shown = _run(
+        tmp_path,
+        *("ocsptool", "--verify-response", "--load-response", "answer.der", "--inder"),
+        *("--load-trust", "issuer.pem"),
+    )
+    assert "Success" in shown
+    shown = _run(
+        tmp_path, *("ocsptool", "--response-info", "--load-response", "answer.der", "--inder")
+    )
+    assert f"Certificate Status: {'good' if name == 'good' else 'revoked'}" in shown
+
+
+@pytest.mark.parametrize("name", ["good", "revoked", "hold", "unknown"])
+def test_pkilint_finds_nothing_in_an_answer(tmp_path: Path, base_url: str, name: str) -> None:
+    lint = Path(sys.executable).parent / "lint_ocsp_response"
+    if not lint.exists():
+        if os.environ.get("CI"):
+            pytest.fail("pkilint is not installed")
+        pytest.skip("pkilint is not installed")
+    _ask(tmp_path, base_url, "-cert", f"{name}.pem", "-respout", "answer.der")
+    shown = _run(tmp_path, str(lint), "lint", "-s", "WARNING", "answer.der")
+    assert shown.strip() == ""
 
 
 def test_our_client_takes_what_openssls_responder_answers(
