@@ -4,7 +4,7 @@ import dataclasses
 import datetime
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, TypeAlias
 
 from ocsp import (
@@ -12,9 +12,11 @@ from ocsp import (
     cert_id,
     kept_responses,
     messages,
+    preproduced,
     request_reader,
     responder_key,
     response_template,
+    stock,
 )
 from pki import clock, errors, status
 
@@ -88,6 +90,7 @@ class Counts:
     """How many responses were sent, for the log; several threads may lose a few."""
 
     kept: int = 0
+    preproduced: int = 0
     signed: int = 0
 
 
@@ -119,6 +122,7 @@ class Responder:
         self._lock = threading.Lock()
         self._latest = _LONG_AGO
         self._kept = kept_responses.KeptResponses(kept_bytes)
+        self._stock: stock.Stock | None = None
         self._last_period = _Period(
             None,
             _LONG_AGO,
@@ -209,6 +213,10 @@ class Responder:
         produced_at = self._take_time(at)
         # The time first: what is looked up after it was right at that time or came later.
         asked = [(one, self.lookup(issuer.name, one.serial_number)) for one in question.cert_ids]
+        if question.canonical and self._stock is not None and (known := asked[0][1]) is not None:
+            made = self._find_preproduced(issuer, request_der, asked[0][0], known, produced_at)
+            if made is not None:
+                return made
         self.counts.signed += 1
         if usual and question.nonce is None and len(asked) == 1 and asked[0][1] is not None:
             return self._sign_to_keep(issuer, request_der, asked[0][0], asked[0][1], produced_at)
@@ -217,6 +225,60 @@ class Responder:
             self._kept.forget(issuer.name, one.serial_number)
         answered, _ = self._sign(issuer, asked, question.nonce, produced_at, produced_at)
         return answered
+
+    def use_preproduced(self, files: Mapping[str, preproduced.PreproducedFile]) -> None:
+        """Answer from responses that were signed ahead of need, by the issuer's name.
+
+        To be called before the first request too, if only with nothing.
+        """
+        if self._stock is None:
+            self._stock = stock.Stock()
+        self._stock.replace(files)
+        # What was kept before may be older than what is sent from now on.
+        self._kept.clear()
+
+    def _find_preproduced(
+        self,
+        issuer: responder_key.StatusIssuer,
+        request_der: bytes,
+        asked: cert_id.CertID,
+        known: status.CertificateStatus,
+        at: datetime.datetime,
+    ) -> answers.Answer | None:
+        found = self._stock.find(issuer.name, asked, known, at) if self._stock else None
+        if found is None or found[0].key not in self._issuers.keys:
+            return None
+        file, response_der = found
+        self.counts.preproduced += 1
+        made = answers.Answer(
+            response_der,
+            messages.ResponseStatus.successful,
+            file.this_update,
+            file.this_update,
+            file.next_update,
+        )
+        self._keep(request_der, made, issuer, asked, known, file.key, file.this_update)
+        return made
+
+    def _keep(
+        self,
+        request_der: bytes,
+        made: answers.Answer,
+        issuer: responder_key.StatusIssuer,
+        asked: cert_id.CertID,
+        known: status.CertificateStatus,
+        key: responder_key.ResponderKey,
+        this_update: datetime.datetime,
+    ) -> None:
+        if made.next_update is None:
+            return
+        half = this_update + (made.next_update - this_update) / 2
+        number = asked.serial_number
+        self._kept.keep(
+            kept_responses.Kept(
+                request_der, made, issuer.name, number, known, key, this_update, half
+            )
+        )
 
     def _sign_to_keep(
         self,
@@ -236,20 +298,7 @@ class Responder:
         else:
             self._kept.forget(issuer.name, asked.serial_number)
         answered, key = self._sign(issuer, [(asked, known)], None, produced_at, this_update)
-        if answered.next_update is not None:
-            life = answered.next_update - this_update
-            self._kept.keep(
-                kept_responses.Kept(
-                    request_der,
-                    answered,
-                    issuer.name,
-                    asked.serial_number,
-                    known,
-                    key,
-                    this_update,
-                    this_update + life / 2,
-                )
-            )
+        self._keep(request_der, answered, issuer, asked, known, key, this_update)
         return answered
 
     def _is_fresh(self, kept: kept_responses.Kept, at: datetime.datetime) -> bool:
@@ -263,6 +312,9 @@ class Responder:
         produced_at: datetime.datetime,
         this_update: datetime.datetime,
     ) -> tuple[answers.Answer, responder_key.ResponderKey]:
+        if self._stock is not None:
+            numbers = [one.serial_number for one, _ in asked]
+            self._stock.remember(issuer.name, numbers, this_update)
         failure: errors.ImzaError | None = None
         for key in issuer.newest_first:
             if not key.is_valid_at(produced_at):

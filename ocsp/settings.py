@@ -16,6 +16,8 @@ class Settings:
     Attributes:
         validity: From thisUpdate to nextUpdate of a response, in seconds.
         kept_bytes: How much memory each process takes for responses that it sends again.
+        preproduced: A folder in which one process keeps responses that were signed ahead of need
+            for all workers to map; none: responses are signed when they are asked for.
         status_file: With a `[database]`: where one process keeps the statuses for all workers to
             map; none: each worker reads all of the registry when it starts. Without a
             `[database]`: the file that the CA publishes for other machines.
@@ -28,6 +30,7 @@ class Settings:
 
     validity: datetime.timedelta = responder.DEFAULT_VALIDITY
     kept_bytes: int = kept_responses.DEFAULT_BYTES
+    preproduced: pathlib.Path | None = None
     status_file: pathlib.Path | None = None
     status_publisher: pathlib.Path | None = None
     status_poll: datetime.timedelta = view.DEFAULT_POLL

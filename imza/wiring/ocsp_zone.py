@@ -9,7 +9,7 @@ from imza import config as configs
 from imza import migrations
 from imza.wiring.resources import Resources
 from imza.wiring.zone import FREQUENT, REGULAR, Job, Zone
-from ocsp import responder, responder_key, rotation
+from ocsp import responder, responder_key, rotation, stock_keeper
 from ocsp import settings as ocsp_settings
 from ocsp.statuses import contents, keeper, published_source, registry_source, view
 from pki import errors, metrics, status_file, status_publishers
@@ -51,6 +51,19 @@ def build(resources: Resources, config: configs.Config, _: "access.AccessTokens 
             settings.status_file, looking, config.database.url, settings.status_max_age
         )
         jobs.append(Job("write-status-file", REGULAR, kept.write))
+    if settings.preproduced is not None:
+        folder = settings.preproduced
+        stock = stock_keeper.StockKeeper(
+            folder, answering, lambda name: looking.contents().enumerate(name)
+        )
+
+        def produce(at: datetime.datetime) -> None:
+            # A process that only does duties reads the responders here.
+            reload(at)
+            stock.produce(at)
+
+        jobs.append(Job("preproduce-responses", REGULAR, produce))
+        jobs.append(Job("load-responses", FREQUENT, lambda _: stock.load(), in_each_process=True))
     return Zone(
         "ocsp",
         (),

@@ -2,7 +2,9 @@
 
 import dataclasses
 import datetime
-from collections.abc import Mapping
+import heapq
+import operator
+from collections.abc import Iterator, Mapping
 from typing import Protocol
 
 from pki import registry_reader, status, status_file
@@ -42,6 +44,23 @@ class Contents:
         if changed is not None and (found := changed.get(serial)) is not None:
             return found.status
         return self.base.find(issuer_name, serial)
+
+    def enumerate(self, issuer_name: str) -> Iterator[tuple[int, status.CertificateStatus]]:
+        """Yield every certificate of an issuer with its status, serial numbers ascending."""
+        changed = sorted(dict(self.overlay.get(issuer_name, {})).items())
+        later = {serial for serial, _ in changed}
+        # A file has the good ones first and then the revoked ones, both sorted.
+        good, revoked = (
+            (
+                (serial, known)
+                for serial, known in self.base.statuses(issuer_name)
+                if known.is_good is wanted and serial not in later
+            )
+            for wanted in (True, False)
+        )
+        coming = ((serial, one.status) for serial, one in changed)
+        for serial, known in heapq.merge(good, revoked, coming, key=operator.itemgetter(0)):
+            yield int.from_bytes(serial, "big"), known
 
     def merged(self) -> tuple[bytes, ...]:
         """Base and overlay as a status file, in pieces."""
