@@ -12,7 +12,7 @@ from imza.wiring.zone import FREQUENT, REGULAR, Job, Zone
 from ocsp import responder, responder_key, rotation, stock_keeper
 from ocsp import settings as ocsp_settings
 from ocsp.statuses import contents, keeper, published_source, registry_source, view
-from pki import errors, metrics, status_file, status_publishers
+from pki import certificates, errors, metrics, status_file, status_publishers
 
 if typing.TYPE_CHECKING:
     from pki import access
