@@ -11,6 +11,7 @@ from benchmarks import row
 MODULES = (
     "benchmarks.start",
     "benchmarks.pades",
+    "benchmarks.detached",
     "benchmarks.hsm",
     "benchmarks.tsa",
     "benchmarks.issuance",

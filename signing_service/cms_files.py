@@ -1,17 +1,18 @@
 """CMS signatures in files: several signers, and a content that is never held in memory (RFC 5652).
 
 The structure around the content is read by its lengths alone, and the content is copied from file
-to file. Strict DER is wanted throughout; what others sent in BER is refused with that reason.
+to file. What others wrote in BER, without lengths or in pieces, is given lengths first, in memory.
 """
 
 import dataclasses
 import hashlib
 import mmap
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from pki import algorithms, der, durable_files
 from signing_service import cms
+from signing_service.validation import ber
 
 MAX_STRUCTURE_BYTES = 64 * 2**20
 """Most bytes read besides the content: a large CRL has some ten megabytes."""
@@ -26,22 +27,37 @@ _CONTEXT_0, _CONTEXT_1 = 0xA0, 0xA1
 
 @dataclasses.dataclass(frozen=True)
 class Content:
-    """The octets that are signed, as a part of a file."""
+    """The octets that are signed: a part of a file, or held where the file is in BER."""
 
     path: pathlib.Path
     start: int
     size: int
+    held: bytes | None = dataclasses.field(default=None, repr=False)
 
     def digest(self, hash_algorithm: algorithms.HashAlgorithm) -> bytes:
         """Hash the content in pieces."""
         hasher = hashlib.new(hash_algorithm.short_name)
+        for chunk in self.pieces():
+            hasher.update(chunk)
+        return hasher.digest()
+
+    def pieces(self) -> Iterator[bytes]:
+        """Give the content in pieces.
+
+        Raises:
+            CmsError: The file ends before the content does.
+        """
+        if self.held is not None:
+            yield self.held
+            return
         with self.path.open("rb") as file:
             file.seek(self.start)
             left = self.size
             while left and (chunk := file.read(min(CHUNK, left))):
-                hasher.update(chunk)
+                yield chunk
                 left -= len(chunk)
-        return hasher.digest()
+        if left:
+            raise cms.CmsError("expected the whole content, got the end of the file")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -149,14 +165,7 @@ class SignedDataFile:
         with durable_files.replacing(target) as partial, partial.open("wb") as file:
             file.write(head)
             if content is not None:
-                with content.path.open("rb") as source:
-                    source.seek(content.start)
-                    left = content.size
-                    while left and (chunk := source.read(min(CHUNK, left))):
-                        file.write(chunk)
-                        left -= len(chunk)
-                if left:
-                    raise cms.CmsError("expected the whole content, got the end of the file")
+                file.writelines(content.pieces())
             file.write(tail)
 
 
@@ -165,7 +174,7 @@ def read(path: pathlib.Path) -> SignedDataFile:
 
     Raises:
         CmsError: Not SignedData, or over a limit.
-        DERError: Not DER.
+        DERError: Not DER, nor BER of which DER can be made.
     """
     if path.stat().st_size == 0:
         raise cms.CmsError("expected CMS SignedData, got an empty file")
@@ -173,7 +182,15 @@ def read(path: pathlib.Path) -> SignedDataFile:
         path.open("rb") as file,
         mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data,
     ):
-        return _read(path, data)
+        try:
+            return _read(path, data)
+        except IndefiniteLengthError as error:
+            if len(data) > MAX_STRUCTURE_BYTES:
+                raise cms.CmsError(
+                    f"expected CMS in DER, or in BER of at most {MAX_STRUCTURE_BYTES} bytes"
+                ) from error
+            definite, _ = ber.to_definite(data[:])
+    return _read(path, definite, held=True)
 
 
 def is_signed_data(path: pathlib.Path) -> bool:
@@ -181,6 +198,15 @@ def is_signed_data(path: pathlib.Path) -> bool:
     with path.open("rb") as file:
         start = file.read(32)
     return start[:1] == b"\x30" and cms.ID_SIGNED_DATA in start[2:]
+
+
+class IndefiniteLengthError(cms.CmsError):
+    """BER without a length, where DER has one."""
+
+    code = "cms-not-der"
+
+
+_Octets = mmap.mmap | bytes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -193,13 +219,13 @@ class _Span:
     end: int
 
 
-def _span(data: mmap.mmap, start: int, limit: int) -> _Span:
+def _span(data: _Octets, start: int, limit: int) -> _Span:
     header = data[start : min(start + 6, limit)]
     if len(header) < 2:
         raise der.DERError("expected a DER element, got the end of the input")
     size, content = header[1], start + 2
     if size == 0x80:
-        raise cms.CmsError("expected CMS in DER, got BER with indefinite lengths")
+        raise IndefiniteLengthError("expected CMS in DER, got BER with indefinite lengths")
     if size > 0x80:
         count = size & 0x7F
         digits = header[2 : 2 + count]
@@ -212,7 +238,7 @@ def _span(data: mmap.mmap, start: int, limit: int) -> _Span:
     return _Span(header[0], start, content, content + size)
 
 
-def _inside(data: mmap.mmap, span: _Span) -> list[_Span]:
+def _inside(data: _Octets, span: _Span) -> list[_Span]:
     found: list[_Span] = []
     place = span.content
     while place < span.end:
@@ -229,7 +255,7 @@ def _expect(span: _Span, tag: int) -> _Span:
     return span
 
 
-def _read(path: pathlib.Path, data: mmap.mmap) -> SignedDataFile:
+def _read(path: pathlib.Path, data: _Octets, *, held: bool = False) -> SignedDataFile:
     outer = _inside(data, _expect(_span(data, 0, len(data)), der.SEQUENCE))
     if len(outer) != 2 or data[outer[0].start : outer[0].end] != cms.ID_SIGNED_DATA:
         raise cms.CmsError("expected CMS SignedData, got another content type")
@@ -245,8 +271,10 @@ def _read(path: pathlib.Path, data: mmap.mmap) -> SignedDataFile:
         octets = _inside(data, _expect(inner[1], _CONTEXT_0))
         if len(octets) != 1:
             raise cms.CmsError("expected one content")
-        _expect(octets[0], der.OCTET_STRING)
-        content = Content(path, octets[0].content, octets[0].end - octets[0].content)
+        if octets[0].tag == der.OCTET_STRING | 0x20:
+            raise IndefiniteLengthError("expected CMS in DER, got a content in pieces")
+        first, end = _expect(octets[0], der.OCTET_STRING).content, octets[0].end
+        content = Content(path, first, end - first, data[first:end] if held else None)
     if len(data) - (content.size if content else 0) > MAX_STRUCTURE_BYTES:
         raise cms.CmsError(f"expected a signature of at most {MAX_STRUCTURE_BYTES} bytes")
 

@@ -54,9 +54,11 @@ def _levels(
     ]
 
 
+@pytest.mark.parametrize("attached", [(), ("-nodetach",), ("-nodetach", "-stream")])
 def test_signature_of_openssl_is_raised_and_renewed(
-    desk: signing_desk.Desk, text: pathlib.Path
+    desk: signing_desk.Desk, text: pathlib.Path, attached: tuple[str, ...]
 ) -> None:
+    """With -stream openssl writes BER: no lengths, and the content in pieces."""
     signer, both, target = desk.world.authorities.signer(), *(
         desk.folder / name for name in ("signer.pem", "openssl.p7s")
     )  # fmt: skip
@@ -68,17 +70,19 @@ def test_signature_of_openssl_is_raised_and_renewed(
     both.write_bytes(signer.pem + key)
     made = signing_desk.run(
         "openssl", "cms", "-sign", "-binary", "-cades", "-md", "sha256", "-outform", "DER",
-        "-signer", str(both), "-in", str(text), "-out", str(target),
+        "-signer", str(both), "-in", str(text), "-out", str(target), *attached,
     )  # fmt: skip
     assert made.returncode == 0, made.stderr.decode()
+    beside = () if attached else (text,)
     raised = _augment(desk, target, B_LTA)
-    assert _levels(desk, raised, (text,)) == [("TOTAL-PASSED", "LTA", 2)]
+    assert _levels(desk, raised, beside) == [("TOTAL-PASSED", "LTA", 2)]
     desk.world.clock.move(datetime.timedelta(days=1))
     renewed = _augment(desk, raised, B_LTA)
-    assert _levels(desk, renewed, (text,)) == [("TOTAL-PASSED", "LTA", 3)]
+    assert _levels(desk, renewed, beside) == [("TOTAL-PASSED", "LTA", 3)]
     answer = signing_desk.run(
-        "openssl", "cms", "-verify", "-binary", "-inform", "DER", "-in", str(renewed), "-content",
-        str(text), "-CAfile", str(desk.root), "-purpose", "any", "-cades",
+        "openssl", "cms", "-verify", "-binary", "-inform", "DER", "-in", str(renewed),
+        *(("-content", str(text)) if not attached else ()), "-CAfile", str(desk.root),
+        "-purpose", "any", "-cades",
         "-certfile", str(_pem(desk)),
     )  # fmt: skip
     assert answer.returncode == 0, answer.stderr.decode()

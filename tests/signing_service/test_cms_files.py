@@ -61,11 +61,11 @@ def test_mutated_signature_raises_input_errors_and_nothing_else(signed, tmp_path
             continue
 
 
-def test_ber_is_refused_with_a_reason(tmp_path):
+def test_ber_without_an_end_is_refused(tmp_path):
     path = tmp_path / "ber.p7m"
     path.write_bytes(b"\x30\x80" + cms.ID_SIGNED_DATA + b"\xa0\x80\x30\x80\x02\x01\x01" + bytes(20))
     assert cms_files.is_signed_data(path)
-    with pytest.raises(cms.CmsError, match="indefinite"):
+    with pytest.raises(errors.InputError):
         cms_files.read(path)
 
 
