@@ -26,7 +26,7 @@ CLOCK_TOLERANCE = datetime.timedelta(seconds=5)
 MISS_LIMIT_S = 0.25
 """How long a request waits for the source when its serial number is not known here."""
 
-MISSES_PER_SECOND = 200
+MISSES_PER_SECOND = 100
 """So often at most the source is asked because of unknown serial numbers, by each process."""
 
 REMEMBERED_MISSES = 10_000
@@ -193,7 +193,10 @@ class StatusView:
             ticket = self._asked
             self._asking.notify_all()
             done = self._asking.wait_for(lambda: self._answered >= ticket, MISS_LIMIT_S)
-        if not done or self._failure:
+        if not done:
+            # Nobody else waits for it: the next update that comes to its end takes this away.
+            self._failure = "the source does not answer"
+        if self._failure:
             raise StatusNotYetKnownError("the registry cannot be asked for a new certificate")
 
     def _wait_for_news(

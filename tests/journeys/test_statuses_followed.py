@@ -30,6 +30,20 @@ SERIAL = 2**120 + 77
 IMZA = [sys.executable, "-m", "imza"]
 
 
+HEAVY = ("sqlalchemy", "fastapi", "pydantic", "pyhanko", "alembic", "lxml", "httpx", "psycopg")
+BUILDS = f"""
+import contextlib, pathlib, sys
+from imza import config
+from imza.serving import zone_process
+from imza.wiring import resources, zones
+from pki import clock
+with contextlib.closing(resources.Resources(clock.SystemClock())) as opened:
+    built = zones.build(opened, "ocsp", config.read(pathlib.Path(sys.argv[1])))
+    probed = built.probes["statuses"]()
+    print(len(probed.issuers), [one for one in {HEAVY!r} if one in sys.modules])
+"""
+
+
 class Place:
     """An installation whose registry the test writes, and the responders that read it."""
 
@@ -152,6 +166,15 @@ def test_a_change_is_visible_on_every_worker_within_two_seconds(
         record_property("old_status_last_told_after_s", max(figures))
         print("old status last told after", figures)  # noqa: T201 - the figure of the journey
         assert max(figures) < VISIBLE_WITHIN_S
+
+
+def test_a_worker_at_work_has_neither_database_layer_nor_web_framework(place: Place) -> None:
+    path = place.settings("lean", f'status_file = "{place.folder}/shared"', workers=0)
+    done = subprocess.run(
+        [sys.executable, "-c", BUILDS, path], check=True, capture_output=True, text=True,
+        timeout=LIMIT_S,
+    )  # fmt: skip
+    assert done.stdout == "5 []\n"
 
 
 def test_a_responder_without_a_database_follows_the_published_file(place: Place) -> None:

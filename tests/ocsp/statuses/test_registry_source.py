@@ -4,6 +4,7 @@ import contextlib
 import datetime
 import pathlib
 import random
+import sqlite3
 import tempfile
 import threading
 import time
@@ -294,6 +295,46 @@ def test_without_its_database_the_view_answers_until_it_is_too_old(
         present.move(-datetime.timedelta(seconds=6))
         with pytest.raises(view.StatusesUnavailableError):
             looking.look_up(name, serial)
+
+
+def test_a_database_that_does_not_answer_holds_up_one_request_for_a_moment_and_no_other(
+    tmp_path: pathlib.Path, present: clock.FixedClock, at: datetime.datetime
+) -> None:
+    engine = database.connect(f"sqlite:///{tmp_path}/ca.sqlite")
+    database.Base.metadata.create_all(engine)
+    sessions = database.session_factory(engine)
+    histories.add_issuers(sessions)
+    history = histories.History(sessions, at)
+    with sessions() as session:
+        serial = history.issue(session)
+        session.commit()
+    engine.dispose()
+    name = history.issuer_of(serial)
+    looking = view.StatusView(histories.source_of(sessions), present)
+    with contextlib.closing(looking):
+        looking.update()
+        looking._source.close()
+        # Whoever opens the database now waits for as long as the driver waits.
+        alone = sqlite3.connect(tmp_path / "ca.sqlite")
+        alone.execute("PRAGMA locking_mode=EXCLUSIVE")
+        alone.execute("UPDATE issuers SET key_label = 'x'")
+        alone.commit()
+        looking.start()
+        start = time.monotonic()
+        for _ in range(50):
+            with pytest.raises(view.StatusNotYetKnownError):
+                looking.look_up(name, serial + 1)
+            assert looking.look_up(name, serial) == status.CertificateStatus()
+        assert time.monotonic() - start < 10 * view.MISS_LIMIT_S
+        alone.close()
+        deadline = time.monotonic() + 20
+        while True:
+            try:
+                assert looking.look_up(name, serial + 1) is None
+                break
+            except view.StatusNotYetKnownError:
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
 
 
 def test_before_anything_is_known_nothing_is_told(
