@@ -189,7 +189,7 @@ class Message:
                     "serial_number"
                 ].native and one.issuer.public_bytes() == _encoded(named["issuer"].chosen):
                     return one
-        except (*ASN1_FAULTS, x509.ExtensionNotFound):
+        except (*ASN1_FAULTS, *evidence.FAULTS):
             return None
         return None
 

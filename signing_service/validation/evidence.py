@@ -31,7 +31,17 @@ HOLD = "certificateHold"
 _PLANNED = frozenset({"affiliationChanged", "superseded", "cessationOfOperation"})
 """Reasons that leave a key uncompromised, so that what it signed before stays good."""
 
-_FAULTS = (ValueError, TypeError, KeyError, exceptions.UnsupportedAlgorithm, x509.ExtensionNotFound)
+FAULTS = (
+    ValueError,
+    TypeError,
+    KeyError,
+    exceptions.UnsupportedAlgorithm,
+    x509.ExtensionNotFound,
+    x509.DuplicateExtension,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+)
+"""What `cryptography` raises for certificates, lists and responses that it cannot read."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -137,7 +147,7 @@ class Evidence:
                     for one in response.extensions
                     if isinstance(one.value, x509.OCSPNonce)
                 ]
-            except _FAULTS:
+            except FAULTS:
                 # A response with extensions that cannot be read answers to nobody.
                 continue
         return found
@@ -216,7 +226,7 @@ def read_certificate(der: bytes) -> x509.Certificate:
         certificate.public_key()
         certificate.subject.rfc4514_string()
         certificate.issuer.rfc4514_string()
-    except _FAULTS as error:
+    except FAULTS as error:
         raise certificates.CertificateError(
             f"expected a certificate, got something else ({type(error).__name__})"
         ) from error
@@ -227,7 +237,7 @@ def is_issued_by(certificate: x509.Certificate, issuer: x509.Certificate) -> boo
     """Whether names and signature say that one certificate issued another."""
     try:
         certificate.verify_directly_issued_by(issuer)
-    except (*_FAULTS, exceptions.InvalidSignature):
+    except (*FAULTS, exceptions.InvalidSignature):
         return False
     return True
 
@@ -237,7 +247,7 @@ def _take(items: dict[bytes, Item], der: bytes, read: Callable[[bytes], Item]) -
         raise errors.LimitError(f"expected at most {MAX_ITEMS} pieces of validation data of a kind")
     try:
         items[der] = read(der)
-    except (*_FAULTS, errors.InputError):
+    except (*FAULTS, errors.InputError):
         # Not readable means not used: a status that is then missing is reported as missing.
         return
 
@@ -252,7 +262,7 @@ def _read_response(der: bytes) -> x509_ocsp.OCSPResponse:
 def _serial_numbers(response: x509_ocsp.OCSPResponse) -> frozenset[int]:
     try:
         return frozenset(one.serial_number for one in response.responses)
-    except _FAULTS:
+    except FAULTS:
         return frozenset()
 
 
@@ -271,7 +281,7 @@ def _sent_along(response: x509_ocsp.OCSPResponse) -> list[x509.Certificate]:
         return [
             read_certificate(certificates.to_der(one)) for one in response.certificates[:MAX_ITEMS]
         ]
-    except (*_FAULTS, errors.InputError):
+    except (*FAULTS, errors.InputError):
         return []
 
 
@@ -285,7 +295,7 @@ def _singles_about(
             for one in response.responses
             if one.serial_number == certificate.serial_number and _is_about(one, issuer)
         ]
-    except _FAULTS:
+    except FAULTS:
         return []
 
 
@@ -297,7 +307,7 @@ def _extensions_of(
         if len(list(response.responses)) != 1:
             return []
         return [*response.single_extensions, *response.extensions]
-    except _FAULTS:
+    except FAULTS:
         return []
 
 
@@ -317,7 +327,7 @@ def _status_of_single(
             covers_expired=any(one.oid == ARCHIVE_CUTOFF for one in extensions),
             invalid_since=_invalidity_date(extensions),
         )
-    except _FAULTS:
+    except FAULTS:
         return None
 
 
@@ -344,7 +354,7 @@ def _key_bits(certificate: x509.Certificate) -> bytes:
 def _may_answer(responder: x509.Certificate) -> bool:
     try:
         usages = responder.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
-    except _FAULTS:
+    except FAULTS:
         return False
     return x509.oid.ExtendedKeyUsageOID.OCSP_SIGNING in usages
 
@@ -361,7 +371,7 @@ def _verifies(signer: x509.Certificate, response: x509_ocsp.OCSPResponse) -> boo
             key.verify(response.signature, response.tbs_response_bytes, padding.PKCS1v15(), hasher)
         else:
             return False
-    except (exceptions.InvalidSignature, *_FAULTS):
+    except (exceptions.InvalidSignature, *FAULTS):
         return False
     return True
 
@@ -397,7 +407,7 @@ def _status_by_crl(
                 invalid_since=_invalidity_date(extensions),
             )
         ]
-    except _FAULTS:
+    except FAULTS:
         return []
 
 

@@ -18,7 +18,13 @@ _UNDERSTOOD = frozenset(
 )
 """Critical extensions that are obeyed here; a path with any other is refused (RFC 5280 4.2)."""
 
-_FAULTS = (ValueError, TypeError, x509.DuplicateExtension, exceptions.UnsupportedAlgorithm)
+_FAULTS = (
+    ValueError,
+    TypeError,
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+    exceptions.UnsupportedAlgorithm,
+)
 
 
 def find_problem(path: tuple[x509.Certificate, ...]) -> str | None:

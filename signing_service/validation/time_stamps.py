@@ -106,7 +106,7 @@ def _unit_problem(
         is_unit = usage.critical and list(usage.value) == [
             x509.oid.ExtendedKeyUsageOID.TIME_STAMPING
         ]
-    except (ValueError, x509.ExtensionNotFound, x509.DuplicateExtension):
+    except evidence.FAULTS:
         is_unit = False
     if not is_unit:
         return report.Finding(

@@ -403,3 +403,11 @@ def test_list_whose_issuer_cannot_be_read_is_left_out(hierarchy, at):
     known = evidence.Evidence(crls=[damaged, hierarchy.crl(hierarchy.issuing, at=at)])
     assert not known.mentions(hierarchy.issuing.certificate)
     assert known.mentions(hierarchy.signer().certificate)
+
+
+def test_certificate_of_a_version_that_does_not_exist_is_left_out(hierarchy):
+    version = b"\xa0\x03\x02\x01"
+    damaged = hierarchy.issuing.der.replace(version + b"\x02", version + b"\x12")
+    assert evidence.Evidence(
+        certificates_der=[damaged, hierarchy.root.der]
+    ).certificates.keys() == {hierarchy.root.der}
