@@ -1,4 +1,4 @@
-"""How fast things start: `imza --version`, a responder, and a whole sandbox."""
+"""How fast things start: `imza --version`, a responder, time-stamping, and a whole sandbox."""
 
 import json
 import pathlib
@@ -13,11 +13,14 @@ from collections.abc import Iterator
 
 from benchmarks import row
 from imza import installation
+from pki import algorithms, clock
+from tests.support import hierarchy, tsa_zone
 
 VERSION_LIMIT_S = 0.15
 RESPONDER_LIMIT_S = 0.3
 RESPONDER_RUNS = 9
 SANDBOX_LIMIT_S = 20.0
+POLICY = "1.3.6.1.4.1.99999.7"
 VERSION_RUNS = 15
 
 IMZA = str(pathlib.Path(sys.executable).parent / "imza")
@@ -27,6 +30,7 @@ def rows() -> Iterator[row.Row]:
     """Measure each and yield a row for it."""
     yield _version()
     yield _responder()
+    yield _time_stamping()
     yield _sandbox()
 
 
@@ -65,6 +69,29 @@ def _until_served(command: list[str]) -> float:
     if not told:
         raise RuntimeError("the responder stopped before it was ready")
     return elapsed
+
+
+def _time_stamping() -> row.Row:
+    """From the command line to the open port; the key's file needs few rounds of its function."""
+    times = []
+    made = hierarchy.make_hierarchy(clock.SystemClock().now())
+    unit = made.time_stamping_unit(algorithms.KeyKind.P256)
+    with tempfile.TemporaryDirectory(prefix="imza-bench-") as folder:
+        path, _ = tsa_zone.write(unit, pathlib.Path(folder), POLICY)
+        for _ in range(RESPONDER_RUNS):
+            start = time.perf_counter()
+            process = subprocess.Popen(
+                [IMZA, "serve", "tsa", "--config", str(path)], stderr=subprocess.PIPE
+            )
+            try:
+                assert process.stderr is not None
+                if not any(b"serves at" in line for line in process.stderr):
+                    raise RuntimeError("the time-stamping zone did not start")
+                times.append(time.perf_counter() - start)
+            finally:
+                process.send_signal(signal.SIGTERM)
+                process.communicate(timeout=30)
+    return _against_limit("time-stamping zone ready", statistics.median(times), RESPONDER_LIMIT_S)
 
 
 def _sandbox() -> row.Row:

@@ -1,23 +1,26 @@
-"""The time-stamping authority: one unit, its key, and the watch over its clock."""
+"""The time-stamping authority: its units, their keys, and the watch over its clock."""
 
 import datetime
 import pathlib
+import typing
 
 from cryptography import x509
-from sqlalchemy import orm
 
 import tsa.api
 from imza import config as configs
-from imza import health
+from imza.wiring import clock_events
 from imza.wiring.resources import Resources
 from imza.wiring.zone import Zone
-from pki import access, algorithms, audit, metrics
+from pki import algorithms, metrics
 from pki.keystore import store
 from tsa import authority, clock_accuracy
 from tsa import settings as tsa_settings
 
+if typing.TYPE_CHECKING:
+    from pki import access
 
-def build(resources: Resources, config: configs.Config, _: access.AccessTokens | None) -> Zone:
+
+def build(resources: Resources, config: configs.Config, _: "access.AccessTokens | None") -> Zone:
     """Build the time-stamping authority's zone; see `imza.wiring.zones.build`."""
     settings = configs.require(config.tsa, "tsa")
     keys = resources.keys(config.keystore, "keystore")
@@ -33,13 +36,9 @@ def build(resources: Resources, config: configs.Config, _: access.AccessTokens |
     for line in (first, *beside):
         for unit in (line.unit, *(later for _, later in line.successors)):
             clock_accuracy.check_settings(settings.clock, unit.certificate)
-    sessions = resources.sessions(config)
-
-    def record(state: clock_accuracy.ClockState, at: datetime.datetime) -> None:
-        _record(sessions, state, at)
-
+    events = resources.hold(clock_events.ClockEvents(lambda: resources.sessions(config)))
     watched = clock_accuracy.AccurateClock(
-        settings.clock, clock_accuracy.Witnesses(wall=resources.present), record
+        settings.clock, clock_accuracy.Witnesses(wall=resources.present), events.tell
     )
     resources.hold(watched)
     watched.start()
@@ -50,7 +49,7 @@ def build(resources: Resources, config: configs.Config, _: access.AccessTokens |
         probes={
             "unit": lambda: _check_units(issuing, resources.present.now()),
             "clock": watched.now,
-            "database": health.database_probe(sessions),
+            "database": events.check,
         },
         endpoints=tsa.api.endpoints(issuing, watched, watched.error_bound, resources.metrics),
         notes={"clock": _how_watched(settings.clock), "units": _how_stamped(issuing)},
@@ -110,17 +109,6 @@ def _how_stamped(issuing: authority.TimeStampAuthority) -> str:
         f" under {', '.join(policies)}"
         for unit, policies in issuing.units
     )
-
-
-def _record(
-    sessions: orm.sessionmaker[orm.Session],
-    state: clock_accuracy.ClockState,
-    at: datetime.datetime,
-) -> None:
-    event = audit.AuditEvent.CLOCK_TRUSTED if state.trusted else audit.AuditEvent.CLOCK_UNTRUSTED
-    with sessions() as session:
-        audit.append(session, event, at, actor="clock", details={"reason": state.reason})
-        session.commit()
 
 
 def _how_watched(settings: clock_accuracy.Settings) -> str:
