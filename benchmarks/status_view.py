@@ -104,8 +104,8 @@ def _measure(folder: pathlib.Path, size: int) -> Iterator[row.Row]:
         f"{each:.1f} us",
         f"{dictionary * 1e6:.2f} us",
         each / (dictionary * 1e6),
-        "<= 100",
-        each <= 100 * dictionary * 1e6,
+        "<= 1000",
+        each <= 1000 * dictionary * 1e6,
     )
 
 

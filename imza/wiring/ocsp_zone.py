@@ -12,12 +12,15 @@ from imza.wiring.zone import FREQUENT, REGULAR, Job, Zone
 from ocsp import responder, responder_key, rotation, stock_keeper
 from ocsp import settings as ocsp_settings
 from ocsp.statuses import contents, keeper, published_source, registry_source, view
-from pki import certificates, errors, metrics, status_file, status_publishers
+from pki import certificates, metrics, status_publishers
 
 if typing.TYPE_CHECKING:
     from pki import access
 
 log = logging.getLogger(__name__)
+
+FIRST_READING_S = 10.0
+"""A registry that takes longer to be read is read on while the worker counts as started."""
 
 
 def build(resources: Resources, config: configs.Config, _: "access.AccessTokens | None") -> Zone:
@@ -120,10 +123,6 @@ def _view(
             start=start,
         )
     )
-    try:
-        looking.update()
-    except (errors.PeerError, status_file.StatusFileError):
-        # It answers from what it has while that is young enough, and `tryLater` without anything.
-        log.warning("statuses_away_at_start")
-    looking.start()
+    # It answers from what it has while that is young enough, and `tryLater` without anything.
+    looking.start(FIRST_READING_S)
     return looking

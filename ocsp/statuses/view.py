@@ -76,6 +76,7 @@ class StatusView:
         self._contents = start
         self._updating = threading.Lock()
         self._failure = ""
+        self._refusal: errors.ImzaError | None = None
         self._first_asked: collections.OrderedDict[tuple[str, bytes], datetime.datetime]
         self._first_asked = collections.OrderedDict()
         self._budget = _Budget(MISSES_PER_SECOND)
@@ -153,16 +154,31 @@ class StatusView:
             except errors.ImzaError as error:
                 if self._failure != error.message:
                     log.warning("statuses_not_updated code=%s error=%s", error.code, error.message)
-                self._failure = error.message
+                self._failure, self._refusal = error.message, error
                 raise
             if self._failure:
                 log.info("statuses_updated_again")
-            self._failure = ""
+            self._failure, self._refusal = "", None
 
-    def start(self) -> None:
-        """Follow the source in a thread from now on."""
+    def start(self, wait_s: float = 0.0) -> None:
+        """Follow the source in a thread from now on.
+
+        Args:
+            wait_s: Return when the source was asked once, or after so long: a large registry that
+                is read without a file takes its time, and `tryLater` is told meanwhile.
+
+        Raises:
+            StateError: The source is not one of this version.
+        """
         self._thread = threading.Thread(target=self._run, name="statuses", daemon=True)
         self._thread.start()
+        with self._asking:
+            self._asked += 1
+            ticket = self._asked
+            self._asking.notify_all()
+            self._asking.wait_for(lambda: self._answered >= ticket, wait_s)
+        if isinstance(self._refusal, errors.StateError):
+            raise self._refusal
 
     def close(self) -> None:
         """Stop following, and let go of the source."""
