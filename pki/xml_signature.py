@@ -288,10 +288,9 @@ class _Resolver:
     @functools.cached_property
     def _by_id(self) -> Mapping[str, list[etree._Element]]:
         index = collections.defaultdict(list)
-        for element in self._root.iter(etree.Element):
-            for identifier in {element.get(attribute) for attribute in xml_trees.ID_NAMES}:
-                if identifier is not None:
-                    index[identifier].append(element)
+        for element in xml_trees.identified(self._root):
+            for identifier in xml_trees.identifiers(element):
+                index[identifier].append(element)
         return index
 
     def _file(self, uri: str | None) -> str | None:

@@ -39,6 +39,9 @@ _XML = "{http://www.w3.org/XML/1998/namespace}"
 ID_NAMES = ("Id", "ID", "id", _XML + "id")
 
 
+_IDENTIFIED = etree.XPath("descendant-or-self::*[@Id or @ID or @id or @xml:id]")
+
+
 class XMLUnreadableError(errors.InputError):
     """Not well-formed XML, or XML with a document type declaration."""
 
@@ -163,12 +166,21 @@ def find_by_id(root: etree._Element, identifier: str) -> etree._Element:
         AmbiguousIdError: Several elements have it, by whatever spelling of the attribute.
         ReferenceNotFoundError: None has it.
     """
-    found = [
-        element
-        for element in root.iter(etree.Element)
-        if any(element.get(attribute) == identifier for attribute in ID_NAMES)
-    ]
-    return only(found, identifier)
+    return only([one for one in identified(root) if identifier in identifiers(one)], identifier)
+
+
+def identified(root: etree._Element) -> list[etree._Element]:
+    """Return the elements that have an identifier, by whatever spelling, in document order."""
+    # Compiled, since a document has many elements and few identifiers.
+    found = _IDENTIFIED(root)
+    if not isinstance(found, list):
+        raise TypeError("an expression for elements gave something else")
+    return [one for one in found if isinstance(one, etree._Element)]
+
+
+def identifiers(element: etree._Element) -> set[str]:
+    """Return the identifiers that an element answers to."""
+    return {value for value in map(element.get, ID_NAMES) if value is not None}
 
 
 def only(found: Sequence[etree._Element], identifier: str) -> etree._Element:

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from lxml import etree
 
-from pki import durable_files, errors
+from pki import errors
 from signing_service import documents
 
 MIMETYPE = "mimetype"
@@ -150,10 +150,7 @@ def create(
     """
     for one in files:
         check_name(one.name)
-    with (
-        durable_files.replacing(target) as partial,
-        zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as archive,
-    ):
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
         # EN 319 162-1 A.1: first, stored, and without an extra field.
         archive.writestr(_entry(MIMETYPE), MEDIA_TYPES[format])
         for one in files:
@@ -171,8 +168,7 @@ def rewrite(source: pathlib.Path, target: pathlib.Path, changed: Mapping[str, by
     left = dict(changed)
     with (
         _opened(source) as old,
-        durable_files.replacing(target) as partial,
-        zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as new,
+        zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as new,
     ):
         for one in old.infolist():
             entry = _entry(one.filename)

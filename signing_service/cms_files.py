@@ -10,7 +10,7 @@ import mmap
 import pathlib
 from collections.abc import Iterator, Sequence
 
-from pki import algorithms, der, durable_files
+from pki import algorithms, der
 from signing_service import cms
 from signing_service.validation import ber
 
@@ -162,7 +162,7 @@ class SignedDataFile:
             (der.SEQUENCE, b""),
         ):
             head = before + der.encode_header(tag, len(head) + size + len(tail)) + head
-        with durable_files.replacing(target) as partial, partial.open("wb") as file:
+        with target.open("wb") as file:
             file.write(head)
             if content is not None:
                 file.writelines(content.pieces())

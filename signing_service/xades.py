@@ -22,7 +22,7 @@ from lxml import etree
 
 from pki import (
     algorithms,
-    durable_files,
+    certificates,
     errors,
     signature,
     xml_algorithms,
@@ -162,7 +162,13 @@ def prepare(
         data_to_be_signed=data_to_be_signed,
         hash_algorithm=hash_algorithm,
         context=json.dumps(
-            {"signature_id": identifier, "signature_method": method}, sort_keys=True
+            {
+                "signature_id": identifier,
+                "signature_method": method,
+                "certificate": base64.b64encode(certificates.to_der(certificate)).decode(),
+                "prepared_sha256": hashlib.sha256(target.read_bytes()).hexdigest(),
+            },
+            sort_keys=True,
         ).encode(),
     )
 
@@ -210,10 +216,24 @@ def embed(
         SignatureValueError: The value was not made by the key of the certificate inside.
     """
     context = json.loads(prepared.context)
-    tree = _read(source)
-    element = _signature_by_id(tree, context["signature_id"])
-    xades_signature.embed(element, prepared.data_to_be_signed, context["signature_method"], value)
-    _write(tree, target)
+    content = source.read_bytes()
+    if hashlib.sha256(content).hexdigest() != context["prepared_sha256"]:
+        raise errors.TamperedError("the prepared document is not the one that was prepared")
+    xades_signature.check_value(
+        certificates.parse(base64.b64decode(context["certificate"])),
+        prepared.data_to_be_signed,
+        context["signature_method"],
+        value,
+    )
+    # The file is the very one that was checked when it was prepared, so the value is put in at its
+    # place, which the random identifier shows, and nothing is parsed and written again.
+    end = f'SignatureValue Id="{context["signature_id"]}-value"'.encode()
+    head, found, tail = content.partition(end + b"/>")
+    if not found or end in tail:
+        raise errors.TamperedError("the prepared document has no place for the signature value")
+    tag = head[head.rindex(b"<") + 1 :] + b"SignatureValue"
+    octets = base64.b64encode(value.value)
+    target.write_bytes(head + end + b">" + octets + b"</" + tag + b">" + tail)
 
 
 def add_signature_time_stamp(
@@ -399,7 +419,7 @@ def _read(source: pathlib.Path) -> etree._ElementTree:
 
 
 def _write(tree: etree._ElementTree, target: pathlib.Path) -> None:
-    with durable_files.replacing(target) as partial, partial.open("wb") as file:
+    with target.open("wb") as file:
         tree.write(file, xml_declaration=True, encoding="UTF-8")
 
 
@@ -408,7 +428,7 @@ def _check_tree(tree: etree._ElementTree) -> None:
     if root.tag == xml_signature.name("Signature"):
         raise OtherSignatureError("expected a document, got a signature without one around it")
     seen = set()
-    for element in root.iter(etree.Element):
+    for element in xml_trees.identified(root):
         identifier = element.get("Id")
         if identifier is not None and identifier in seen:
             raise AmbiguousDocumentError(

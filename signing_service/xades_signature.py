@@ -144,21 +144,35 @@ def embed(
     """
     if xml_signature.signed_info_octets(element) != data_to_be_signed:
         raise errors.TamperedError("the prepared document is not the one that was prepared")
+    certificate = x509.load_der_x509_certificate(
+        xml_trees.read_base64(next(element.iter(xml_signature.name("X509Certificate"))))
+    )
+    check_value(certificate, data_to_be_signed, method, value)
+    holder = xml_trees.child(element, xml_signature.name("SignatureValue"))
+    holder.text = base64.b64encode(value.value).decode()
+
+
+def check_value(
+    certificate: x509.Certificate,
+    data_to_be_signed: bytes,
+    method: str,
+    value: signature.SignatureValue,
+) -> None:
+    """Check a value before it is put in.
+
+    Raises:
+        SignatureValueError: Another key made it, or with another method.
+    """
     made_with = xml_algorithms.signature_uri(value.algorithm, value.hash_algorithm)
     if made_with != method:
         raise signature.SignatureValueError(
             f"expected a value made with {method}, got one made with {made_with}"
         )
-    certificate = x509.load_der_x509_certificate(
-        xml_trees.read_base64(next(element.iter(xml_signature.name("X509Certificate"))))
-    )
     signature.check_value(
         certificate.public_key(),
         signature.represent(data_to_be_signed, value.hash_algorithm),
         value,
     )
-    holder = xml_trees.child(element, xml_signature.name("SignatureValue"))
-    holder.text = base64.b64encode(value.value).decode()
 
 
 def outermost(signatures: Sequence[etree._Element]) -> list[etree._Element]:
