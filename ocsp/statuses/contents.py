@@ -49,17 +49,16 @@ class Contents:
         """Yield every certificate of an issuer with its status, serial numbers ascending."""
         changed = sorted(dict(self.overlay.get(issuer_name, {})).items())
         later = {serial for serial, _ in changed}
-        # A file has the good ones first and then the revoked ones, both sorted.
-        good, revoked = (
-            (
-                (serial, known)
-                for serial, known in self.base.statuses(issuer_name)
-                if known.is_good is wanted and serial not in later
-            )
-            for wanted in (True, False)
-        )
+
+        def unchanged(*, good: bool) -> Iterator[tuple[bytes, status.CertificateStatus]]:
+            for serial, known in self.base.statuses(issuer_name):
+                if known.is_good is good and serial not in later:
+                    yield serial, known
+
         coming = ((serial, one.status) for serial, one in changed)
-        for serial, known in heapq.merge(good, revoked, coming, key=operator.itemgetter(0)):
+        # A file has the good ones first and then the revoked ones, both sorted.
+        each = unchanged(good=True), unchanged(good=False), coming
+        for serial, known in heapq.merge(*each, key=operator.itemgetter(0)):
             yield int.from_bytes(serial, "big"), known
 
     def merged(self) -> tuple[bytes, ...]:

@@ -18,6 +18,9 @@ from ocsp import (
     responder_key,
     stock_keeper,
 )
+from ocsp import (
+    stock as stocks,
+)
 from pki import algorithms, errors, status
 from tests.ocsp.conftest import GOOD, World
 
@@ -247,3 +250,19 @@ def test_every_record_is_found_and_no_other(
 
 def test_keys_of_every_kind_can_sign_ahead(world: World, tmp_path: pathlib.Path) -> None:
     assert set(preproduced.SIGNATURE_BYTES) == set(algorithms.KeyKind)
+
+
+def test_where_too_many_were_asked_on_demand_the_present_files_are_left_unused(
+    world: World, stock: Stock
+) -> None:
+    serial = world.signer().certificate.serial_number
+    stock.refill()
+    file = preproduced.PreproducedFile(stock.path, world.responder.issuers[0])
+    asked = cert_id.name_certificate(world.hierarchy.issuing.certificate, serial, SHA1)
+    own = stocks.Stock()
+    own.replace({"citizen": file})
+    at = world.clock.now() + datetime.timedelta(minutes=1)
+    own.remember("citizen", range(10, 10 + stocks.MAX_REMEMBERED), at)
+    assert own.find("citizen", asked, GOOD, at) is not None
+    own.remember("citizen", (5,), at)
+    assert own.find("citizen", asked, GOOD, at) is None
