@@ -21,6 +21,7 @@ from tests.support import servers, status_answers, status_load
 from tests.support import world as worlds
 
 LIMIT_S = 60.0
+STEP_LIMIT_S = 120.0
 
 
 @dataclasses.dataclass
@@ -119,17 +120,17 @@ class StatusZones:
 
     def renew_responders(self) -> None:
         """Certify new keys of responders, as the CA zone does before the old ones end."""
-        self.zones.stop("ca")
+        first = self.zones.installation.config_path("ca")
+        hasty = first.with_name("ca-renewing.toml")
+        content = tomllib.loads(first.read_text(encoding="utf-8"))
         # They last for a month.
-        self.zones.change("ca", "ca", responder_renewal=40 * 86400)
-        config = str(self.zones.installation.config_path("ca"))
+        content["ca"]["responder_renewal"] = 40 * 86400
+        hasty.write_text(tomli_w.dumps(content), encoding="utf-8")
         folder = str(self.zones.installation.folder)
         subprocess.run(
-            [*worlds.IMZA, "ca", "init", "--config", config, "--out", folder],
-            check=True, capture_output=True, timeout=LIMIT_S,
+            [*worlds.IMZA, "ca", "init", "--config", str(hasty), "--out", folder],
+            check=True, capture_output=True, timeout=STEP_LIMIT_S,
         )  # fmt: skip
-        self.zones.change("ca", "ca", responder_renewal=None)
-        self.zones.start("ca")
 
     def status(self, known: status_load.Known) -> str:
         """Ask once, with a nonce, and check the answer."""
