@@ -211,6 +211,11 @@ def complete_session(
         if has_value(row, value):
             session.commit()
             return row
+        if row.batch is not None:
+            # What was confirmed is the whole batch; one value alone would not be.
+            raise sessions.SessionStateError(
+                "expected the values of the whole batch, got one for a session of it"
+            )
         awaited = (
             sessions.SessionState.AWAITING_PERSON
             if client_id is None

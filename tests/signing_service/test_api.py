@@ -731,6 +731,11 @@ def test_batch_takes_all_values_or_none_and_audits_one_confirmation(portal: Port
     ):
         answer = portal.http.post(f"{url}/signature-values", json={"values": wrong})
         assert (answer.status_code, answer.json()["code"]) == (422, code)
+    alone = portal.http.post(
+        f"{SESSIONS}/{batch['sessions'][0]['id']}/signature-value",
+        json=portal.value(batch["sessions"][0]),
+    )
+    assert (alone.status_code, alone.json()["code"]) == (409, "session-state")
     assert portal.http.get(url).json()["state"] == "awaiting_value"
     assert _audited(portal) == before
     assert portal.http.get(url, headers=portal.other).status_code == 404
