@@ -72,8 +72,8 @@ def endpoints(
             return der_http.Reply(_MALFORMED, _NOT_KEPT)
         begin = time.perf_counter()
         at = present.now()
-        if not (answering.signs_at_once or answering.has_ready(body)):
-            # A key in a module may take long or hang: it must not hold up those who only connect.
+        if not answering.answers_at_once(body):
+            # A module or the registry may take long: it must not hold up those who only connect.
             answer = await anyio.to_thread.run_sync(responder.respond, body, answering, at)
         else:
             answer = responder.respond(body, answering, at)

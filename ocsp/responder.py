@@ -107,6 +107,7 @@ class Responder:
         validity: datetime.timedelta = DEFAULT_VALIDITY,
         *,
         kept_bytes: int = kept_responses.DEFAULT_BYTES,
+        is_known: Callable[[str, int], bool] | None = None,
     ) -> None:
         """Keep what answering needs.
 
@@ -115,7 +116,10 @@ class Responder:
             lookup: Reads the registry.
             validity: From thisUpdate to nextUpdate.
             kept_bytes: How much memory responses may take that are sent again.
+            is_known: Whether `lookup` finds a certificate without waiting for anybody; None: it
+                never waits.
         """
+        self._is_known = is_known
         self.lookup = lookup
         self.validity = validity
         self.counts = Counts()
@@ -149,18 +153,22 @@ class Responder:
             all(key.signs_at_once for key in keys),
         )
 
-    @property
-    def signs_at_once(self) -> bool:
-        """Whether all keys are in memory; one in a module may take long, or hang."""
-        return self._issuers.sign_at_once
-
     def knows(self, request_der: bytes) -> bool:
         """Whether the bytes are a usual request about an issuer that is answered for."""
         return self._issuers.reader.read(request_der) is not None
 
-    def has_ready(self, request_der: bytes) -> bool:
-        """Whether a response is there already that probably need not be signed again."""
-        return self._kept.find(request_der) is not None
+    def answers_at_once(self, request_der: bytes) -> bool:
+        """Whether answering waits neither for a module nor for news of a certificate."""
+        if self._kept.find(request_der) is not None:
+            return True
+        issuers = self._issuers
+        if not issuers.sign_at_once or self._is_known is None:
+            return issuers.sign_at_once
+        question = issuers.reader.read(request_der)
+        if question is None:
+            return False
+        name = issuers.by_identity[question.issuer].name
+        return all(self._is_known(name, one.serial_number) for one in question.cert_ids)
 
     def _find_ready(self, request_der: bytes, at: datetime.datetime) -> answers.Answer | None:
         """Return a response that was signed before, or None where one must be signed.

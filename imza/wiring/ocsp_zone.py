@@ -12,7 +12,7 @@ from imza.wiring.zone import FREQUENT, REGULAR, Job, Zone
 from ocsp import responder, responder_key, rotation, stock_keeper
 from ocsp import settings as ocsp_settings
 from ocsp.statuses import contents, keeper, published_source, registry_source, view
-from pki import certificates, metrics, status_publishers
+from pki import certificates, metrics, registry_reader, status_publishers
 
 if typing.TYPE_CHECKING:
     from pki import access
@@ -33,11 +33,20 @@ def build(resources: Resources, config: configs.Config, _: "access.AccessTokens 
     def find_issuers(at: datetime.datetime) -> tuple[responder_key.StatusIssuer, ...]:
         return rotating.issuers(looking.issuers, looking.responders, at)
 
+    def is_known(issuer_name: str, serial_number: int) -> bool:
+        # Of another one the registry is asked, which takes its time.
+        known = looking.known
+        if known is None or not 0 < serial_number < 1 << 160:
+            return True
+        serial = serial_number.to_bytes(registry_reader.SERIAL_BYTES, "big")
+        return known.find(issuer_name, serial) is not None
+
     answering = responder.Responder(
         find_issuers(resources.present.now()),
         looking.look_up,
         settings.validity,
         kept_bytes=settings.kept_bytes,
+        is_known=is_known,
     )
 
     def reload(at: datetime.datetime) -> None:

@@ -1,15 +1,18 @@
 import base64
+import concurrent.futures
 import datetime
 import random
+import threading
 import urllib.parse
 from email import utils as email_utils
 
 import httpx
 import pytest
 
-from ocsp import cert_id, messages
-from pki import status
+from ocsp import api, cert_id, messages, responder
+from pki import status, web
 from tests.ocsp.conftest import World
+from tests.support import servers
 
 MALFORMED = bytes.fromhex("30030a0101")
 
@@ -203,3 +206,31 @@ def test_bytes_that_are_no_request_are_malformed(base_url: str, body: bytes) -> 
 
 def test_another_content_type_is_415(world: World, base_url: str) -> None:
     assert _post(base_url, _request(world), "application/json").status_code == 415
+
+
+def test_a_question_that_waits_for_the_registry_holds_up_nobody_else(world: World) -> None:
+    going_on = threading.Event()
+
+    def look_up(name: str, serial: int) -> status.CertificateStatus | None:
+        if (name, serial) not in world.statuses:
+            assert going_on.wait(30)
+        return world.statuses.get((name, serial))
+
+    answering = responder.Responder(
+        world.responder.issuers,
+        look_up,
+        is_known=lambda name, serial: (name, serial) in world.statuses,
+    )
+    app = web.application("test", [], api.endpoints(answering, world.clock))
+    with servers.serve(app) as url, concurrent.futures.ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(_post, url, _request(world, known=False))
+        try:
+            for nonce in (None, b"n"):
+                _, basic = messages.parse_response(_post(url, _request(world, nonce=nonce)).content)
+                assert basic is not None
+            assert not waiting.done()
+        finally:
+            going_on.set()
+        _, basic = messages.parse_response(waiting.result().content)
+    assert basic is not None
+    assert basic.data.responses[0].status is None
