@@ -4,6 +4,7 @@ What is there stays as it is. A signature that has an archive time stamp already
 the data of the unit that made the last one, and a further archive time stamp over all.
 """
 
+import contextlib
 import datetime
 import functools
 import pathlib
@@ -127,11 +128,10 @@ class _Work:
                     )
                 )
         elif missing:
-            try:
+            # Others leave no room for a token, or something follows the signature.
+            with contextlib.suppress(pades.SignatureRoomError, pades.SignatureNotNewestError):
                 self._step(functools.partial(pades.add_signature_time_stamp, request_token=request))
                 missing.pop()
-            except (pades.SignatureRoomError, pades.SignatureNotNewestError):
-                pass  # Others left no room for a token, or something follows.
             if missing:
                 # EN 319 142-1 6.3: a document time stamp serves as well.
                 self._step(functools.partial(pades.add_document_time_stamp, request_token=request))
