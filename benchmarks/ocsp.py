@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from starlette import types as starlette_types
 
-from benchmarks import row
+from benchmarks import certomancer, row
 from imza import http_server
 from ocsp import api, cert_id, messages, preproduced, responder, responder_key
 from pki import clock, status, web
@@ -39,6 +39,7 @@ SLICES = 15
 CONNECTIONS = 32
 KEPT_TARGET, SIGNED_TARGET, IN_PROCESS_TARGET = 0.85, 0.35, 0.8
 OPENSSL_TARGET = 1.0
+CERTOMANCER_TARGET = 60
 AHEAD = 10_000
 AHEAD_TARGET = 0.44
 
@@ -87,6 +88,7 @@ def rows() -> Iterator[row.Row]:
     with tempfile.TemporaryDirectory(prefix="imza-bench-") as name, serving() as server:
         folder = pathlib.Path(name)
         yield from _over_http(folder, server)
+        yield _beside_certomancer(folder, server)
         yield _beside_openssl(folder, world, server)
 
 
@@ -208,6 +210,19 @@ def _load(url: str, script: pathlib.Path) -> float:
     match = re.search(r"Requests/sec:\s+([0-9.]+)", done.stdout)
     assert match is not None, done.stdout
     return float(match[1])
+
+
+def _beside_certomancer(folder: pathlib.Path, server: Server) -> row.Row:
+    ours, theirs = [], []
+    with certomancer.animated(folder / "certomancer") as peer:
+        asked = cert_id.name_certificate(peer.issuer, certomancer.SERIAL, cert_id.CertIDHash.SHA1)
+        request = messages.build_request(messages.OCSPRequest((asked,), None))
+        theirs_script = _script(folder, "theirs", request)
+        script = _script(folder, "ours", server.request)
+        for _ in range(ROUNDS):
+            ours.append(_load(f"http://127.0.0.1:{server.port}/ocsp", script))
+            theirs.append(_load(peer.ocsp_url, theirs_script))
+    return _row("OCSP, kept response, HTTP", "certomancer", ours, theirs, CERTOMANCER_TARGET)
 
 
 def _beside_openssl(folder: pathlib.Path, world: World, server: Server) -> row.Row:

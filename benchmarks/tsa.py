@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding
 
-from benchmarks import row
+from benchmarks import certomancer, row
 from pki import algorithms, clock
 from pki.keystore import file_store
 from tests.support import hierarchy, tsa_zone
@@ -86,16 +86,19 @@ def _over_http(world: hierarchy.Hierarchy, folder: pathlib.Path) -> Iterator[row
     )
     sign = _bare_signature(holder)
     peer = _openssl(holder, folder)
-    over_http, bare, theirs = [], [], []
-    with _worker(holder, folder) as url:
-        _load(script, url)
+    over_http, bare, processes, others_http = [], [], [], []
+    with _worker(holder, folder) as url, certomancer.animated(folder / "certomancer") as other:
+        address = f"{url}/tsa"
+        _load(script, address)
         for _ in range(HTTP_ROUNDS):
-            over_http.append(_load(script, url))
+            over_http.append(_load(script, address))
             bare.append(_rate(sign, 10 * SLICE))
-            theirs.append(_rate(peer, OPENSSL_RUNS // HTTP_ROUNDS))
+            others_http.append(_load(script, other.tsa_url))
+            processes.append(_rate(peer, OPENSSL_RUNS // HTTP_ROUNDS))
     for subject, others, target in (
         ("the bare signature", bare, HTTP_TARGET),
-        ("openssl ts -reply, a process each", theirs, 100.0),
+        ("certomancer", others_http, 100.0),
+        ("openssl ts -reply, a process each", processes, 1.0),
     ):
         ratio = statistics.median(one / other for one, other in zip(over_http, others, strict=True))
         yield row.Row(
@@ -131,7 +134,7 @@ def _rate(operation: Callable[[], object], count: int) -> float:
 
 
 def _load(script: pathlib.Path, url: str) -> float:
-    command = ["wrk", "-t1", "-c16", f"-d{WRK_SECONDS}s", "-s", str(script), f"{url}/tsa"]
+    command = ["wrk", "-t1", "-c16", f"-d{WRK_SECONDS}s", "-s", str(script), url]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     found = re.search(r"Requests/sec:\s+([0-9.]+)", done.stdout)
     if found is None or "Non-2xx" in done.stdout:

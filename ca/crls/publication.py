@@ -21,7 +21,7 @@ from pki.keystore import logged_store
 log = logging.getLogger(__name__)
 
 
-TRIES = 5
+TRIES = 20
 """How often a number is asked for again that another process took at the same moment."""
 
 
