@@ -8,7 +8,6 @@ import ssl
 from collections.abc import Collection, Mapping
 
 import httpcore
-import httpx
 
 from pki import errors, timed_connections
 
@@ -224,6 +223,9 @@ class Client:
         body: bytes | None,
         wait_s: float,
     ) -> contextlib.AbstractContextManager[httpcore.Response]:
+        # Only who sends something needs it; it takes its time to load.
+        import httpx
+
         try:
             parsed = httpx.URL(url)
             if parsed.scheme not in {"http", "https"} or not parsed.host:
