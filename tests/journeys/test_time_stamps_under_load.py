@@ -106,16 +106,19 @@ def test_no_serial_is_given_twice_though_processes_are_killed_and_replaced(
         def workers() -> list[int]:
             return [int(one) for one in children.read_text().split()]
 
+        count = len(workers())
         with Clients(url, verifier.add_root_certificate(root).build()) as clients:
             for number in range(KILLS):
                 clients.await_more(30)
                 os.kill(workers()[number % len(workers())], signal.SIGKILL)
             clients.await_more(30)
+            # Whoever was killed last has been replaced.
+            status_load.await_that(lambda: len(workers()) == count, LIMIT_S)
             before = set(workers())
             lost = clients.seen["lost"]
             parent.send_signal(signal.SIGHUP)
             status_load.await_that(
-                lambda: not before & set(workers()) and len(workers()) == len(before), LIMIT_S
+                lambda: not before & set(workers()) and len(workers()) == count, LIMIT_S
             )
             clients.await_more(30)
     with capsys.disabled():
