@@ -16,8 +16,9 @@ from lxml import etree
 
 from benchmarks import row
 from pki import clock, signature, xml_trees
-from signing_service import asic, documents, parameters, xades
-from signing_service.formats import FormatModule
+from signing_service import documents, parameters
+from signing_service.creation import asic, xades
+from signing_service.creation.formats import FormatModule
 from tests.support import hierarchy
 
 ROUNDS = 20

@@ -30,7 +30,9 @@ from pyhanko_certvalidator.registry import SimpleCertificateStore
 
 from benchmarks import row
 from pki import algorithms, certificates, clock, signature
-from signing_service import documents, fonts, pades, parameters, revocation_data
+from signing_service import documents, parameters, revocation_data
+from signing_service.creation import pades
+from signing_service.creation.pdf import fonts
 from tests.support import hierarchy
 from tsa import messages, signed_token
 

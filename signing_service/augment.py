@@ -12,7 +12,8 @@ from collections.abc import Callable, Sequence
 from cryptography import x509
 
 from pki import outbound, signature
-from signing_service import certification_paths, documents, formats, revocation_data
+from signing_service import certification_paths, documents, revocation_data
+from signing_service.creation import formats
 from tsa import signed_token
 
 RequestToken = Callable[[signature.DataToBeSignedRepresentation], bytes]

@@ -13,16 +13,8 @@ import tempfile
 from collections.abc import Callable, Sequence
 
 from pki import errors
-from signing_service import (
-    asic_container,
-    augment,
-    cms_files,
-    documents,
-    formats,
-    pades,
-    revocation_data,
-    xades,
-)
+from signing_service import augment, documents, revocation_data
+from signing_service.creation import asic_container, cms_files, formats, pades, xades
 from signing_service.service import SigningService
 from tsa import signed_token
 

@@ -241,7 +241,7 @@ class _Judge:
 
     def _local(self) -> _Judging:
         from pki import clock, outbound
-        from signing_service import trust_sources
+        from signing_service.lists import trust_sources
         from signing_service.reports import forms
         from signing_service.validation import evidence, fetching, isolation, policy, process
 

@@ -11,7 +11,8 @@ import pathlib
 from sqlalchemy import orm
 
 from pki import audit, certificates, errors, failpoints, usage
-from signing_service import augment, document_store, documents, formats, sessions
+from signing_service import augment, document_store, documents, sessions
+from signing_service.creation import formats
 from signing_service.service import SigningService
 
 log = logging.getLogger(__name__)

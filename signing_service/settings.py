@@ -4,7 +4,7 @@ import dataclasses
 import datetime
 import pathlib
 
-from signing_service import fonts
+from signing_service.creation.pdf import fonts
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from cryptography import x509
 
 from pki import certificates, errors
-from signing_service import listed_services
+from signing_service.lists import listed_services
 
 MAX_PEM_BYTES = 16 * 2**20
 """A file of trust anchors holds some thousand certificates at most."""

@@ -15,15 +15,14 @@ from signing_service import (
     certification_paths,
     document_store,
     documents,
-    followed_trust,
     levels,
     phone_signing,
     sealing,
     trust,
-    trust_sources,
     upkeep,
 )
 from signing_service import service as signing
+from signing_service.lists import followed_trust, trust_sources
 from signing_service.validation import fetching, isolation, policy, report
 
 

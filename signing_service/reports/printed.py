@@ -6,7 +6,7 @@ import fpdf
 import fpdf.fonts
 from fpdf.enums import WrapMode
 
-from signing_service import fonts
+from signing_service.creation.pdf import fonts
 from signing_service.reports import sheet
 
 MARGIN_MM = 20

@@ -22,7 +22,9 @@ from multiprocessing import process as mp_process
 from typing import Any
 
 from pki import certificates, errors
-from signing_service import documents, formats, listed_services, parameters, trust
+from signing_service import documents, parameters, trust
+from signing_service.creation import formats
+from signing_service.lists import listed_services
 from signing_service.validation import evidence, policy, process, report
 
 log = logging.getLogger(__name__)

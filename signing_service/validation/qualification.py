@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from cryptography import x509
 
 from pki import certificates, oids
-from signing_service import listed_services
+from signing_service.lists import listed_services
 from signing_service.validation import judged_certificate, report
 
 EIDAS = datetime.datetime(2016, 7, 1, tzinfo=datetime.UTC)

@@ -9,7 +9,8 @@ import pytest
 from lxml import etree
 
 from pki import algorithms, xades_elements, xml_signature
-from signing_service import documents, parameters, xades_signature, xades_unsigned
+from signing_service import documents, parameters
+from signing_service.creation import xades_signature, xades_unsigned
 from tests.support import signing_desk
 
 pytestmark = pytest.mark.peer

@@ -8,7 +8,8 @@ import subprocess
 import pytest
 
 from pki import signature
-from signing_service import documents, parameters, xades
+from signing_service import documents, parameters
+from signing_service.creation import xades
 from tests.support import time_stamps
 
 pytestmark = pytest.mark.peer

@@ -16,15 +16,15 @@ from signing_service import (
     documents,
     flow,
     levels,
-    pades,
     parameters,
-    pdf_structure,
     revocation_data,
     sessions,
     signers,
     upkeep,
 )
 from signing_service import service as service_module
+from signing_service.creation import pades
+from signing_service.creation.pdf import pdf_structure
 from tests.support import hierarchy as hierarchy_support
 from tests.support import signing_world
 

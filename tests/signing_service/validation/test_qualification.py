@@ -9,7 +9,7 @@ from cryptography import x509
 from lxml import etree
 
 from pki import certificates, database, registration
-from signing_service import listed_services
+from signing_service.lists import listed_services
 from signing_service.validation import qualification
 from tests.support import ca_world
 

@@ -6,7 +6,8 @@ import pytest
 from lxml import etree
 
 from pki import signature, xml_signature, xml_trees
-from signing_service import documents, parameters, trust, xades
+from signing_service import documents, parameters, trust
+from signing_service.creation import xades
 from signing_service.validation import process, report
 from tests.support import hierarchy as hierarchy_support
 from tests.support import statuses, time_stamps

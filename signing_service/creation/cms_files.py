@@ -11,7 +11,7 @@ import pathlib
 from collections.abc import Iterator, Sequence
 
 from pki import algorithms, der
-from signing_service import cms
+from signing_service.creation import cms
 from signing_service.validation import ber
 
 MAX_STRUCTURE_BYTES = 64 * 2**20

@@ -6,7 +6,7 @@ from cryptography import x509
 from lxml import etree
 
 from pki import certificates, xml_trees
-from signing_service import listed_services
+from signing_service.lists import listed_services
 
 LIST_OF_LISTS = "listofthelists"
 """What the type of a list ends with that names other schemes' lists (5.3.3)."""

@@ -21,16 +21,9 @@ from pyhanko.sign import fields
 from pyhanko.sign.signers import cms_embedder, constants, pdf_byterange
 
 from pki import algorithms, certificates, errors, signature
-from signing_service import (
-    appearance,
-    cms,
-    documents,
-    fonts,
-    parameters,
-    pdf_places,
-    pdf_structure,
-    revocation_data,
-)
+from signing_service import documents, parameters, revocation_data
+from signing_service.creation import cms
+from signing_service.creation.pdf import appearance, fonts, pdf_places, pdf_structure
 
 TIME_STAMP_BYTES = 12 * 2**10
 """Room for a time-stamp token with the certificates of its authority."""

@@ -1,6 +1,6 @@
 """The services of a trusted list, their history, and what it says of certificates (TS 119 612).
 
-Read here, believed nowhere: `signing_service.trusted_lists` says which list is authentic.
+Read here, believed nowhere: `signing_service.lists.trusted_lists` says which list is authentic.
 """
 
 import dataclasses

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from cryptography import x509
 
 from pki import certificates, errors
-from signing_service import list_pointers, listed_services, trusted_lists
+from signing_service.lists import list_pointers, listed_services, trusted_lists
 
 log = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pki import algorithms, errors, signature
-from signing_service import cms
+from signing_service.creation import cms
 from tests.support import hierarchy as hierarchy_support
 
 NOW = datetime.datetime(2026, 11, 1, tzinfo=datetime.UTC)

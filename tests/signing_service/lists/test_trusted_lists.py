@@ -9,7 +9,7 @@ from hypothesis import strategies
 
 from ca.trusted_list import enveloped
 from pki import certificates, database, errors, xml_signature, xml_trees
-from signing_service import listed_services, trusted_lists
+from signing_service.lists import listed_services, trusted_lists
 from signing_service.validation import evidence
 from tests.support import crls
 from tests.support import trusted_lists as support

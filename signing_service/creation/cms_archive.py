@@ -8,7 +8,7 @@ survives what is added later, such as a parallel signer or a further time stamp.
 from collections.abc import Callable
 
 from pki import algorithms, der, signature
-from signing_service import cms, cms_files
+from signing_service.creation import cms, cms_files
 
 ID_ARCHIVE_TIME_STAMP_V3 = der.encode_oid("0.4.0.1733.2.4")
 _ID_ARCHIVE_TIME_STAMP_V2 = der.encode_oid("1.2.840.113549.1.9.16.2.48")

@@ -17,7 +17,8 @@ from pyhanko.pdf_utils import layout, text, writer
 from pyhanko.pdf_utils.font import opentype
 from pyhanko.sign.signers import cms_embedder
 
-from signing_service import fonts, parameters
+from signing_service import parameters
+from signing_service.creation.pdf import fonts
 
 FONT_SIZE = 10
 MAX_LINE = 60

@@ -7,7 +7,8 @@ import pytest
 import sqlalchemy
 
 from pki import certificates, clock, database
-from signing_service import followed_trust, trust, trust_sources
+from signing_service import trust
+from signing_service.lists import followed_trust, trust_sources
 from tests.support import trusted_lists as support
 
 AT = datetime.datetime(2026, 1, 31, 12, tzinfo=datetime.UTC)

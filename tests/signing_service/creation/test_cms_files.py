@@ -5,7 +5,8 @@ import tracemalloc
 import pytest
 
 from pki import algorithms, der, errors, signature
-from signing_service import cades, cms, cms_files, documents, parameters
+from signing_service import documents, parameters
+from signing_service.creation import cades, cms, cms_files
 
 
 def _sign(

@@ -13,14 +13,9 @@ from pyhanko.pdf_utils import generic, reader, writer
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
 
 from pki import algorithms, certificates, errors, signature
-from signing_service import (
-    cms,
-    documents,
-    pades,
-    parameters,
-    pdf_structure,
-    revocation_data,
-)
+from signing_service import documents, parameters, revocation_data
+from signing_service.creation import cms, pades
+from signing_service.creation.pdf import pdf_structure
 from tests.support import hierarchy as hierarchy_support
 from tests.support import signing_world
 

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from cryptography import x509
 
 from pki import certificates, clock, durable_files, errors, outbound
-from signing_service import list_of_lists, listed_services, trust, trusted_lists
+from signing_service import trust
+from signing_service.lists import list_of_lists, listed_services, trusted_lists
 from signing_service.validation import evidence, fetching
 
 LIST_TYPES = "application/vnd.etsi.tsl+xml, application/xml;q=0.9, text/xml;q=0.8, */*;q=0.1"

@@ -21,13 +21,11 @@ from cryptography import x509
 from lxml import etree
 
 from pki import algorithms, signature, xml_signature, xml_trees
-from signing_service import (
+from signing_service import documents, parameters, revocation_data
+from signing_service.creation import (
     asic_container,
     cades,
     cms_files,
-    documents,
-    parameters,
-    revocation_data,
     xades,
     xades_signature,
     xades_unsigned,

@@ -10,7 +10,7 @@ from lxml import etree
 
 from ca.trusted_list import enveloped
 from pki import certificates, clock, database, outbound
-from signing_service import list_of_lists, listed_services, trust_sources, trusted_lists
+from signing_service.lists import list_of_lists, listed_services, trust_sources, trusted_lists
 from tests.support import hierarchy
 from tests.support import trusted_lists as support
 

@@ -29,15 +29,8 @@ from pki import (
     xml_signature,
     xml_trees,
 )
-from signing_service import (
-    cades,
-    cms_files,
-    documents,
-    parameters,
-    revocation_data,
-    xades_signature,
-    xades_unsigned,
-)
+from signing_service import documents, parameters, revocation_data
+from signing_service.creation import cades, cms_files, xades_signature, xades_unsigned
 
 XADES = xades_signature.XADES
 SIGNED_PROPERTIES_TYPE = xades_signature.SIGNED_PROPERTIES_TYPE

@@ -6,7 +6,8 @@ import pytest
 from lxml import etree
 
 from pki import algorithms, errors, signature, xml_signature, xml_trees
-from signing_service import documents, parameters, xades
+from signing_service import documents, parameters
+from signing_service.creation import xades
 from tests.support import hierarchy as hierarchy_support
 
 FORM = """<?xml version="1.0" encoding="UTF-8"?>

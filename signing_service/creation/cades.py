@@ -16,14 +16,8 @@ from datetime import datetime
 from cryptography import x509
 
 from pki import algorithms, certificates, der, errors, signature
-from signing_service import (
-    cms,
-    cms_archive,
-    cms_files,
-    documents,
-    parameters,
-    revocation_data,
-)
+from signing_service import documents, parameters, revocation_data
+from signing_service.creation import cms, cms_archive, cms_files
 
 Packaging = parameters.Packaging
 

@@ -2,7 +2,7 @@
 
 from pyhanko.pdf_utils import generic, incremental_writer
 
-from signing_service import pdf_structure
+from signing_service.creation.pdf import pdf_structure
 
 PLACE = (235.0, 62.0)
 """Width and height in points: four lines of text at the size they are written in."""

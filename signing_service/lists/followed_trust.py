@@ -10,7 +10,8 @@ import threading
 from collections.abc import Sequence
 
 from pki import certificates, errors
-from signing_service import listed_services, trust, trust_sources, trusted_lists
+from signing_service import trust
+from signing_service.lists import listed_services, trust_sources, trusted_lists
 
 log = logging.getLogger(__name__)
 

@@ -8,7 +8,9 @@ from typing import Protocol
 from cryptography import x509
 
 from pki import signature
-from signing_service import asic, cades, documents, fonts, pades, parameters, revocation_data, xades
+from signing_service import documents, parameters, revocation_data
+from signing_service.creation import asic, cades, pades, xades
+from signing_service.creation.pdf import fonts
 
 RequestToken = Callable[[signature.DataToBeSignedRepresentation], bytes]
 

@@ -5,7 +5,8 @@ import zipfile
 import pytest
 
 from pki import errors
-from signing_service import asic, asic_container, documents, parameters
+from signing_service import documents, parameters
+from signing_service.creation import asic, asic_container
 
 ASIC_E = documents.SignatureFormat.ASIC_E
 MEDIA_TYPE = asic_container.MEDIA_TYPES[ASIC_E]

@@ -24,7 +24,8 @@ from pki import (
     xml_signature,
     xml_trees,
 )
-from signing_service import list_pointers, listed_services, trust
+from signing_service import trust
+from signing_service.lists import list_pointers, listed_services
 from signing_service.validation import evidence, paths
 
 MAX_LIST_BYTES = 16 * 2**20

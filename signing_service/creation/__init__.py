@@ -1,0 +1,1 @@
+"""Makes signatures: one module for each format, and the pieces that they are made of."""

@@ -1,0 +1,1 @@
+"""What a PDF is made of, as far as a signature touches it: structure, places, appearance."""
