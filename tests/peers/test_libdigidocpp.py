@@ -64,6 +64,42 @@ container.save()
 os._exit(0)
 """
 
+SIGN = """
+import os, pathlib, subprocess, sys
+import pydigidoc
+
+cache, certificate, time_stamps, module, target, *files = sys.argv[1:]
+conf = pydigidoc.DigiDocConf(cache)
+conf.set_tslurl("http://127.0.0.1:1/list.xml")
+conf.set_tslcert(pathlib.Path(certificate).read_bytes())
+conf.set_tslonline_digest(False)
+conf.set_tsurl(time_stamps)
+conf.transfer()
+pydigidoc.Conf.init(conf)
+pydigidoc.initialize_lib("test", cache)
+card = ["pkcs11-tool", "--module", module, "--slot-index", "0", "--id", "02"]
+folder = pathlib.Path(target).parent
+subprocess.run([*card, "--read-object", "--type", "cert", "-o", folder / "card.der"], check=True)
+signer = pydigidoc.ExternalSigner((folder / "card.der").read_bytes())
+signer.set_profile("time-stamp")
+container = pydigidoc.Container.create(target)
+for one in files:
+    container.add_data_file(one, "text/plain")
+signature = container.prepare_signature(signer)
+(folder / "hash").write_bytes(signature.data_to_sign())
+subprocess.run(
+    [*card, "--sign", "--mechanism", "ECDSA", "--login", "--pin", "env:PIN",
+     "--signature-format", "rs", "-i", folder / "hash", "-o", folder / "value"],
+    check=True,
+)
+signature.set_signature_value((folder / "value").read_bytes())
+signature.extend_signature_profile("time-stamp")
+container.save()
+signature.validate()
+print(signature.profile(), flush=True)
+os._exit(0)
+"""
+
 LT, LTA = "BES/time-stamp", "BES/time-stamp-archive"
 
 
@@ -95,10 +131,19 @@ class Bench:
         self._run(CREATE, str(target), *map(str, files))
         return target
 
-    def _run(self, code: str, *arguments: str) -> str:
+    def sign_by_card(self, target: pathlib.Path, *files: pathlib.Path) -> str:
+        """The library's own signature: only the value comes from the card, through OpenSC."""
+        told = self.world.description
+        return self._run(
+            SIGN, str(self.folder / "cache"), str(self.folder / "signer.der"),
+            f"{told['base_url']}/tsa", told["pkcs11_module"], str(target), *map(str, files),
+            PCSCLITE_CSOCK_NAME=told["pcscd"]["socket"], PIN=told["cards"][0]["pin1"],
+        )  # fmt: skip
+
+    def _run(self, code: str, *arguments: str, **environment: str) -> str:
         done = subprocess.run(
             [sys.executable, "-c", code, *arguments], capture_output=True, text=True, timeout=120,
-            check=False, env={**os.environ, "HOME": str(self.folder)},
+            check=False, env={**os.environ, "HOME": str(self.folder), **environment},
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         return done.stdout
@@ -156,3 +201,17 @@ def test_further_signatures_are_valid_in_the_librarys_own_container(bench: Bench
     ]
     report = bench.world.verify(twice)
     assert [one["scope"]["kind"] for one in report["signatures"]] == ["full", "full"]
+
+
+def test_the_librarys_own_signature_by_a_card_is_valid_here(bench: Bench) -> None:
+    texts = [bench.folder / "a.txt", bench.folder / "ə b.txt"]
+    for one in texts:
+        one.write_text(f"TEST {one.name}", "utf-8")
+    container = bench.folder / "their-signature.asice"
+    assert LT in bench.sign_by_card(container, *texts).split()
+    report = bench.world.verify(container)
+    (signature,) = report["signatures"]
+    assert report["overall"] == "TOTAL-PASSED"
+    assert signature["level"] == "XAdES-BASELINE-LT"
+    assert signature["person_code"] == bench.world.description["cards"][0]["person_code"]
+    assert signature["scope"] == {"kind": "full", "names": [one.name for one in texts]}
