@@ -8,6 +8,7 @@ from pki import errors
 from signing_service import documents, trust
 from signing_service.validation import process, report
 from tests.support import (
+    document_fuzzing,
     forged_xml,
     fuzzing,
     packed_containers,
@@ -19,6 +20,7 @@ from tests.support.forged_xml import Wanted
 pytestmark = pytest.mark.slow
 
 CONTENT = b"TEST contract"
+CORPUS = pathlib.Path(__file__).resolve().parents[3] / "shared" / "corpus" / "files"
 
 
 @pytest.fixture
@@ -90,3 +92,23 @@ def test_mutated_document_is_judged_or_refused_in_bounded_time_and_memory(
     assert len(found.outcomes) > 2, str(found)
     assert found.slowest_s < 5 * fuzzing.SLOWEST_S, str(found)
     assert found.growth_kib < fuzzing.MAX_GROWTH_KIB, str(found)
+
+
+def test_mutated_strangers_documents_stay_within_the_workers_limits(
+    tmp_path: pathlib.Path, at
+) -> None:
+    """A short run of `python -m tests.support.document_fuzzing`."""
+    if not CORPUS.is_dir():
+        pytest.skip("the corpus of signed documents is not at ../shared/corpus")
+    found = document_fuzzing.run(
+        document_fuzzing.read_samples(CORPUS),
+        minutes=0.4,
+        seed=fuzzing.SEED,
+        threads=2,
+        keep=tmp_path / "faults",
+        progress=lambda line: None,
+        at=at,
+    )
+    assert found.faults == []
+    assert found.documents > 100, str(found)
+    assert len(found.outcomes) > 4, str(found)
