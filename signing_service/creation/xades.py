@@ -30,12 +30,13 @@ from pki import (
     xml_trees,
 )
 from signing_service import documents, parameters, revocation_data
-from signing_service.creation import cades, cms_files, xades_signature, xades_unsigned
+from signing_service.creation import cades, cms_files, xades_signature, xades_unsigned, xml_room
 
 XADES = xades_signature.XADES
 SIGNED_PROPERTIES_TYPE = xades_signature.SIGNED_PROPERTIES_TYPE
 name = xades_signature.name
 TokenMismatchError = xades_unsigned.TokenMismatchError
+NotXMLError = xml_room.NotXMLError
 
 Packaging = parameters.Packaging
 Pieces = Callable[[], Iterable[bytes]]
@@ -47,12 +48,6 @@ MAX_ENVELOPED_BYTES = 7 * 2**20
 """Largest document inside an enveloping signature: libxml2 reads no text over 10 million bytes."""
 
 _TRANSFORMS = (xml_signature.XPATH, xml_trees.C14N_11)
-
-
-class NotXMLError(documents.DocumentRefusedError):
-    """Not well-formed XML, or with a document type declaration."""
-
-    code = "document-not-xml"
 
 
 class OtherSignatureError(documents.DocumentRefusedError):
@@ -100,7 +95,8 @@ def prepare(
 
     Args:
         signed: One document to be enveloped, and otherwise any number; detached also hashes.
-        target: Receives the prepared file, in UTF-8.
+        target: Receives the prepared file. What is enveloped keeps its bytes if it is in UTF-8,
+            and is written in UTF-8 otherwise.
         certificate: The signing certificate, whose key decides the algorithms.
         chain: Its issuers; those but a root are put beside it for whoever verifies.
         parameters: Commitment, place and role are signed.
@@ -113,14 +109,14 @@ def prepare(
     identifier = xades_signature.new_identifier()
     inside: list[etree._Element] = []
     tag = xml_signature.name("Signature")
+    room: xml_room.Room | None = None
     if parameters.packaging is Packaging.ENVELOPED:
-        tree = _read(signed.only_file.path)
-        _check_tree(tree)
-        data_objects = [_enveloped_object(tree, hash_algorithm)]
-        element = etree.SubElement(tree.getroot(), tag, nsmap=xades_signature.NSMAP)
+        room = xml_room.find(_content(signed.only_file.path))
+        _check_identifiers(room.tree.getroot())
+        data_objects = [_enveloped_object(room.tree, hash_algorithm)]
+        element = etree.SubElement(room.tree.getroot(), tag, nsmap=xades_signature.NSMAP)
     else:
         element = etree.Element(tag, nsmap=xades_signature.NSMAP)
-        tree = element.getroottree()
         if parameters.packaging is Packaging.ENVELOPING:
             data_objects = []
             for position, one in enumerate(signed.files):
@@ -141,15 +137,14 @@ def prepare(
         enveloped=inside,
     )
     data_to_be_signed = xml_signature.signed_info_octets(element)
-    # A document whose serialised form reads differently than its tree must not be signed.
-    _write(tree, target)
-    written = _read(target)
-    again = _signature_by_id(written, identifier)
-    if parameters.packaging is not Packaging.DETACHED:
-        for existing in xades_signature.outermost(xml_signature.signatures_in(written.getroot())):
-            xml_signature.check_references(existing)
-    if xml_signature.signed_info_octets(again) != data_to_be_signed:
-        raise NotXMLError("the document changes when it is written, so it cannot be signed")
+    if room is not None:
+        # With the new signature in the tree, which would break what covers it.
+        _check_existing(room.tree.getroot(), element)
+        prepared = room.filled(element, data_to_be_signed)
+    else:
+        prepared = etree.tostring(element.getroottree(), xml_declaration=True, encoding="UTF-8")
+        _check_written(prepared, data_to_be_signed, parameters.packaging)
+    target.write_bytes(prepared)
     return documents.PreparedSignature(
         format=documents.SignatureFormat.XADES,
         data_to_be_signed=data_to_be_signed,
@@ -159,7 +154,7 @@ def prepare(
                 "signature_id": identifier,
                 "signature_method": method,
                 "certificate": base64.b64encode(certificates.to_der(certificate)).decode(),
-                "prepared_sha256": hashlib.sha256(target.read_bytes()).hexdigest(),
+                "prepared_sha256": hashlib.sha256(prepared).hexdigest(),
             },
             sort_keys=True,
         ).encode(),
@@ -403,12 +398,15 @@ def _at(tree: etree._ElementTree, position: int) -> etree._Element:
 
 
 def _read(source: pathlib.Path) -> etree._ElementTree:
-    if source.stat().st_size > xml_trees.MAX_BYTES:
-        raise errors.LimitError(f"expected XML of at most {xml_trees.MAX_BYTES} bytes")
     try:
-        return xml_trees.parse(source.read_bytes())
+        return xml_trees.parse(_content(source))
     except xml_trees.XMLUnreadableError as error:
         raise NotXMLError(error.message) from error
+
+
+def _content(source: pathlib.Path) -> bytes:
+    xml_room.check_size(source.stat().st_size)
+    return source.read_bytes()
 
 
 def _write(tree: etree._ElementTree, target: pathlib.Path) -> None:
@@ -417,7 +415,11 @@ def _write(tree: etree._ElementTree, target: pathlib.Path) -> None:
 
 
 def _check_tree(tree: etree._ElementTree) -> None:
-    root = tree.getroot()
+    _check_identifiers(tree.getroot())
+    _check_existing(tree.getroot(), None)
+
+
+def _check_identifiers(root: etree._Element) -> None:
     if root.tag == xml_signature.name("Signature"):
         raise OtherSignatureError("expected a document, got a signature without one around it")
     seen = set()
@@ -429,12 +431,24 @@ def _check_tree(tree: etree._ElementTree) -> None:
                 " document could be turned against its reader"
             )
         seen.add(identifier)
+
+
+def _check_existing(root: etree._Element, new: etree._Element | None) -> None:
     for existing in xades_signature.outermost(xml_signature.signatures_in(root)):
-        if not _survives_another(existing):
+        if existing is not new and not _survives_another(existing):
             raise OtherSignatureError(
                 "the document is signed in a way that covers further signatures too, so a second"
                 " one would break it: sign the original, or keep the signatures apart"
             )
+
+
+def _check_written(prepared: bytes, data_to_be_signed: bytes, packaging: Packaging) -> None:
+    """Refuse to sign what reads differently once it is written."""
+    again = xml_trees.parse(prepared).getroot()
+    if packaging is Packaging.ENVELOPING:
+        xml_signature.check_references(again)
+    if xml_signature.signed_info_octets(again) != data_to_be_signed:
+        raise NotXMLError("the document changes when it is written, so it cannot be signed")
 
 
 def _survives_another(existing: etree._Element) -> bool:
@@ -448,10 +462,3 @@ def _survives_another(existing: etree._Element) -> bool:
         one.without_all_signatures or (one.element is not None and one.element is not root)
         for one in references
     )
-
-
-def _signature_by_id(tree: etree._ElementTree, identifier: str) -> etree._Element:
-    found = xml_trees.find_by_id(tree.getroot(), identifier)
-    if found.tag != xml_signature.name("Signature"):
-        raise errors.TamperedError("the prepared document does not hold the prepared signature")
-    return found

@@ -216,3 +216,52 @@ def test_utf_16_document_keeps_its_content(tmp_path, hierarchy, at):
     sign(source, target, signer, at)
     tree = etree.parse(str(target))
     assert tree.getroot().text == "ქართული TEST"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"<?xml version='1.0'?>\r\n<a>\r\n<b/>one</a>\r\n",
+        b"\xef\xbb\xbf<a xmlns='urn:x' xml:lang='az' Id='i'><b z='&gt;x&lt;/'/>&#13;</a >",
+        b"<p:a xmlns:p='urn:x' xmlns:ds='urn:other'><![CDATA[</p:a>]]></p:a>",
+        b"<a xmlns:xades='urn:x' xmlns='urn:y'><a></a></a>",
+    ],
+)
+def test_document_in_utf_8_keeps_every_byte_around_its_signature(tmp_path, hierarchy, at, content):
+    source, target, signer = tmp_path / "form.xml", tmp_path / "signed.xml", hierarchy.signer()
+    source.write_bytes(content)
+    sign(source, target, signer, at, place='Bakı <1> "&"')
+    signed = target.read_bytes()
+    start, end = signed.rindex(b"<ds:Signature "), signed.rindex(b"</ds:Signature>") + 15
+    assert signed[:start] + signed[end:] == content
+    assert verified(signed, signer) == xml_trees.canonicalise(xml_trees.parse(content))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"<a/>",
+        b"<a><b/></a><!-- </a>-->",
+        b"<a-->text</a--><!-- </a-->",
+        b"<a></a><?style x </a?>",
+        b"<?xml version='1.0' encoding='ISO-8859-1'?><a>\xe4</a>",
+        "<?xml version='1.0' encoding='UTF-16'?><a xmlns='urn:x'>\u018f</a>".encode("utf-16"),
+    ],
+)
+def test_document_whose_root_does_not_end_it_is_written_anew_and_signed(
+    tmp_path, hierarchy, at, content
+):
+    source, target, signer = tmp_path / "form.xml", tmp_path / "signed.xml", hierarchy.signer()
+    source.write_bytes(content)
+    sign(source, target, signer, at)
+    expected = xml_trees.canonicalise(xml_trees.parse(content))
+    assert verified(target.read_bytes(), signer) == expected
+
+
+def verified(signed: bytes, signer: hierarchy_support.Holder) -> bytes:
+    """What the only signature of a document is over, next to its properties."""
+    tree = xml_trees.parse(signed)
+    (element,) = xml_signature.signatures_in(tree.getroot())
+    assert element.getparent() is tree.getroot()
+    covered, _ = xml_signature.verify(element, signer.certificate.public_key())
+    return covered.octets

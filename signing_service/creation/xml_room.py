@@ -1,0 +1,135 @@
+"""Room for a signature in an XML document, whose own bytes stay as its owner wrote them.
+
+The signature is put in front of the end tag of the root. What is parsed, and then canonicalised and
+signed, has an empty element there: so the place is known to be right, and the document is parsed
+once and never written anew. Only where that is not possible, as in UTF-16 or behind a root without
+an end tag, is the document written in UTF-8 and compared with what it was.
+"""
+
+import dataclasses
+import re
+import uuid
+
+from lxml import etree
+
+from pki import errors, xml_signature, xml_trees
+from signing_service import documents
+from signing_service.creation import xades_signature
+
+_END_TAG = re.compile(rb"</([^<>/?\s]+)[ \t\r\n]*>[ \t\r\n]*")
+_NAMESPACE = re.compile(rb' xmlns(?::([^=\s"]+))?="[^"]*"')
+_KEPT_PREFIXES = frozenset(one.encode() for one in xades_signature.NSMAP)
+_ASCII_LIKE = (None, "UTF-8", "ASCII", "US-ASCII")
+
+
+class NotXMLError(documents.DocumentRefusedError):
+    """Not well-formed XML, or with a document type declaration."""
+
+    code = "document-not-xml"
+
+
+@dataclasses.dataclass(frozen=True)
+class Room:
+    """A document that was parsed with an empty element where its signature goes.
+
+    Attributes:
+        tree: The document, without that element.
+        head: The bytes before the place.
+        tail: The bytes behind it.
+    """
+
+    tree: etree._ElementTree
+    head: bytes
+    tail: bytes
+
+    def filled(self, element: etree._Element, data_to_be_signed: bytes) -> bytes:
+        """Return the document's bytes with a signature that was built in the tree.
+
+        Args:
+            element: The last child of the root; its last reference is to its signed properties.
+            data_to_be_signed: Its canonical SignedInfo.
+
+        Raises:
+            NotXMLError: The signature reads differently once it is written.
+        """
+        written = _without_inherited(etree.tostring(element, encoding="UTF-8", with_tail=False))
+        again = xml_signature.signatures_in(_read_in_place(self.tree.getroot(), written))[0]
+        # What it says must be what was built, in the place where a reader will meet it.
+        if xml_signature.signed_info_octets(again) != data_to_be_signed:
+            raise NotXMLError("the signature changes when it is written, so it cannot be made")
+        references = again.findall(f".//{xml_signature.name('Reference')}")
+        xml_signature.check_reference_list(again, references[-1:])
+        return b"".join((self.head, written, self.tail))
+
+
+def find(data: bytes) -> Room:
+    """Parse a document and find the place for its signature.
+
+    Raises:
+        NotXMLError: It cannot be read as XML, declares a document type, or would change when it
+            is written.
+        LimitError: It is too large.
+    """
+    name = f"room-{uuid.uuid4().hex}"
+    try:
+        room = _before_end_tag(data, name)
+        return _written_anew(data, name) if room is None else room
+    except xml_trees.XMLUnreadableError as error:
+        raise NotXMLError(error.message) from error
+
+
+def _before_end_tag(data: bytes, name: str) -> Room | None:
+    """Take the last end tag for the root's, and see from the parsed tree whether it is."""
+    place = data.rfind(b"</")
+    if place < 0 or not _END_TAG.fullmatch(data, place):
+        return None
+    head, tail = data[:place], data[place:]
+    try:
+        tree = xml_trees.parse(b"".join((head, f"<{name}/>".encode(), tail)))
+    except xml_trees.XMLUnreadableError:
+        return None
+    if tree.docinfo.encoding not in _ASCII_LIKE:
+        return None
+    root = tree.getroot()
+    last = next(root.iterchildren(reversed=True), None)
+    if last is None or not str(last.tag).endswith(name):
+        return None
+    root.remove(last)
+    return Room(tree, head, tail)
+
+
+def _written_anew(data: bytes, name: str) -> Room:
+    original = xml_trees.parse(data)
+    content = xml_trees.canonicalise(original)
+    etree.SubElement(original.getroot(), name)
+    written = etree.tostring(original, xml_declaration=True, encoding="UTF-8")
+    tree = xml_trees.parse(written)
+    root = tree.getroot()
+    root.remove(root[-1])
+    if xml_trees.canonicalise(tree) != content:
+        raise NotXMLError("the document changes when it is written, so it cannot be signed")
+    head, tail = re.split(rb"<%s[^<>]*/>" % name.encode(), written)
+    return Room(tree, head, tail)
+
+
+def _without_inherited(written: bytes) -> bytes:
+    """Drop the namespaces that the library repeats from above; those of a signature stay."""
+    end = written.index(b">")
+    start_tag = _NAMESPACE.sub(
+        lambda found: found[0] if found[1] in _KEPT_PREFIXES else b"", written[:end]
+    )
+    return start_tag + written[end:]
+
+
+def _read_in_place(root: etree._Element, written: bytes) -> etree._Element:
+    """Parse a child of an element under that element alone, with its namespaces and attributes."""
+    shell = etree.Element(root.tag, attrib=dict(root.items()), nsmap=root.nsmap)  # type: ignore[arg-type]
+    shell.text = "x"
+    start, _, end = etree.tostring(shell, encoding="UTF-8").rpartition(b">x</")
+    return xml_trees.parse(b"".join((start, b">", written, b"</", end))).getroot()
+
+
+def check_size(size: int) -> None:
+    """Refuse a document that is too large to be parsed; raises `LimitError`."""
+    if size > xml_trees.MAX_BYTES:
+        raise errors.LimitError(f"expected XML of at most {xml_trees.MAX_BYTES} bytes")
