@@ -376,10 +376,11 @@ class _State:
         if node is None:
             raise xml_trees.XMLSignatureError("a transform needs a node and has none")
         self._octets = xml_trees.canonicalise(
-            xml_trees.without(node, self._left_out),
+            node,
             algorithm,
             keep_comments=self._keep_comments,
             prefixes=prefixes,
+            left_out=self._left_out,
         )
         self._node, self._left_out = None, []
 

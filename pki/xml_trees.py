@@ -9,6 +9,7 @@ import binascii
 import contextlib
 import copy
 import re
+import secrets
 from collections.abc import Collection, Iterator, Sequence
 from typing import TypeAlias
 
@@ -112,8 +113,16 @@ def canonicalise(
     *,
     keep_comments: bool = False,
     prefixes: Sequence[str] = (),
+    left_out: Collection[etree._Element] = (),
 ) -> bytes:
     """Canonicalise an element, or a document with its outer processing instructions.
+
+    Args:
+        node: What is canonicalised.
+        method: The identifier of the method.
+        keep_comments: Keep them, where the method does.
+        prefixes: For the exclusive method: those that are treated inclusively.
+        left_out: Elements inside, none an ancestor of another; text around them is kept.
 
     Raises:
         UnsupportedXMLSignatureError: Another method, `xml:base` above an element, or XML without
@@ -125,6 +134,13 @@ def canonicalise(
         raise UnsupportedXMLSignatureError(
             f"expected Canonical XML 1.0, 1.1 or exclusive, got {method[:200]!r}"
         ) from error
+    if left_out:
+        with _marked(left_out) as mark:
+            octets = canonicalise(node, method, keep_comments=keep_comments, prefixes=prefixes)
+        parts = octets.split(mark)
+        if len(parts) != 2 * len(left_out) + 1:
+            raise XMLSignatureError("expected what is left out inside of what is canonicalised")
+        return b"".join(parts[::2])
     exclusive = base == C14N_EXCLUSIVE
     inherited = contextlib.nullcontext()
     if isinstance(node, etree._Element) and not exclusive:
@@ -300,6 +316,46 @@ def _remove(element: etree._Element) -> None:
     else:
         previous.tail = (previous.tail or "") + tail or None
     parent.remove(element)
+
+
+@contextlib.contextmanager
+def _marked(elements: Collection[etree._Element]) -> Iterator[bytes]:
+    """Put a random word before and behind each element for a while.
+
+    What stands between two marks in the canonical form is what an element adds to it: the form of
+    what is around does not depend on it (C14N 1.1 2.3). So nothing needs to be taken out of the
+    tree, which would take a copy of it.
+    """
+    mark = secrets.token_hex(16)
+    changed: list[tuple[etree._Element, bool, str | None]] = []
+
+    def put(element: etree._Element, is_tail: bool, text: str) -> None:
+        changed.append((element, is_tail, element.tail if is_tail else element.text))
+        _set_text(element, is_tail, text)
+
+    try:
+        for one in elements:
+            parent, previous = one.getparent(), one.getprevious()
+            if parent is None:
+                raise XMLSignatureError(
+                    "expected a signature inside the document that it leaves out"
+                )
+            if previous is None:
+                put(parent, False, (parent.text or "") + mark)
+            else:
+                put(previous, True, (previous.tail or "") + mark)
+            put(one, True, mark + (one.tail or ""))
+        yield mark.encode()
+    finally:
+        for element, is_tail, text in reversed(changed):
+            _set_text(element, is_tail, text)
+
+
+def _set_text(element: etree._Element, is_tail: bool, text: str | None) -> None:
+    if is_tail:
+        element.tail = text
+    else:
+        element.text = text
 
 
 @contextlib.contextmanager

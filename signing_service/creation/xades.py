@@ -351,7 +351,7 @@ def _enveloped_object(
 ) -> xades_signature.DataObject:
     existing = xml_signature.signatures_in(tree.getroot())
     content = xml_trees.canonicalise(
-        xml_trees.without(tree, xades_signature.outermost(existing)), xml_trees.C14N_11
+        tree, xml_trees.C14N_11, left_out=xades_signature.outermost(existing)
     )
     reference = xml_signature.build_reference(
         content, uri="", hash_algorithm=hash_algorithm, transforms=_TRANSFORMS

@@ -215,9 +215,40 @@ def test_leaving_signatures_out_keeps_the_text_around_and_the_document_as_it_is(
     content = f"<?p?><f>one{empty}two<!--c-->{empty}three</f><?q?>"
     tree = xml_trees.parse(content.encode())
     before = etree.tostring(tree)
-    rest = xml_trees.without(tree, xml_signature.signatures_in(tree.getroot()))
-    assert xml_trees.canonicalise(rest) == b"<?p?>\n<f>onetwothree</f>\n<?q?>"
+    signatures = xml_signature.signatures_in(tree.getroot())
+    expected = b"<?p?>\n<f>onetwothree</f>\n<?q?>"
+    assert xml_trees.canonicalise(xml_trees.without(tree, signatures)) == expected
+    assert xml_trees.canonicalise(tree, left_out=signatures) == expected
     assert etree.tostring(tree) == before
+
+
+@pytest.mark.parametrize("method", xml_trees.METHODS)
+def test_what_is_left_out_while_canonicalising_is_as_if_it_had_been_taken_out(method):
+    empty = f"<s:Signature xmlns:s='{xml_signature.DS}'/>"
+    content = (
+        f"<x><f xmlns='urn:f' xmlns:g='urn:g' a='1'>{empty}{empty}<![CDATA[a<]]>b<g:h><!--c-->"
+        f"{empty}</g:h>&#13;<i xmlns=''>{empty}\u018f</i>{empty}</f></x>"
+    )
+    tree = xml_trees.parse(content.encode())
+    signatures = xml_signature.signatures_in(tree.getroot())
+    for node in (tree, tree.getroot()[0]):
+        expected = xml_trees.canonicalise(
+            xml_trees.without(node, signatures), method, keep_comments=True
+        )
+        before = xml_trees.canonicalise(tree)
+        left = xml_trees.canonicalise(node, method, keep_comments=True, left_out=signatures)
+        assert left == expected
+        assert b"Signature" not in left
+        assert xml_trees.canonicalise(tree) == before
+
+
+def test_only_what_is_inside_can_be_left_out():
+    empty = f"<s:Signature xmlns:s='{xml_signature.DS}'/>"
+    tree = xml_trees.parse(f"<f><a/>{empty}</f>".encode())
+    with pytest.raises(xml_trees.XMLSignatureError):
+        xml_trees.canonicalise(
+            tree.getroot()[0], left_out=xml_signature.signatures_in(tree.getroot())
+        )
 
 
 def test_namespaces_declared_again_inside_a_signature_survive_leaving_it_out():
