@@ -22,6 +22,7 @@ from signing_service.validation import (
     report,
     time_stamps,
 )
+from signing_service.validation.evidence_records import proofs
 
 _OTHER_PURPOSES = frozenset(
     one.dotted_string
@@ -41,10 +42,12 @@ class Judgement:
 
     Attributes:
         lone_time_stamps: Those that belong to no signature.
+        evidence_records: Those of the document, then those that signatures carry.
     """
 
     signatures: tuple[report.SignatureReport, ...]
     lone_time_stamps: tuple[report.TimeStampReport, ...]
+    evidence_records: tuple[report.EvidenceRecordReport, ...]
     missing: tuple[evidence.MissingStatus, ...]
 
 
@@ -54,10 +57,14 @@ def judge_document(
     at: datetime.datetime,
 ) -> Judgement:
     """Judge every time stamp and signature that was found, at a time."""
-    for one in (*found.document_time_stamps, *_own_stamps(found)):
+    all_records = _records(found)
+    sealing = [stamp for record in all_records for stamp in record.stamps]
+    for one in (*found.document_time_stamps, *_own_stamps(found), *sealing):
         time_stamps.take_evidence(one, circumstances.evidence)
-    verdicts = _judge_document_stamps(found.document_time_stamps, circumstances, at)
-    missing = [need for _, verdict in verdicts for need in verdict.missing]
+    records = proofs.judge_all(all_records, circumstances, at)
+    verdicts = _judge_document_stamps(found.document_time_stamps, records, circumstances, at)
+    missing = [need for record in records for need in record.missing]
+    missing += [need for _, verdict in verdicts for need in verdict.missing]
     signatures = []
     lone = [stamp for stamp, _ in verdicts]
     for signature in found.signatures:
@@ -65,7 +72,11 @@ def judge_document(
             (stamp, verdict) for stamp, verdict in verdicts if _covers_signature(stamp, signature)
         ]
         judged, needs = judge_signature(
-            signature, [verdict for _, verdict in covering], circumstances, at
+            signature,
+            [verdict for _, verdict in covering],
+            [record for record in records if _is_about(record.found, signature)],
+            circumstances,
+            at,
         )
         signatures.append(judged)
         missing += needs
@@ -80,16 +91,18 @@ def judge_document(
             for stamp, verdict in verdicts
             if any(stamp is one for one in lone)
         ),
+        tuple(record.report for record in records),
         tuple(dict.fromkeys(missing)),
     )
 
 
 def _judge_document_stamps(
     stamps: Sequence[findings.FoundTimeStamp],
+    records: Sequence[proofs.RecordVerdict],
     circumstances: policy.Circumstances,
     at: datetime.datetime,
 ) -> list[tuple[findings.FoundTimeStamp, time_stamps.TimeStampVerdict]]:
-    """Judge the time stamps over a document, each at the time until which a later one proves it."""
+    """Judge the time stamps over a document, each at the time until which another proof has it."""
     verdicts: list[tuple[findings.FoundTimeStamp, time_stamps.TimeStampVerdict]] = []
     for stamp in sorted(stamps, key=lambda one: (-one.covers_to, _reversed(one))):
         control = min(
@@ -100,6 +113,12 @@ def _judge_document_stamps(
                     for other, verdict in verdicts
                     if verdict.proven_time is not None
                     and (stamp.file in other.covers or other.covers_to > stamp.covers_to)
+                ),
+                *(
+                    record.proven_time
+                    for record in records
+                    if record.proven_time is not None
+                    and (record.found.is_over_document or stamp.file in record.found.covers)
                 ),
             ]
         )
@@ -117,9 +136,19 @@ def _covers_signature(stamp: findings.FoundTimeStamp, signature: findings.FoundS
     return stamp.covers_to >= signature.ends_at > 0 or signature.file in stamp.covers
 
 
+def _is_about(record: findings.FoundEvidenceRecord, signature: findings.FoundSignature) -> bool:
+    """Whether a signature existed at a record's time; told by what it is, and never by its name."""
+    return (
+        record.is_over_document
+        or signature.file in record.covers
+        or any(one is record for one in signature.evidence_records)
+    )
+
+
 def judge_signature(
     found: findings.FoundSignature,
     covering: Sequence[time_stamps.TimeStampVerdict],
+    records: Sequence[proofs.RecordVerdict],
     circumstances: policy.Circumstances,
     at: datetime.datetime,
 ) -> tuple[report.SignatureReport, list[evidence.MissingStatus]]:
@@ -128,10 +157,12 @@ def judge_signature(
     Args:
         found: The signature.
         covering: Verdicts on the document time stamps that cover it.
+        records: Verdicts on the evidence records over it.
         circumstances: Evidence, trust and policy.
         at: The present of this judgement.
     """
     proven = [one.proven_time for one in covering if one.proven_time is not None]
+    proven += [one.proven_time for one in records if one.proven_time is not None]
     control = min([*proven, at])
     own = _judge_own(found.time_stamps, circumstances, control)
     missing = [need for verdict in own for need in verdict.missing]
@@ -146,6 +177,7 @@ def judge_signature(
     sub_indication = outcome.sub_indication
     missing += outcome.missing
     warnings = list(found.warnings)
+    warnings += [told for one in records if (told := proofs.warning(one)) is not None]
     for verdict in (*own, *covering):
         if circumstances.asked_at is None and verdict.rests_on_old_statuses:
             warnings.append(
@@ -443,6 +475,12 @@ def _misuse(certificate: x509.Certificate) -> str | None:
 
 def _stop(sub_indication: report.SubIndication, code: str, message: str) -> _Outcome:
     return _Outcome(sub_indication, report.Finding(code, message))
+
+
+def _records(found: findings.FoundDocument) -> list[findings.FoundEvidenceRecord]:
+    """All evidence records, each once: signers of one CMS carry the same one."""
+    carried = [record for one in found.signatures for record in one.evidence_records]
+    return list({id(one): one for one in (*found.evidence_records, *carried)}.values())
 
 
 def _own_stamps(found: findings.FoundDocument) -> list[findings.FoundTimeStamp]:

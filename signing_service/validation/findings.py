@@ -35,6 +35,26 @@ class FoundTimeStamp:
 
 
 @dataclasses.dataclass(frozen=True)
+class FoundEvidenceRecord:
+    """An evidence record whose hash trees were checked over what it is about.
+
+    Attributes:
+        report: What is told of it; its problem says why it is not intact.
+        stamps: Its time stamps, the oldest first, each over the root of its tree; empty where the
+            record is not intact.
+        file: Its own name in a container.
+        covers: Names of the files in a container that existed at its time.
+        is_over_document: The whole document existed at its time.
+    """
+
+    report: report.EvidenceRecordReport
+    stamps: tuple[FoundTimeStamp, ...] = ()
+    file: str = ""
+    covers: frozenset[str] = frozenset()
+    is_over_document: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
 class FoundSignature:
     """A signature as it was read and cryptographically checked.
 
@@ -50,6 +70,7 @@ class FoundSignature:
         file: The file of a container that it is in.
         signed_files: Files beside the signature whose digests it signs.
         is_counter: It was checked to sign the value of another signature, and not a document.
+        evidence_records: Those over this very signature, that it carries.
     """
 
     identifier: str
@@ -71,14 +92,19 @@ class FoundSignature:
     file: str = ""
     signed_files: tuple[str, ...] = ()
     is_counter: bool = False
+    evidence_records: tuple[FoundEvidenceRecord, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
 class FoundDocument:
-    """All signatures of a document, its document time stamps, and the evidence it carries."""
+    """All signatures of a document, its document time stamps, and the evidence it carries.
+
+    Attributes:
+        evidence_records: Those that no signature carries.
+    """
 
     format: str
     signatures: tuple[FoundSignature, ...]
     document_time_stamps: tuple[FoundTimeStamp, ...]
     evidence: evidence_module.Evidence
-    evidence_records: tuple[report.EvidenceRecordReport, ...] = ()
+    evidence_records: tuple[FoundEvidenceRecord, ...] = ()

@@ -4,7 +4,7 @@ import dataclasses
 import datetime
 import hashlib
 import pathlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 
 from cryptography import x509
@@ -126,7 +126,7 @@ def judge(
             dataclasses.replace(one, scope=one.scope or (document.name,))
             for one in judgement.lone_time_stamps
         ),
-        evidence_records=found.evidence_records,
+        evidence_records=judgement.evidence_records,
     )
     return Outcome(shown, judgement.missing)
 
@@ -136,6 +136,63 @@ def _read(
     detached: Sequence[documents.Document],
     supplied: Sequence[x509.Certificate],
 ) -> findings.FoundDocument:
+    """Read a document and what lies beside it: its originals, and evidence records over it."""
+    beside = _read_detached(detached)
+    records = _records_among(beside)
+    originals = {name: octets for name, octets in beside.items() if name not in records}
+    found = _read_format(document, originals, supplied)
+    if not records:
+        return found
+    if any(_lacks_original(one) for one in found.signatures):
+        # Then a record is what was signed, and not what proves the time of that.
+        return _read_format(document, beside, supplied)
+    if document.path.stat().st_size > MAX_DETACHED_BYTES:
+        raise errors.LimitError(
+            f"expected a document of at most {MAX_DETACHED_BYTES} bytes beside evidence records"
+        )
+    from signing_service.validation.evidence_records import reading
+
+    octets = document.path.read_bytes()
+    over_it = tuple(
+        dataclasses.replace(
+            reading.check(
+                record,
+                (document.name,),
+                {document.name: reading.digests_of(octets, in_xml=reading.is_xml(record))},
+                found.evidence,
+            ),
+            is_over_document=True,
+        )
+        for record in records.values()
+    )
+    return dataclasses.replace(found, evidence_records=(*found.evidence_records, *over_it))
+
+
+def _records_among(beside: Mapping[str, bytes]) -> dict[str, bytes]:
+    """The evidence records among what lies beside a document (RFC 4998, RFC 6283)."""
+    likely = {
+        name: octets
+        for name, octets in beside.items()
+        if octets[:1] == b"\x30" or b"urn:ietf:params:xml:ns:ers" in octets[:4096]
+    }
+    if not likely:
+        return {}
+    from signing_service.validation.evidence_records import reading
+
+    return {name: octets for name, octets in likely.items() if reading.looks_like_record(octets)}
+
+
+def _lacks_original(found: findings.FoundSignature) -> bool:
+    return (
+        found.failure is not None and found.failure[0] is report.SubIndication.SIGNED_DATA_NOT_FOUND
+    )
+
+
+def _read_format(
+    document: documents.Document,
+    detached: Mapping[str, bytes],
+    supplied: Sequence[x509.Certificate],
+) -> findings.FoundDocument:
     """Tell the format by its first bytes and read the document with that format's reader."""
     # Each reader brings a large library; only the one that is needed is loaded.
     with document.path.open("rb") as file:
@@ -143,7 +200,7 @@ def _read(
     if signed_data.looks_like_cms(head):
         from signing_service.validation.cades import document as cades_document
 
-        return cades_document.read(document.path, document.name, _read_detached(detached), supplied)
+        return cades_document.read(document.path, document.name, detached, supplied)
     if head.startswith(b"PK"):
         from signing_service.validation.asic import document as asic_document
 
@@ -156,7 +213,7 @@ def _read(
     if text.startswith((b"<", b"\xff\xfe<", b"\xfe\xff\x00<")):
         from signing_service.validation import xml_document
 
-        return xml_document.read(document.path, document.name, _read_detached(detached))
+        return xml_document.read(document.path, document.name, detached)
     raise DocumentUnreadableError(
         "expected a PDF, XML, CMS or ASiC container with signatures, got something else"
     )

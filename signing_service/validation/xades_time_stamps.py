@@ -142,7 +142,7 @@ def _references_octets(context: Context, holder: etree._Element) -> Iterator[byt
     with_value = etree.QName(holder).localname in _SIGNATURE_TOO
     if with_value:
         yield _canonical(holder, _value(context))
-    for one in _before(context, holder):
+    for one in before(context, holder):
         local = etree.QName(one).localname
         if local in _REFERENCES or (with_value and local == "SignatureTimeStamp"):
             yield _canonical(holder, one)
@@ -157,7 +157,7 @@ def _archive_octets(context: Context, holder: etree._Element) -> Iterator[bytes]
     for local in ("SignedInfo", "SignatureValue", "KeyInfo"):
         for one in context.element.findall(_DS(local)):
             yield _canonical(holder, one)
-    for one in _before(context, holder):
+    for one in before(context, holder):
         yield _canonical(holder, one)
     for one in context.element.findall(_DS("Object")):
         # The object with the properties is covered in parts; the others whole (5.5.2.2 step 5).
@@ -186,7 +186,7 @@ def _individual_octets(context: Context, holder: etree._Element) -> Iterator[byt
         yield signed.octets
 
 
-def _before(context: Context, holder: etree._Element) -> Iterator[etree._Element]:
+def before(context: Context, holder: etree._Element) -> Iterator[etree._Element]:
     """The unsigned properties in front of one."""
     for one in xades_properties.unsigned(context.qualifying):
         if one is holder:

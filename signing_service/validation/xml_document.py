@@ -17,6 +17,7 @@ from signing_service.validation import (
     evidence,
     findings,
     report,
+    xades_evidence_records,
     xades_properties,
     xades_time_stamps,
 )
@@ -65,14 +66,18 @@ def read_octets(data: bytes, name: str, detached: Mapping[str, bytes]) -> findin
     for element in elements:
         xades_properties.take_evidence(element, known)
     signatures = tuple(
-        _signature(element, number, name, detached)
+        _signature(element, number, name, detached, known)
         for number, element in enumerate(elements, start=1)
     )
     return findings.FoundDocument("XAdES", signatures, (), known)
 
 
 def _signature(
-    element: etree._Element, number: int, name: str, detached: Mapping[str, bytes]
+    element: etree._Element,
+    number: int,
+    name: str,
+    detached: Mapping[str, bytes],
+    known: evidence.Evidence,
 ) -> findings.FoundSignature:
     base = findings.FoundSignature(
         identifier=element.get("Id") or f"signature-{number}",
@@ -90,14 +95,14 @@ def _signature(
     )
     qualifying = xades_properties.qualifying_properties(element)
     certificate, is_bound = xades_properties.signing_certificate(element, qualifying)
+    context = xades_time_stamps.Context(element, qualifying, None, None)
     base = dataclasses.replace(
         base,
         level=xades_properties.level(element, qualifying, certificate),
         certificate=certificate,
         is_bound=is_bound,
-        time_stamps=xades_time_stamps.unsigned(
-            xades_time_stamps.Context(element, qualifying, None, None)
-        ),
+        time_stamps=xades_time_stamps.unsigned(context),
+        evidence_records=xades_evidence_records.records(context, (), (base.identifier,), known),
         claimed_signing_time=xades_properties.signing_time(qualifying),
     )
     key = _key_value(element) if certificate is None else certificate.public_key()
@@ -143,6 +148,9 @@ def _signature(
         signed_files=tuple(sorted(files)),
         is_counter=_is_counter_signature(element),
         time_stamps=stamps,
+        evidence_records=xades_evidence_records.records(
+            context, signed.listed, (base.identifier, *names), known
+        ),
         warnings=_warnings(kind, names),
     )
     if qualifying is not None and signed.properties is None:

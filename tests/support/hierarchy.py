@@ -172,7 +172,12 @@ class Hierarchy:
             addresses=False,
         )
 
-    def time_stamping_unit(self, kind: algorithms.KeyKind = algorithms.KeyKind.P384) -> Holder:
+    def time_stamping_unit(
+        self,
+        kind: algorithms.KeyKind = algorithms.KeyKind.P384,
+        *,
+        not_after: datetime.datetime | None = None,
+    ) -> Holder:
         """A unit of the time-stamping authority (EN 319 421)."""
         return self._leaf(
             self.infrastructure,
@@ -182,6 +187,7 @@ class Hierarchy:
                 (_usage(digital_signature=True), True),
                 (x509.ExtendedKeyUsage([ExtendedKeyUsageOID.TIME_STAMPING]), True),
             ],
+            not_after=not_after,
             ocsp=False,
         )
 

@@ -11,13 +11,13 @@ from collections.abc import Callable, Iterable, Sequence
 
 from cryptography import x509
 
-from pki import errors, xml_trees
-from signing_service.validation import cms_signature, evidence, findings, report, xml_document
+from pki import errors
+from signing_service.validation import evidence, findings, report, xml_document
 from signing_service.validation.asic import container as containers
 from signing_service.validation.asic import manifests
 from signing_service.validation.cades import document as cades_document
 from signing_service.validation.cades import signed_data
-from signing_service.validation.evidence_records import hash_trees, rfc4998, rfc6283
+from signing_service.validation.evidence_records import reading
 
 ASIC_S = "application/vnd.etsi.asic-s+zip"
 ASIC_E = "application/vnd.etsi.asic-e+zip"
@@ -106,49 +106,38 @@ class _Reader:
             tuple(self._evidence_record(one) for one in records),
         )
 
-    def _evidence_record(self, file: str) -> report.EvidenceRecordReport:
+    def _evidence_record(self, file: str) -> findings.FoundEvidenceRecord:
         """An evidence record over the files of its manifest, or the only data file (4.4.4, A.7)."""
-        names: tuple[str, ...] = ()
         try:
             subject = self._subject(file)
-            manifest = self._manifests.get(subject or "")
-            if isinstance(manifest, manifests.Manifest):
-                names = tuple(one.name for one in manifest.entries)
-                missing = manifest.missing(self._container)
-                if missing:
-                    return _record(None, names, "evidence-data-missing", missing[0])
-                changed = manifest.changed(self._container)
-                if changed:
-                    return _record(False, names, "evidence-data-changed", changed[0])
-            elif subject is not None:
-                names = (subject,)
-            if not names:
-                return _record(None, names, "evidence-data-missing", "what it is about is not told")
-            octets = self._container[file]
-            is_xml = file.endswith(".xml")
-            chains = rfc6283.read(octets) if is_xml else rfc4998.read(octets)
-            at = hash_trees.check(chains, {one: self._forms(one, is_xml) for one in names})
-        except errors.LimitError:
-            raise
-        except (hash_trees.BrokenRecordError, cms_signature.DigestMismatchError) as error:
-            return _record(False, names, error.code, error.message)
-        except cms_signature.ValueMismatchError as error:
-            return _record(False, names, error.code, error.message)
         except errors.InputError as error:
-            return _record(None, names, error.code, error.message)
-        return report.EvidenceRecordReport(True, at, names)
+            return reading.failed(None, (), error.code, error.message)
+        manifest = self._manifests.get(subject or "")
+        if isinstance(manifest, manifests.Manifest):
+            names = tuple(one.name for one in manifest.entries)
+            covers = {*names, manifest.name, *self._covered_by(manifest)}
+        elif subject is not None:
+            names, covers, manifest = (subject,), {subject}, None
+        else:
+            return reading.failed(None, (), "evidence-data-missing", "its data is not named")
+        record = self._over(file, names, manifest)
+        return dataclasses.replace(record, file=file, covers=frozenset(covers))
 
-    def _forms(self, name: str, with_canonical: bool) -> hash_trees.DigestsOf:
-        """The hashes that a file may have in an evidence record."""
-        forms = [self._container[name]]
-        if with_canonical and forms[0].lstrip()[:1] == b"<":
-            try:
-                tree = xml_trees.parse(forms[0])
-                forms += [xml_trees.canonicalise(tree, one) for one in rfc6283.METHODS]
-            except errors.InputError:
-                # Not XML after all: then its octets are what was hashed.
-                forms = forms[:1]
-        return lambda hash_name: [hash_trees.digest(hash_name, one) for one in forms]
+    def _over(
+        self, file: str, names: tuple[str, ...], manifest: manifests.Manifest | None
+    ) -> findings.FoundEvidenceRecord:
+        """Check an evidence record over files of the container."""
+        if manifest is not None:
+            missing = manifest.missing(self._container)
+            if missing:
+                return reading.failed(None, names, "evidence-data-missing", missing[0])
+            changed = manifest.changed(self._container)
+            if changed:
+                return reading.failed(False, names, "evidence-data-changed", changed[0])
+        octets = self._container[file]
+        in_xml = reading.is_xml(octets)
+        objects = {one: reading.digests_of(self._container[one], in_xml=in_xml) for one in names}
+        return reading.check(octets, names, objects, self._known)
 
     def _tell_kind(self) -> bool:
         """Whether it is ASiC-S; what has no type is told by its form (EN 319 162-1 4.3, 4.4)."""
@@ -407,12 +396,6 @@ class _Reader:
 def _is_xades_file(name: str) -> bool:
     base = _base(name)
     return base.endswith(".xml") and "signatures" in base and not base.startswith("ASiC")
-
-
-def _record(
-    intact: bool | None, names: tuple[str, ...], code: str, message: str
-) -> report.EvidenceRecordReport:
-    return report.EvidenceRecordReport(intact, None, names, report.Finding(code, message[:300]))
 
 
 def _base(name: str) -> str:

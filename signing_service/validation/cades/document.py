@@ -13,6 +13,7 @@ from signing_service.validation.cades import (
     archive,
     attributes,
     carried_evidence,
+    embedded_records,
     levels,
     signed_data,
 )
@@ -133,7 +134,9 @@ def signatures(
             )
         found.append(one)
         found += _counter_signatures(signed, signer, identifier, known, candidates, 1)
-    return tuple(found)
+    outside = {} if content.is_inside else detached
+    records = embedded_records.records(signed, name, outside, known)
+    return tuple(dataclasses.replace(one, evidence_records=records) for one in found)
 
 
 def _signature(

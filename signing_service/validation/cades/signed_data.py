@@ -66,6 +66,8 @@ class SignedData:
     """What a SignedData holds; fields that are absent are empty.
 
     Attributes:
+        octets: The whole message, with definite lengths.
+        was_definite: It was sent so.
         encapsulated: The whole EncapsulatedContentInfo.
         content_type_der: The type of the content.
         content: The content's octets; None where it is detached.
@@ -76,6 +78,8 @@ class SignedData:
         ends_at: Where the SignedData ended in what was read.
     """
 
+    octets: bytes
+    was_definite: bool
     encapsulated: bytes
     content_type_der: bytes
     content: bytes | None
@@ -141,6 +145,8 @@ def parse(data: bytes) -> SignedData:
     certificates = fields.get(_CERTIFICATES, b"")
     crls = fields.get(_CRLS, b"")
     return SignedData(
+        octets=definite,
+        was_definite=definite == data[:ends_at],
         encapsulated=encapsulated,
         content_type_der=content_type_der,
         content=octets,

@@ -49,8 +49,8 @@ class ArchiveTimeStamp:
     token: bytes
     renews: DigestOf
 
-    def check(self, leaves: Sequence[bytes]) -> datetime.datetime:
-        """Check that the tree leads from hashes to the token, and the token; return its time.
+    def check(self, leaves: Sequence[bytes]) -> "CheckedTimeStamp":
+        """Check that the tree leads from hashes to the token, and the token itself.
 
         Raises:
             BrokenRecordError: It does not.
@@ -66,7 +66,7 @@ class ArchiveTimeStamp:
         if token.hash_name != self.hash_name:
             raise BrokenRecordError("the time stamp of the record is over another kind of hash")
         token.check(lambda _: root)
-        return token.time
+        return CheckedTimeStamp(self.token, root, token.time)
 
     def expected(self) -> frozenset[bytes]:
         """The hashes that the tree, or the token itself, is over."""
@@ -87,6 +87,15 @@ class ArchiveTimeStamp:
 
 
 @dataclasses.dataclass(frozen=True)
+class CheckedTimeStamp:
+    """A token, the hash that it was found to be over, and the time that it states."""
+
+    token: bytes
+    root: bytes
+    time: datetime.datetime
+
+
+@dataclasses.dataclass(frozen=True)
 class Chain:
     """Time stamps that renew each other under one hash function.
 
@@ -99,8 +108,10 @@ class Chain:
     leaves: Callable[[Sequence[bytes]], Sequence[bytes]]
 
 
-def check(chains: Sequence[Chain], objects: Mapping[str, DigestsOf]) -> datetime.datetime:
-    """Check all chains over all data objects and return the time of the first time stamp.
+def check(
+    chains: Sequence[Chain], objects: Mapping[str, DigestsOf]
+) -> tuple[CheckedTimeStamp, ...]:
+    """Check all chains over all data objects and return their time stamps, the oldest first.
 
     Raises:
         BrokenRecordError: A tree or a renewal does not fit.
@@ -108,17 +119,18 @@ def check(chains: Sequence[Chain], objects: Mapping[str, DigestsOf]) -> datetime
     """
     if not objects:
         raise BrokenRecordError("nothing says what the evidence record is about")
-    times = []
+    checked = []
     for chain in chains:
         name = chain.stamps[0].hash_name
         wanted = chain.stamps[0].expected()
         leaves = chain.leaves([_chosen(one(name), chain, wanted) for one in objects.values()])
         for stamp in chain.stamps:
-            times.append(stamp.check(leaves))
+            checked.append(stamp.check(leaves))
             leaves = [stamp.renews(stamp.hash_name)]
+    times = [one.time for one in checked]
     if times != sorted(times):
         raise BrokenRecordError("the time stamps of the record are not in the order of time")
-    return times[0]
+    return tuple(checked)
 
 
 def _chosen(digests: Sequence[bytes], chain: Chain, wanted: frozenset[bytes]) -> bytes:

@@ -5,15 +5,22 @@ from collections.abc import Callable, Sequence
 from lxml import etree
 
 from pki import errors, xml_algorithms, xml_trees
+from signing_service.validation import evidence
 from signing_service.validation.evidence_records import hash_trees
 
 METHODS = (xml_trees.C14N_10, xml_trees.C14N_11, xml_trees.C14N_EXCLUSIVE)
 """In which canonical forms XML data objects are hashed (RFC 6283 3.2.1)."""
 NAMESPACE = "urn:ietf:params:xml:ns:ers"
+_KINDS = {"CERT": "certificates_der", "CRL": "crls", "OCSP": "ocsp_responses"}
 
 
-def read(data: bytes) -> list[hash_trees.Chain]:
-    """Read a record; raises `RecordFormatError` or `XMLUnreadableError`."""
+def read(data: bytes, known: evidence.Evidence | None = None) -> list[hash_trees.Chain]:
+    """Read a record; raises `RecordFormatError` or `XMLUnreadableError`.
+
+    Args:
+        data: The record.
+        known: Takes the validation data for its time stamps that it carries.
+    """
     root = xml_trees.parse(data).getroot()
     if root.tag != _name("EvidenceRecord"):
         raise hash_trees.RecordFormatError("expected an EvidenceRecord")
@@ -29,7 +36,23 @@ def read(data: bytes) -> list[hash_trees.Chain]:
         hash_trees.MAX_HASHES
     ):
         raise errors.LimitError(f"expected at most {hash_trees.MAX_HASHES} hashes in a record")
+    if known is not None:
+        _take_evidence(root, known)
     return chains
+
+
+def _take_evidence(root: etree._Element, known: evidence.Evidence) -> None:
+    """Give the certificates and statuses beside the tokens to `known` (RFC 6283 3.1.3)."""
+    found: dict[str, list[bytes]] = {kind: [] for kind in _KINDS}
+    for one in root.iter(_name("CryptographicInformation")):
+        kind = (one.get("Type") or "").upper()
+        if kind in found:
+            try:
+                found[kind].append(xml_trees.read_base64(one))
+            except xml_trees.XMLSignatureError:
+                # Evidence that cannot be read proves nothing; what is missing is reported.
+                continue
+    known.add(**{_KINDS[kind]: values for kind, values in found.items()})
 
 
 def _chain(
