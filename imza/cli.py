@@ -31,6 +31,11 @@ COMMANDS: Mapping[str, tuple[str, str, str]] = {
         "Raise the level of signed documents.",
     ),
     "verify": ("signing_service.commands", "verify", "Validate signed documents."),
+    "verify-certificate": (
+        "signing_service.certificate_command",
+        "verify_certificate",
+        "Say what a certificate is worth.",
+    ),
     "card": ("card_reader.commands", "group", "Readers, cards, certificates and PINs."),
     "mobile": ("mobile_id.commands", "group", "Phone subscribers and simulated phones."),
     "ca": ("imza.ca_commands", "group", "The CA administrator's work."),

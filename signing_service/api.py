@@ -5,19 +5,17 @@ without a thread and without a connection to the database.
 """
 
 import dataclasses
-import datetime
 import functools
 import hashlib
 import os
 import urllib.parse
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Annotated, Any, BinaryIO, TypeVar
 
 import anyio
 import anyio.to_thread
 import fastapi
-import pydantic
 from fastapi import responses
 
 from pki import access, certificates, clock, errors, web
@@ -29,15 +27,15 @@ from signing_service import (
     flow,
     parameters,
     phone_signing,
+    request_bodies,
     schemas,
     sealing,
     sessions,
     signers,
     uploads,
+    validation_api,
 )
-from signing_service.reports import forms, languages, page
 from signing_service.service import SigningService
-from signing_service.validation import report as validation_report
 
 MAX_WAIT_S = 60.0
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 0.5
@@ -54,19 +52,7 @@ MEDIA_TYPES = {
     documents.SignatureFormat.ASIC_S: "application/vnd.etsi.asic-s+zip",
 }
 
-Validate = Callable[
-    [documents.Document, Sequence[documents.Document], datetime.datetime, str | None],
-    validation_report.ValidationReport,
-]
-"""Judges a document, beside its detached originals, for a time, by the policy of a name."""
-
 Result = TypeVar("Result")
-
-
-class NotAcceptableError(errors.InputError):
-    """The answer was asked for in a form that does not exist."""
-
-    code = "report-form-unknown"
 
 
 class PhonesUnavailableError(errors.PolicyError):
@@ -78,7 +64,7 @@ class PhonesUnavailableError(errors.PolicyError):
 def routes(
     service: SigningService,
     phones: phone_signing.PhoneSigning | None,
-    validate: Validate,
+    judges: validation_api.Judges,
     tokens: access.AccessTokens,
     seals: Mapping[str, sealing.Seal] = MappingProxyType({}),
 ) -> fastapi.APIRouter:
@@ -87,7 +73,7 @@ def routes(
     Args:
         service: The signing service.
         phones: Signing with phones, where there is a gateway.
-        validate: Judges a document, in a process with limits.
+        judges: Judge documents and certificates, in a process with limits.
         tokens: Who calls.
         seals: Organisations' keys, by their names.
     """
@@ -95,8 +81,10 @@ def routes(
     desk = Desk(service, phones, seals)
     _add_signing(router, desk, _signs(tokens, service.clock))
     _add_batches(router, desk, _signs(tokens, service.clock))
-    _add_validation(router, service, validate, web.require_scope(tokens, service.clock, "validate"))
-    _add_augmentation(router, service, validate, web.require_scope(tokens, service.clock, "sign"))
+    validation_api.add_routes(
+        router, service, judges, web.require_scope(tokens, service.clock, "validate")
+    )
+    _add_augmentation(router, service, judges, web.require_scope(tokens, service.clock, "sign"))
     return router
 
 
@@ -134,7 +122,7 @@ def _add_signing(router: fastapi.APIRouter, desk: Desk, require_sign: Caller) ->
     @router.post(
         "/signing-sessions",
         status_code=201,
-        openapi_extra=_multipart(schemas.SigningShape, several=True),
+        openapi_extra=request_bodies.multipart(schemas.SigningShape, several=True),
     )
     async def open_session(
         request: fastapi.Request, response: fastapi.Response, caller: caller_type
@@ -168,7 +156,7 @@ def _add_signing(router: fastapi.APIRouter, desk: Desk, require_sign: Caller) ->
 
     @router.post(
         "/signing-sessions/{session_id}/signature-value",
-        openapi_extra=_json(schemas.SignatureValueShape),
+        openapi_extra=request_bodies.json(schemas.SignatureValueShape),
     )
     async def complete_session(
         session_id: str, request: fastapi.Request, caller: caller_type
@@ -201,7 +189,7 @@ def _add_batches(router: fastapi.APIRouter, desk: Desk, require_sign: Caller) ->
     @router.post(
         "/signing-batches",
         status_code=201,
-        openapi_extra=_multipart(schemas.SigningShape, several=True),
+        openapi_extra=request_bodies.multipart(schemas.SigningShape, several=True),
     )
     async def open_batch(
         request: fastapi.Request, response: fastapi.Response, caller: caller_type
@@ -223,7 +211,7 @@ def _add_batches(router: fastapi.APIRouter, desk: Desk, require_sign: Caller) ->
 
     @router.post(
         "/signing-batches/{batch_id}/signature-values",
-        openapi_extra=_json(schemas.BatchValuesShape),
+        openapi_extra=request_bodies.json(schemas.BatchValuesShape),
     )
     async def complete_batch(
         batch_id: str, request: fastapi.Request, caller: caller_type
@@ -258,41 +246,15 @@ def _open_batch(
     return batches.open_batch(service, opening, certificate, at)
 
 
-def _add_validation(
+def _add_augmentation(
     router: fastapi.APIRouter,
     service: SigningService,
-    validate: Validate,
-    require_validate: Caller,
-) -> None:
-    @router.post("/validations", openapi_extra=_multipart(schemas.ValidationShape, detached=True))
-    async def validate_document(
-        request: fastapi.Request,
-        caller: Annotated[access.Caller, fastapi.Depends(require_validate)],
-    ) -> fastapi.Response:
-        wanted = forms.choose(request.headers.get("accept", ""))
-        async with uploads.read_upload(
-            request, max_bytes=service.settings.max_validation_bytes, takes_detached=True
-        ) as upload:
-            chosen = schemas.read_validation(upload.parameters, service.clock.now())
-            form = forms.Form.XML if chosen.etsi else wanted
-            if form is None:
-                raise NotAcceptableError(f"expected Accept: one of {_FORMS}")
-            words = languages.preferred(request.headers.get("accept-language", ""))
-            report = await _in_thread(
-                validate, upload.document, upload.detached, chosen.at, chosen.policy
-            )
-            content = await _in_thread(
-                lambda: forms.render(report, form, words, detailed=chosen.detailed)
-            )
-        return fastapi.Response(content, headers=_report_headers(report, form, words.language))
-
-
-def _add_augmentation(
-    router: fastapi.APIRouter, service: SigningService, validate: Validate, require_sign: Caller
+    judges: validation_api.Judges,
+    require_sign: Caller,
 ) -> None:
     @router.post(
         "/augmentations",
-        openapi_extra=_multipart(schemas.AugmentationShape, detached=True),
+        openapi_extra=request_bodies.multipart(schemas.AugmentationShape, detached=True),
         response_class=responses.StreamingResponse,
     )
     async def augment_document(
@@ -303,18 +265,18 @@ def _add_augmentation(
             request, max_bytes=service.settings.max_document_bytes, takes_detached=True
         ) as upload:
             level = schemas.read_augmentation(upload.parameters)
-            return await _in_thread(_augment, service, validate, upload, level)
+            return await _in_thread(_augment, service, judges, upload, level)
 
 
 def _augment(
     service: SigningService,
-    validate: Validate,
+    judges: validation_api.Judges,
     upload: uploads.Upload,
     level: documents.SignatureLevel,
 ) -> fastapi.Response:
     at = service.clock.now()
     # In a process with limits, before anything here reads a stranger's document.
-    report = validate(upload.document, upload.detached, at, None)
+    report = judges.document(upload.document, upload.detached, at, None)
     if not report.signatures or any(one.intact is False for one in report.signatures):
         raise augmentation.NotIntactError(
             "expected a document with signatures that verify, got one without or with another"
@@ -325,26 +287,6 @@ def _augment(
     )
     # The open file outlives its folder, which goes with the upload.
     return _stream(target.open("rb"), upload.document.name, format, level)
-
-
-_FORMS = ", ".join(one.value for one in forms.Form)
-
-
-def _report_headers(
-    report: validation_report.ValidationReport, form: forms.Form, language: str
-) -> dict[str, str]:
-    headers = {
-        "Content-Type": form.value,
-        # What a program wants to know of a report that it only passes on.
-        "Imza-Overall": report.overall.value,
-        "Vary": "Accept, Accept-Language",
-        "X-Content-Type-Options": "nosniff",
-    }
-    if form in {forms.Form.HTML, forms.Form.PDF}:
-        headers["Content-Language"] = language
-    if form is forms.Form.HTML:
-        headers["Content-Security-Policy"] = page.CONTENT_SECURITY_POLICY
-    return headers
 
 
 def _read_opening(
@@ -454,28 +396,3 @@ def _chunks(file: BinaryIO) -> Iterator[bytes]:
 
 async def _in_thread(function: Callable[..., Result], *arguments: Any) -> Result:
     return await anyio.to_thread.run_sync(functools.partial(function, *arguments))
-
-
-def _multipart(
-    shape: type[pydantic.BaseModel], *, detached: bool = False, several: bool = False
-) -> dict[str, Any]:
-    """Describe an upload for OpenAPI; FastAPI does not see it, as it is read in pieces."""
-    file = {"type": "string", "format": "binary"}
-    properties: dict[str, Any] = {
-        "document": {"type": "array", "items": file} if several else file,
-        "parameters": {
-            "type": "string",
-            "contentMediaType": "application/json",
-            "contentSchema": shape.model_json_schema(),
-        },
-    }
-    if detached:
-        properties["detached"] = {"type": "array", "items": file}
-    required = ["parameters"] if several else ["document"]
-    body = {"type": "object", "properties": properties, "required": required}
-    return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": body}}}}
-
-
-def _json(shape: type[pydantic.BaseModel]) -> dict[str, Any]:
-    schema = shape.model_json_schema()
-    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}

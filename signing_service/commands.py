@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import click
 
 from pki import durable_files, errors
+from signing_service.command_options import FILE, TrustSource, read_time
 
 if TYPE_CHECKING:
     from signing_service import documents
@@ -34,31 +35,16 @@ class ServerRefusedError(errors.InputError):
     code = "validation-refused"
 
 
-_FILE = click.Path(exists=True, dir_okay=False, path_type=pathlib.Path)
-
-
-class _TrustSource(click.ParamType[str]):
-    """A file that is there, or an address."""
-
-    name = "pem-or-list"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Refuse a file that is missing, as every other option does."""
-        if not str(value).startswith(("http://", "https://")):
-            _FILE.convert(value, param, ctx)
-        return str(value)
-
-
 @click.command(
     epilog="Example: imza verify signed.pdf --trust world/trust-anchors.pem",
 )
-@click.argument("files", nargs=-1, required=True, type=_FILE)
-@click.option("--detached", multiple=True, type=_FILE, help="An original that a signature covers.")
+@click.argument("files", nargs=-1, required=True, type=FILE)
+@click.option("--detached", multiple=True, type=FILE, help="An original that a signature covers.")
 @click.option(
     "--trust",
     "trusted",
     multiple=True,
-    type=_TrustSource(),
+    type=TrustSource(),
     help="A PEM file with trust anchors, or a trusted list (TS 119 612) as a file or an http(s)"
     " address.",
 )
@@ -66,7 +52,7 @@ class _TrustSource(click.ParamType[str]):
     "--list-signer",
     "list_signers",
     multiple=True,
-    type=_FILE,
+    type=FILE,
     help="PEM with the certificate that signs the trusted list.",
 )
 @click.option(
@@ -98,7 +84,7 @@ class _TrustSource(click.ParamType[str]):
 )
 @click.option("--offline", is_flag=True, help="Fetch nothing; judge by what the document carries.")
 @click.option("--server", metavar="URL", help="Let a signing service validate.")
-@click.option("--credentials", type=_FILE, help="An api_client object or a sandbox.json.")
+@click.option("--credentials", type=FILE, help="An api_client object or a sandbox.json.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON report a line, and nothing else.")
 def verify(
     files: tuple[pathlib.Path, ...],
@@ -131,7 +117,7 @@ def verify(
         raise click.UsageError("--server and --credentials go together")
     if server is not None and (trusted or list_signers or list_memory or offline):
         raise click.UsageError("--trust and --offline are for validating here, not at a --server")
-    at = None if at_text is None else _read_time(at_text)
+    at = None if at_text is None else read_time(at_text)
     wish = _wish(kind, language, output, as_json=as_json)
     if len(files) > 1 and (output is not None or kind == "etsi"):
         raise click.UsageError("--output and --report etsi are for one document at a time")
@@ -339,18 +325,6 @@ def _document(path: pathlib.Path) -> "documents.Document":
     from signing_service import documents
 
     return documents.Document(path.name, path)
-
-
-def _read_time(text: str) -> datetime.datetime:
-    try:
-        at = datetime.datetime.fromisoformat(text)
-    except ValueError as error:
-        raise click.UsageError(
-            f"--at: expected a time such as 2026-01-31T12:00:00Z: {text!r}"
-        ) from error
-    if at.tzinfo is None:
-        raise click.UsageError("--at: expected a time with a zone, such as 2026-01-31T12:00:00Z")
-    return at.astimezone(datetime.UTC)
 
 
 def _show_refusal(path: pathlib.Path, error: errors.InputError, as_json: bool) -> None:

@@ -23,6 +23,10 @@ MAX_VALUE = 2048
 """The longest signature value in base64; RSA of 8192 bits takes 1368."""
 
 
+MAX_CERTIFICATE = 90_000
+"""The longest certificate in base64: 64 KiB of DER."""
+
+
 class _Shape(pydantic.BaseModel):
     model_config = pydantic.ConfigDict(extra="forbid", strict=True)
 
@@ -91,6 +95,23 @@ class ValidationShape(_Shape):
     policy: str | None = None
     at: str | None = None
     report: Literal["simple", "detailed", "etsi"] = "simple"
+
+
+class CertificateValidationShape(_Shape):
+    """The part `parameters` of POST /api/v1/certificates/validations."""
+
+    policy: str | None = None
+    at: str | None = None
+
+
+class CertificateBodyShape(CertificateValidationShape):
+    """The JSON body of POST /api/v1/certificates/validations: certificates in base64 of DER."""
+
+    certificate: Annotated[str, pydantic.Field(max_length=MAX_CERTIFICATE)]
+    intermediates: Annotated[
+        list[Annotated[str, pydantic.Field(max_length=MAX_CERTIFICATE)]],
+        pydantic.Field(max_length=20),
+    ] = []
 
 
 class AugmentationShape(_Shape):
@@ -200,6 +221,53 @@ def read_validation(text: bytes, now: datetime.datetime) -> ValidationChoice:
     shape = _read(ValidationShape, text or b"{}")
     at = now if shape.at is None else _time(shape.at, "at")
     return ValidationChoice(at, shape.report == "detailed", shape.report == "etsi", shape.policy)
+
+
+@dataclasses.dataclass(frozen=True)
+class CertificateChoice:
+    """A certificate and how to validate it.
+
+    Attributes:
+        certificate: DER, or PEM where it came as a file; as the stranger sent it.
+        intermediates: The same of those that a path may lead over.
+        at: The time judged.
+        policy: Its name; None is the built-in one.
+    """
+
+    certificate: bytes
+    intermediates: tuple[bytes, ...]
+    at: datetime.datetime
+    policy: str | None
+
+
+def read_certificate_body(text: bytes, now: datetime.datetime) -> CertificateChoice:
+    """Read a JSON body with a certificate.
+
+    Raises:
+        ParametersError: A field is missing, unknown or wrong.
+    """
+    shape = _read(CertificateBodyShape, text)
+    return CertificateChoice(
+        _binary(shape.certificate, "certificate"),
+        tuple(
+            _binary(one, f"intermediates.{place}") for place, one in enumerate(shape.intermediates)
+        ),
+        now if shape.at is None else _time(shape.at, "at"),
+        shape.policy,
+    )
+
+
+def read_certificate_upload(
+    certificate: bytes, intermediates: tuple[bytes, ...], text: bytes, now: datetime.datetime
+) -> CertificateChoice:
+    """Read the parameters beside a certificate that came as a file.
+
+    Raises:
+        ParametersError: A field is unknown or wrong.
+    """
+    shape = _read(CertificateValidationShape, text or b"{}")
+    at = now if shape.at is None else _time(shape.at, "at")
+    return CertificateChoice(certificate, intermediates, at, shape.policy)
 
 
 def _time(text: str, field: str) -> datetime.datetime:

@@ -54,6 +54,19 @@ class Upload:
         return self.files[0]
 
 
+@dataclasses.dataclass(frozen=True)
+class CertificateUpload:
+    """A certificate that arrived as a file, with others that a path may lead over.
+
+    Attributes:
+        parameters: The part `parameters`, empty where there is none.
+    """
+
+    certificate: bytes
+    intermediates: tuple[bytes, ...]
+    parameters: bytes
+
+
 @contextlib.asynccontextmanager
 async def read_upload(
     request: fastapi.Request,
@@ -76,7 +89,7 @@ async def read_upload(
         DocumentTooLargeError: More bytes than the limit.
         MalformedUploadError: Not as the standard or the call wants it; the part is named.
     """
-    sent = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    sent = content_type(request)
     if sent != "multipart/form-data":
         raise web.UnsupportedMediaTypeError(f"expected multipart/form-data, got {sent or 'none'}")
     form = await _parse(request, max_bytes + ENVELOPE_BYTES)
@@ -87,6 +100,48 @@ async def read_upload(
             )
     finally:
         await form.close()
+
+
+async def read_certificates(request: fastapi.Request, *, max_bytes: int) -> CertificateUpload:
+    """Read an upload of one part `certificate`, parts `intermediate` and a part `parameters`.
+
+    Args:
+        request: Its body is read here.
+        max_bytes: For all certificates together.
+
+    Raises:
+        DocumentTooLargeError, MalformedUploadError: As `read_upload`.
+    """
+    form = await _parse(request, max_bytes + ENVELOPE_BYTES)
+    try:
+        _check_names(form, {"certificate", "intermediate", "parameters"})
+        received = form.getlist("certificate")
+        if len(received) != 1:
+            raise MalformedUploadError(
+                f"certificate: expected one certificate, got {len(received)}", field="certificate"
+            )
+        return CertificateUpload(
+            _octets(received[0], max_bytes),
+            tuple(_octets(one, max_bytes) for one in form.getlist("intermediate")),
+            _parameters(form),
+        )
+    finally:
+        await form.close()
+
+
+def content_type(request: fastapi.Request) -> str:
+    """The media type of a body, without its parameters."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def _octets(part: datastructures.UploadFile | str, limit: int) -> bytes:
+    """The content of a part; PEM may also come as text, without a file name."""
+    if isinstance(part, str):
+        return part.encode("utf-8", "surrogatepass")
+    octets = part.file.read(limit + 1)
+    if len(octets) > limit:
+        raise flow.DocumentTooLargeError(f"expected at most {limit} bytes, got more")
+    return octets
 
 
 async def _parse(request: fastapi.Request, limit: int) -> datastructures.FormData:
@@ -122,13 +177,7 @@ def _store(
     takes_detached: bool,
     takes_several: bool,
 ) -> Upload:
-    allowed = {"document", "parameters"} | ({"detached"} if takes_detached else set())
-    for name in form:
-        if name not in allowed:
-            # The name is a stranger's and is not repeated.
-            raise MalformedUploadError(
-                f"expected parts among {', '.join(sorted(allowed))}, got another one", field="parts"
-            )
+    _check_names(form, {"document", "parameters"} | ({"detached"} if takes_detached else set()))
     received = form.getlist("document")
     if len(received) != 1 and not takes_several:
         raise MalformedUploadError(
@@ -142,6 +191,15 @@ def _store(
     ]
     count = len(received)
     return Upload(tuple(kept[:count]), tuple(kept[count:]), _parameters(form))
+
+
+def _check_names(form: datastructures.FormData, allowed: set[str]) -> None:
+    for name in form:
+        if name not in allowed:
+            # The name is a stranger's and is not repeated.
+            raise MalformedUploadError(
+                f"expected parts among {', '.join(sorted(allowed))}, got another one", field="parts"
+            )
 
 
 def _keep(

@@ -10,7 +10,7 @@ from imza import health
 from imza.wiring.resources import Resources
 from imza.wiring.zone import DAILY, FREQUENT, REGULAR, Job, Zone
 from mobile_id import client as mobile_client
-from pki import access, usage_api, web
+from pki import access, certificates, usage_api, web
 from signing_service import (
     certification_paths,
     document_store,
@@ -20,10 +20,11 @@ from signing_service import (
     sealing,
     trust,
     upkeep,
+    validation_api,
 )
 from signing_service import service as signing
 from signing_service.lists import followed_trust, trust_sources
-from signing_service.validation import fetching, isolation, policy, report
+from signing_service.validation import certificate_report, fetching, isolation, policy, report
 
 
 def build(resources: Resources, config: configs.Config, tokens: access.AccessTokens | None) -> Zone:
@@ -77,7 +78,7 @@ def build(resources: Resources, config: configs.Config, tokens: access.AccessTok
         "signing",
         (
             signing_service.api.routes(
-                service, phones, _validation(workers, followed, service), own, seals
+                service, phones, _judges(workers, followed, service), own, seals
             ),
             usage_api.routes("signing", sessions, own, resources.present),
             *(() if tokens else (web.token_routes(own, resources.present),)),
@@ -103,16 +104,16 @@ def _phones(
     )
 
 
-def _validation(
+def _judges(
     workers: isolation.ValidationWorkers,
     followed: followed_trust.FollowedTrust,
     service: signing.SigningService,
-) -> signing_service.api.Validate:
+) -> validation_api.Judges:
     fetch = fetching.fetcher(service.client, service.clock)
-
     policies = policy.load_all(service.settings.policies)
+    known = tuple(certificates.to_der(one) for one in service.authorities.intermediates)
 
-    def validate(
+    def judge_document(
         document: documents.Document,
         detached: Sequence[documents.Document],
         at: datetime.datetime,
@@ -127,7 +128,22 @@ def _validation(
             rules=policy.named(policies, policy_name),
         )
 
-    return validate
+    def judge_certificate(
+        certificate: bytes,
+        intermediates: Sequence[bytes],
+        at: datetime.datetime,
+        policy_name: str | None,
+    ) -> certificate_report.CertificateReport:
+        return workers.validate_certificate(
+            certificate,
+            trust=followed.anchors(service.clock.now()),
+            at=at,
+            fetch=fetch,
+            intermediates=(*intermediates, *known),
+            rules=policy.named(policies, policy_name),
+        )
+
+    return validation_api.Judges(judge_document, judge_certificate)
 
 
 class _Threads:

@@ -63,6 +63,9 @@ class Status:
         reason: RFC 5280's name of the reason.
         covers_expired: The source keeps stating the status after a certificate expired.
         invalid_since: From when on the certificate was doubtful (RFC 5280 5.3.2), or None.
+        source: `OCSP` or `CRL`.
+        source_sha256: Of the response or the list, in hex.
+        produced_at: When the response was signed; None of a list.
     """
 
     this_update: datetime.datetime
@@ -71,6 +74,9 @@ class Status:
     reason: str | None
     covers_expired: bool
     invalid_since: datetime.datetime | None = None
+    source: str = ""
+    source_sha256: str = ""
+    produced_at: datetime.datetime | None = None
 
     @property
     def is_planned(self) -> bool:
@@ -168,17 +174,27 @@ class Evidence:
     ) -> tuple[Status, ...]:
         """Everything genuine that is said about a certificate."""
         found: list[Status] = []
-        for response in self._responses.values():
+        for der, response in self._responses.items():
             singles = _singles_about(response, certificate, issuer)
             if singles and self._is_genuine(response, issuer):
                 extensions = _extensions_of(response)
                 found += [
-                    status
+                    dataclasses.replace(
+                        status,
+                        source="OCSP",
+                        source_sha256=hashlib.sha256(der).hexdigest(),
+                        produced_at=response.produced_at_utc,
+                    )
                     for single in singles
                     if (status := _status_of_single(single, extensions)) is not None
                 ]
-        for crl in self._crls.values():
-            found += _status_by_crl(crl, certificate, issuer)
+        for der, crl in self._crls.items():
+            found += [
+                dataclasses.replace(
+                    status, source="CRL", source_sha256=hashlib.sha256(der).hexdigest()
+                )
+                for status in _status_by_crl(crl, certificate, issuer)
+            ]
         return tuple(found)
 
     def _is_genuine(self, response: x509_ocsp.OCSPResponse, issuer: x509.Certificate) -> bool:

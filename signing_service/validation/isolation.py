@@ -19,13 +19,22 @@ import traceback
 from collections.abc import Iterator, Sequence
 from multiprocessing import connection as mp_connection
 from multiprocessing import process as mp_process
-from typing import Any
+from typing import Any, TypeAlias
 
-from pki import certificates, errors
+from pki import certificates, errors, qc_statements
 from signing_service import documents, parameters, trust
 from signing_service.creation import formats
 from signing_service.lists import listed_services
-from signing_service.validation import evidence, policy, process, report
+from signing_service.validation import (
+    certificate_report,
+    certificate_uses,
+    certificate_validation,
+    evidence,
+    policy,
+    process,
+    qualification,
+    report,
+)
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +49,19 @@ START_LIMIT_S = 60.0
 MAX_ANSWER_BYTES = 20 * 2**20
 """A report of a document with a hundred signatures has some hundred kilobytes."""
 
-_ANSWER_MODULES = frozenset({report.__name__, evidence.__name__, process.__name__})
+_ANSWER_MODULES = frozenset(
+    one.__name__
+    for one in (
+        certificate_report,
+        certificate_uses,
+        certificate_validation,
+        evidence,
+        process,
+        qc_statements,
+        qualification,
+        report,
+    )
+)
 
 
 class ValidationTimeoutError(errors.LimitError):
@@ -77,6 +98,19 @@ class _Check:
 
 
 @dataclasses.dataclass(frozen=True)
+class _CertificateJob:
+    """One certificate to judge."""
+
+    certificate: bytes
+    intermediates: tuple[bytes, ...]
+    anchors_der: tuple[bytes, ...]
+    services: tuple[listed_services.ListedService, ...]
+    rules: policy.ValidationPolicy
+    at: datetime.datetime
+    fetched: process.FetchedEvidence | None
+
+
+@dataclasses.dataclass(frozen=True)
 class _Accepted:
     """The document can be signed."""
 
@@ -94,6 +128,11 @@ class _Refusal:
     code: str
     message: str
     where: str | None = None
+
+
+_Question: TypeAlias = _Job | _Check | _CertificateJob
+_Answer: TypeAlias = process.Outcome | certificate_validation.CertificateOutcome | _Accepted
+_ANSWERS = (process.Outcome, certificate_validation.CertificateOutcome, _Accepted, _Refusal)
 
 
 class _Answers(pickle.Unpickler):
@@ -132,9 +171,7 @@ class _Worker:
         remote.close()
         self._ready = False
 
-    def answer(
-        self, job: _Job | _Check, time_limit_s: float
-    ) -> process.Outcome | _Accepted | _Refusal:
+    def answer(self, job: _Question, time_limit_s: float) -> _Answer | _Refusal:
         """Judge or check one document; after an error other than a refusal this worker is dead."""
         try:
             if not self._ready and not self._connection.poll(START_LIMIT_S):
@@ -152,7 +189,7 @@ class _Worker:
             raise ValidationCrashError(
                 "the document made its validation worker fail, as a damaged or hostile one may"
             ) from error
-        if not isinstance(answer, process.Outcome | _Accepted | _Refusal):
+        if not isinstance(answer, _ANSWERS):
             raise ValidationCrashError("the validation worker answered something else")
         return answer
 
@@ -212,6 +249,36 @@ class ValidationWorkers:
             return outcome.report
         return self._judge(dataclasses.replace(job, fetched=fetch(outcome.missing))).report
 
+    def validate_certificate(
+        self,
+        certificate: bytes,
+        *,
+        trust: trust.TrustAnchors,
+        at: datetime.datetime,
+        fetch: process.Fetch | None,
+        intermediates: Sequence[bytes] = (),
+        rules: policy.ValidationPolicy = policy.DEFAULT,
+    ) -> certificate_report.CertificateReport:
+        """Judge a certificate as `certificate_validation.judge` does; fetches as `validate` does.
+
+        Raises:
+            InputError: It cannot be read or is over a limit; its `code` says which.
+        """
+        job = _CertificateJob(
+            certificate,
+            tuple(intermediates),
+            tuple(certificates.to_der(one) for one in trust.certificates),
+            trust.services,
+            rules,
+            at,
+            None,
+        )
+        outcome = self._judge_certificate(job)
+        if fetch is None or not outcome.missing:
+            return outcome.report
+        fetched = fetch(outcome.missing)
+        return self._judge_certificate(dataclasses.replace(job, fetched=fetched)).report
+
     def check_signable(
         self, document: documents.Document, chosen: parameters.SignatureParameters
     ) -> None:
@@ -241,7 +308,13 @@ class ValidationWorkers:
             raise ValidationCrashError("the validation worker answered another question")
         return answer
 
-    def _run(self, job: _Job | _Check) -> process.Outcome | _Accepted:
+    def _judge_certificate(self, job: _CertificateJob) -> certificate_validation.CertificateOutcome:
+        answer = self._run(job)
+        if not isinstance(answer, certificate_validation.CertificateOutcome):
+            raise ValidationCrashError("the validation worker answered another question")
+        return answer
+
+    def _run(self, job: _Question) -> _Answer:
         with self._worker() as worker:
             answer = worker.answer(job, self._time_limit_s)
         if isinstance(answer, _Refusal):
@@ -284,22 +357,32 @@ def _serve(connection: mp_connection.Connection, memory_limit_bytes: int) -> Non
     connection.send_bytes(b"ready")
     while True:
         try:
-            job: _Job | _Check = connection.recv()
+            job: _Question = connection.recv()
         except EOFError:
             return
         connection.send_bytes(pickle.dumps(_answer(job)))
 
 
-def _answer(job: _Job | _Check) -> process.Outcome | _Accepted | _Refusal:
+def _answer(job: _Question) -> _Answer | _Refusal:
     try:
         if isinstance(job, _Check):
             formats.check_document(job.document, job.chosen)
             return _Accepted()
+        anchors = trust.TrustAnchors(
+            tuple(evidence.read_certificate(der) for der in job.anchors_der), job.services
+        )
+        if isinstance(job, _CertificateJob):
+            return certificate_validation.judge(
+                job.certificate,
+                intermediates=job.intermediates,
+                trust=anchors,
+                at=job.at,
+                rules=job.rules,
+                fetched=job.fetched,
+            )
         return process.judge(
             job.document,
-            trust=trust.TrustAnchors(
-                tuple(evidence.read_certificate(der) for der in job.anchors_der), job.services
-            ),
+            trust=anchors,
             at=job.at,
             detached=job.detached,
             rules=job.rules,

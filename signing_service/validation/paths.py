@@ -174,7 +174,7 @@ def _judge_path(
             outside = outside or certificate
         issuer = path[depth + 1]
         statuses = evidence.statuses(certificate, issuer)
-        revoked = _revocation(statuses)
+        revoked = revocation(statuses)
         if revoked is not None:
             early = _early(path, depth, revoked, moment)
             if early is not None:
@@ -215,7 +215,7 @@ def _judge_path(
     )
 
 
-def _revocation(statuses: Sequence[evidence_module.Status]) -> evidence_module.Status | None:
+def revocation(statuses: Sequence[evidence_module.Status]) -> evidence_module.Status | None:
     """The revocation that counts: a final one, or else a hold that no later statement lifted."""
     revoked = [one for one in statuses if one.revoked_at is not None]
     final = [one for one in revoked if one.reason != evidence_module.HOLD]

@@ -17,6 +17,9 @@ from signing_service.validation import judged_certificate, report
 EIDAS = datetime.datetime(2016, 7, 1, tzinfo=datetime.UTC)
 """Since when Regulation (EU) No 910/2014 applies; lists had other good statuses before."""
 
+NO_LIST = "no-trusted-list"
+"""The note of a certificate that was not judged, for want of a list."""
+
 _GOOD = frozenset({listed_services.GRANTED})
 _GOOD_BEFORE_EIDAS = frozenset(
     f"http://uri.etsi.org/TrstSvc/TrustedList/Svcstatus/{one}"
@@ -46,6 +49,21 @@ class Verdict:
 
 
 @dataclasses.dataclass(frozen=True)
+class CertificateVerdict:
+    """What a certificate is by the trusted lists.
+
+    Attributes:
+        purpose: `ForeSignatures` or `ForeSeals`; None: it is not qualified, or that is not known.
+        secure_device: Its key is in a qualified device.
+        note: Why it is not qualified; None where it is.
+    """
+
+    purpose: str | None
+    secure_device: bool = False
+    note: report.Finding | None = None
+
+
+@dataclasses.dataclass(frozen=True)
 class _State:
     """What is true of a certificate at a time: for what it is qualified, and its key's device."""
 
@@ -58,26 +76,40 @@ def judge(
     services: Sequence[listed_services.ListedService],
     at: datetime.datetime,
 ) -> Verdict:
-    """Say what a signature is that passed.
+    """Say what a signature is that passed; arguments as of `judge_certificate`."""
+    certificate = judge_certificate(path, services, at)
+    if certificate.purpose is None:
+        return Verdict("AdESig", certificate.note)
+    seal = certificate.purpose == "ForeSeals"
+    if certificate.secure_device:
+        return Verdict("QESeal" if seal else "QESig")
+    return Verdict(
+        "AdESeal-QC" if seal else "AdESig-QC",
+        _note("no-qualified-device", "the key is not said to be in a qualified device"),
+    )
 
-    The certificate must have been qualified when it was issued and when it signed (TS 119 615
-    4.4), and its key in a qualified device when it signed (4.5).
+
+def judge_certificate(
+    path: Sequence[x509.Certificate],
+    services: Sequence[listed_services.ListedService],
+    at: datetime.datetime,
+) -> CertificateVerdict:
+    """Say whether a certificate is qualified, and for what.
+
+    It must have been qualified when it was issued and at the time that is asked about
+    (TS 119 615 4.4), and its key in a qualified device at that time (4.5).
 
     Args:
-        path: Of the signing certificate, which comes first.
+        path: Of the certificate, which comes first.
         services: Those of the trusted lists in use.
         at: The best signature time, or the present.
     """
     facts = judged_certificate.facts(path[0])
     if facts is None:
-        return Verdict("AdESig", _note("certificate-unreadable", "the certificate cannot be read"))
+        return _none("certificate-unreadable", "the certificate cannot be read")
     if not services:
-        return Verdict(
-            "AdESig",
-            _note(
-                "no-trusted-list",
-                "whether the certificate is qualified was not judged: no trusted list",
-            ),
+        return _none(
+            NO_LIST, "whether the certificate is qualified was not judged: no trusted list"
         )
     known = {certificates.to_der(one) for one in path[1:]}
     vouching = [
@@ -86,10 +118,7 @@ def judge(
         if one.kind == listed_services.CA_QC and known.intersection(one.certificates_der)
     ]
     if not vouching:
-        return Verdict(
-            "AdESig",
-            _note("not-listed", "no trusted list names an authority of the certificate's path"),
-        )
+        return _none("not-listed", "no trusted list names an authority of the certificate's path")
     problems = []
     for service in vouching:
         issued = _state(facts, service, facts.not_before)
@@ -103,18 +132,8 @@ def judge(
                 _note("purpose-changed", "the list's word on what the certificate is for changed")
             )
         else:
-            return _value(signed)
-    return Verdict("AdESig", problems[0])
-
-
-def _value(state: _State) -> Verdict:
-    seal = state.purpose == "ForeSeals"
-    if state.secure_device:
-        return Verdict("QESeal" if seal else "QESig")
-    return Verdict(
-        "AdESeal-QC" if seal else "AdESig-QC",
-        _note("no-qualified-device", "the key is not said to be in a qualified device"),
-    )
+            return CertificateVerdict(signed.purpose, signed.secure_device)
+    return CertificateVerdict(None, note=problems[0])
 
 
 def _state(
@@ -182,6 +201,10 @@ def _contradict(qualifiers: set[str]) -> bool:
         (qualifiers & _WITH_DEVICE and qualifiers & _WITHOUT_DEVICE)
         or {"NotQualified", "QCStatement"} <= qualifiers
     )
+
+
+def _none(code: str, message: str) -> CertificateVerdict:
+    return CertificateVerdict(None, note=_note(code, message))
 
 
 def _note(code: str, message: str) -> report.Finding:

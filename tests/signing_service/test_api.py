@@ -22,9 +22,9 @@ from hypothesis import strategies as st
 
 from mobile_id import client as mobile_client
 from pki import access, access_settings, algorithms, clock, database, signature, web
-from signing_service import api, phone_signing, sealing, sessions, trust
+from signing_service import api, phone_signing, sealing, sessions, trust, validation_api
 from signing_service.service import SigningService
-from signing_service.validation import policy, process
+from signing_service.validation import fetching, isolation, policy, process
 from tests.support import hierarchy as hierarchy_support
 from tests.support import mobile_gateway, servers, signed_cms, signed_pdfs, signing_world
 
@@ -139,6 +139,20 @@ def portal(at: datetime.datetime, tmp_path_factory: pytest.TempPathFactory) -> I
                 document, trust=anchors, at=when, fetch=None, detached=detached, rules=rules
             )
 
+        def judge_certificate(
+            certificate: bytes, intermediates: Any, when: datetime.datetime, policy_name: str | None
+        ) -> Any:
+            return workers.validate_certificate(
+                certificate,
+                trust=anchors,
+                at=when,
+                fetch=fetching.fetcher(world.client, world.clock),
+                intermediates=intermediates,
+                rules=policy.named(policies, policy_name),
+            )
+
+        workers = isolation.ValidationWorkers(1)
+        stack.callback(workers.close)
         ministry = world.authorities.signer("MINISTRY")
         seals = {
             "ministry": sealing.Seal(
@@ -149,7 +163,9 @@ def portal(at: datetime.datetime, tmp_path_factory: pytest.TempPathFactory) -> I
             )
         }
         routers = [
-            api.routes(service, phones, validate, tokens, seals),
+            api.routes(
+                service, phones, validation_api.Judges(validate, judge_certificate), tokens, seals
+            ),
             web.token_routes(tokens, world.clock),
         ]
         base_url = stack.enter_context(servers.serve(web.application("test", routers)))

@@ -1,0 +1,141 @@
+"""Validation over HTTP: documents and certificates, judged in processes with limits."""
+
+import dataclasses
+import datetime
+import functools
+from collections.abc import Callable, Sequence
+from typing import Annotated
+
+import anyio.to_thread
+import fastapi
+
+from pki import access, errors, web
+from signing_service import documents, request_bodies, schemas, uploads
+from signing_service.reports import forms, languages, page
+from signing_service.service import SigningService
+from signing_service.validation import certificate_report
+from signing_service.validation import report as validation_report
+
+MAX_CERTIFICATES_BYTES = 512 * 2**10
+"""A certificate and its issuers; each has one to three kilobytes."""
+
+_FORMS = ", ".join(one.value for one in forms.Form)
+
+
+class NotAcceptableError(errors.InputError):
+    """The answer was asked for in a form that does not exist."""
+
+    code = "report-form-unknown"
+
+
+@dataclasses.dataclass(frozen=True)
+class Judges:
+    """Who judges what strangers send.
+
+    Attributes:
+        document: Judges a document, beside its detached originals, for a time, by the policy of a
+            name.
+        certificate: Judges a certificate in DER or PEM, beside others, for a time, by the policy
+            of a name.
+    """
+
+    document: Callable[
+        [documents.Document, Sequence[documents.Document], datetime.datetime, str | None],
+        validation_report.ValidationReport,
+    ]
+    certificate: Callable[
+        [bytes, Sequence[bytes], datetime.datetime, str | None],
+        certificate_report.CertificateReport,
+    ]
+
+
+def add_routes(
+    router: fastapi.APIRouter,
+    service: SigningService,
+    judges: Judges,
+    require_validate: Callable[[fastapi.Request], access.Caller],
+) -> None:
+    """Add the routes that validate.
+
+    Args:
+        router: Of `/api/v1`.
+        service: Its clock and limits.
+        judges: Who judges.
+        require_validate: Lets in who may validate.
+    """
+    caller_type = Annotated[access.Caller, fastapi.Depends(require_validate)]
+
+    @router.post(
+        "/validations",
+        openapi_extra=request_bodies.multipart(schemas.ValidationShape, detached=True),
+    )
+    async def validate_document(request: fastapi.Request, caller: caller_type) -> fastapi.Response:
+        wanted = forms.choose(request.headers.get("accept", ""))
+        async with uploads.read_upload(
+            request, max_bytes=service.settings.max_validation_bytes, takes_detached=True
+        ) as upload:
+            chosen = schemas.read_validation(upload.parameters, service.clock.now())
+            form = forms.Form.XML if chosen.etsi else wanted
+            if form is None:
+                raise NotAcceptableError(f"expected Accept: one of {_FORMS}")
+            words = languages.preferred(request.headers.get("accept-language", ""))
+            report = await anyio.to_thread.run_sync(
+                judges.document, upload.document, upload.detached, chosen.at, chosen.policy
+            )
+            content = await anyio.to_thread.run_sync(
+                functools.partial(forms.render, report, form, words, detailed=chosen.detailed)
+            )
+        return fastapi.Response(content, headers=_report_headers(report, form, words.language))
+
+    @router.post(
+        "/certificates/validations",
+        openapi_extra=request_bodies.certificate(
+            schemas.CertificateValidationShape, schemas.CertificateBodyShape
+        ),
+    )
+    async def validate_certificate(
+        request: fastapi.Request, caller: caller_type
+    ) -> dict[str, object]:
+        chosen = await _read_certificate(request, service.clock.now())
+        report = await anyio.to_thread.run_sync(
+            judges.certificate,
+            chosen.certificate,
+            chosen.intermediates,
+            chosen.at,
+            chosen.policy,
+        )
+        return report.to_json()
+
+
+async def _read_certificate(
+    request: fastapi.Request, now: datetime.datetime
+) -> schemas.CertificateChoice:
+    sent = uploads.content_type(request)
+    if sent == "multipart/form-data":
+        upload = await uploads.read_certificates(request, max_bytes=MAX_CERTIFICATES_BYTES)
+        return schemas.read_certificate_upload(
+            upload.certificate, upload.intermediates, upload.parameters, now
+        )
+    if sent == "application/json":
+        body = await web.read_body(request, limit=2 * MAX_CERTIFICATES_BYTES, content_type=None)
+        return schemas.read_certificate_body(body, now)
+    raise web.UnsupportedMediaTypeError(
+        f"expected multipart/form-data or application/json, got {sent[:100] or 'none'}"
+    )
+
+
+def _report_headers(
+    report: validation_report.ValidationReport, form: forms.Form, language: str
+) -> dict[str, str]:
+    headers = {
+        "Content-Type": form.value,
+        # What a program wants to know of a report that it only passes on.
+        "Imza-Overall": report.overall.value,
+        "Vary": "Accept, Accept-Language",
+        "X-Content-Type-Options": "nosniff",
+    }
+    if form in {forms.Form.HTML, forms.Form.PDF}:
+        headers["Content-Language"] = language
+    if form is forms.Form.HTML:
+        headers["Content-Security-Policy"] = page.CONTENT_SECURITY_POLICY
+    return headers
