@@ -55,8 +55,12 @@ class ContainerError(errors.InputError):
 class Container(Mapping[str, bytes]):
     """The files of a container by name, unpacked when asked for and not before."""
 
-    def __init__(self, file: IO[bytes]) -> None:
+    def __init__(self, file: IO[bytes], *, left: int = MAX_TOTAL_BYTES) -> None:
         """Read the directory and check it against the entries.
+
+        Args:
+            file: The container.
+            left: How many bytes may still be unpacked.
 
         Raises:
             ContainerError: It cannot be read, or two readers would read it differently.
@@ -69,7 +73,7 @@ class Container(Mapping[str, bytes]):
             raise ContainerError("expected a ZIP container that can be read") from error
         if len(entries) > MAX_ENTRIES:
             raise errors.LimitError(f"expected at most {MAX_ENTRIES} entries in a container")
-        self._left = MAX_TOTAL_BYTES
+        self.left = left
         self.comment = self._archive.comment
         self.first_name = (
             min(entries, key=lambda one: one.header_offset).filename if entries else ""
@@ -89,8 +93,8 @@ class Container(Mapping[str, bytes]):
             with self._archive.open(entry) as unpacked:
                 while chunk := unpacked.read(_CHUNK):
                     size += len(chunk)
-                    self._left -= len(chunk)
-                    if size > entry.file_size or self._left < 0:
+                    self.left -= len(chunk)
+                    if size > entry.file_size or self.left < 0:
                         raise errors.LimitError(
                             "expected a container that unpacks to what it says, and to at most"
                             f" {MAX_TOTAL_BYTES} bytes"
@@ -99,6 +103,14 @@ class Container(Mapping[str, bytes]):
         except _FAULTS as error:
             raise ContainerError(f"the entry {name[:200]!r} of the container is damaged") from error
         return b"".join(parts)
+
+    def head(self, name: str, size: int) -> bytes:
+        """The first bytes of a file; fewer where it is shorter."""
+        try:
+            with self._archive.open(self._entries[name]) as unpacked:
+                return unpacked.read(size)
+        except _FAULTS as error:
+            raise ContainerError(f"the entry {name[:200]!r} of the container is damaged") from error
 
     def __iter__(self) -> Iterator[str]:
         """The names of all files, in the order of the directory."""

@@ -5,16 +5,18 @@ well the signature verifies: each file that is left out is told.
 """
 
 import dataclasses
+import functools
 import hashlib
+import io
 import pathlib
 from collections.abc import Callable, Iterable, Sequence
 
 from cryptography import x509
 
 from pki import errors
-from signing_service.validation import evidence, findings, report, xml_document
+from signing_service.validation import cms_signature, evidence, findings, report, xml_document
 from signing_service.validation.asic import container as containers
-from signing_service.validation.asic import manifests
+from signing_service.validation.asic import manifests, nested, sealed_files
 from signing_service.validation.cades import document as cades_document
 from signing_service.validation.cades import signed_data
 from signing_service.validation.evidence_records import reading
@@ -22,6 +24,8 @@ from signing_service.validation.evidence_records import reading
 ASIC_S = "application/vnd.etsi.asic-s+zip"
 ASIC_E = "application/vnd.etsi.asic-e+zip"
 OPEN_DOCUMENT = "application/vnd.oasis.opendocument."
+OFFICE_OPEN_XML = "[Content_Types].xml"
+"""In every package of ISO/IEC 29500-2, whose signatures are of another kind."""
 
 MAX_SIGNATURE_FILES = 100
 """Files with signatures or time stamps in META-INF."""
@@ -68,8 +72,11 @@ class _Reader:
         container: containers.Container,
         name: str,
         supplied: Sequence[x509.Certificate],
+        *,
+        is_inner: bool = False,
     ) -> None:
         self._container = container
+        self._is_inner = is_inner
         self._name = name
         self._supplied = supplied
         self._known = evidence.Evidence()
@@ -89,6 +96,8 @@ class _Reader:
             )
         if self._mimetype is not None and self._mimetype.startswith(OPEN_DOCUMENT):
             raise NotASicError("expected an ASiC container, got an OpenDocument file")
+        if OFFICE_OPEN_XML in self._container and self._mimetype is None:
+            raise NotASicError("expected an ASiC container, got an Office Open XML document")
         if not (xml or cms or tokens or records) and self._mimetype not in (ASIC_S, ASIC_E):
             raise NotASicError("expected an ASiC container, got another ZIP file")
         found = _Found()
@@ -98,46 +107,51 @@ class _Reader:
             found.signatures += self._cades(one)
         found.time_stamps = [self._time_stamp(one) for one in tokens]
         signatures = tuple(self._completed(one, found.time_stamps) for one in found.signatures)
-        return findings.FoundDocument(
+        document = findings.FoundDocument(
             "ASiC-S" if self._is_simple else "ASiC-E",
             signatures,
             tuple(found.time_stamps),
             self._known,
             tuple(self._evidence_record(one) for one in records),
         )
+        return document if signatures or self._is_inner else self._with_nested(document)
+
+    def _with_nested(self, outer: findings.FoundDocument) -> findings.FoundDocument:
+        """Add the signatures of the container that this one is there to prove the time of."""
+        files = self._container.data_files
+        if not self._is_simple or len(files) != 1 or not self._nested_containers:
+            return outer
+        (file,) = files
+        holding = [one for one in outer.document_time_stamps if file in one.covers and _holds(one)]
+        sealing = [one for one in outer.evidence_records if file in one.covers and one.stamps]
+        if not holding and not sealing:
+            return outer
+        try:
+            packed = io.BytesIO(self._container[file])
+            container = containers.Container(packed, left=self._container.left)
+            inner = _Reader(container, file, self._supplied, is_inner=True).read()
+        except errors.LimitError:
+            raise
+        except errors.InputError:
+            # A file like any other then: what is over it is judged as before.
+            return outer
+        self._known.add_all(inner.evidence)
+        return nested.merged(outer, inner, file, container)
+
+    @functools.cached_property
+    def _nested_containers(self) -> tuple[str, ...]:
+        return tuple(
+            one
+            for one in self._container.data_files
+            if nested.is_container(self._container.head(one, nested.HEAD_BYTES))
+        )
 
     def _evidence_record(self, file: str) -> findings.FoundEvidenceRecord:
-        """An evidence record over the files of its manifest, or the only data file (4.4.4, A.7)."""
         try:
             subject = self._subject(file)
         except errors.InputError as error:
             return reading.failed(None, (), error.code, error.message)
-        manifest = self._manifests.get(subject or "")
-        if isinstance(manifest, manifests.Manifest):
-            names = tuple(one.name for one in manifest.entries)
-            covers = {*names, manifest.name, *self._covered_by(manifest)}
-        elif subject is not None:
-            names, covers, manifest = (subject,), {subject}, None
-        else:
-            return reading.failed(None, (), "evidence-data-missing", "its data is not named")
-        record = self._over(file, names, manifest)
-        return dataclasses.replace(record, file=file, covers=frozenset(covers))
-
-    def _over(
-        self, file: str, names: tuple[str, ...], manifest: manifests.Manifest | None
-    ) -> findings.FoundEvidenceRecord:
-        """Check an evidence record over files of the container."""
-        if manifest is not None:
-            missing = manifest.missing(self._container)
-            if missing:
-                return reading.failed(None, names, "evidence-data-missing", missing[0])
-            changed = manifest.changed(self._container)
-            if changed:
-                return reading.failed(False, names, "evidence-data-changed", changed[0])
-        octets = self._container[file]
-        in_xml = reading.is_xml(octets)
-        objects = {one: reading.digests_of(self._container[one], in_xml=in_xml) for one in names}
-        return reading.check(octets, names, objects, self._known)
+        return sealed_files.record(file, subject, self._container, self._manifests, self._known)
 
     def _tell_kind(self) -> bool:
         """Whether it is ASiC-S; what has no type is told by its form (EN 319 162-1 4.3, 4.4)."""
@@ -302,7 +316,7 @@ class _Reader:
                     f"the file {(changed or missing)[0][:200]!r}, which it covers, was changed or"
                     " taken out",
                 )
-            covers |= self._covered_by(manifest)
+            covers |= manifests.covered(manifest, self._manifests, self._container)
         return findings.FoundTimeStamp(
             kind,
             token,
@@ -312,21 +326,6 @@ class _Reader:
             covers=frozenset(covers),
             is_broken=damage is not None,
         )
-
-    def _covered_by(self, manifest: manifests.Manifest) -> set[str]:
-        """The files that a manifest lists, unchanged, and those that manifests among them list."""
-        covered: set[str] = set()
-        waiting = [manifest]
-        while waiting:
-            for entry in waiting.pop().entries:
-                fits = entry.name in self._container and manifests.fits(entry, self._container)
-                if not fits or entry.name in covered:
-                    continue
-                covered.add(entry.name)
-                inner = self._manifests.get(entry.name)
-                if isinstance(inner, manifests.Manifest):
-                    waiting.append(inner)
-        return covered
 
     def _completed(
         self, found: findings.FoundSignature, stamps: Sequence[findings.FoundTimeStamp]
@@ -376,6 +375,9 @@ class _Reader:
 
     def _container_warnings(self) -> list[report.Finding]:
         found = []
+        inner = nested.warning(self._nested_containers)
+        if inner is not None:
+            found.append(inner)
         if self._mimetype not in (ASIC_S, ASIC_E):
             declared = "none" if self._mimetype is None else repr(self._mimetype[:100])
             found.append(
@@ -396,6 +398,15 @@ class _Reader:
 def _is_xades_file(name: str) -> bool:
     base = _base(name)
     return base.endswith(".xml") and "signatures" in base and not base.startswith("ASiC")
+
+
+def _holds(stamp: findings.FoundTimeStamp) -> bool:
+    """Whether a time stamp is over what it has to be over, whoever made it."""
+    try:
+        cms_signature.read_token(stamp.token).check(stamp.digest_of)
+    except errors.InputError:
+        return False
+    return not stamp.is_broken
 
 
 def _base(name: str) -> str:

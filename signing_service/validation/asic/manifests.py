@@ -71,6 +71,25 @@ def fits(entry: Entry, files: Mapping[str, bytes]) -> bool:
     return found == entry.digest
 
 
+def covered(
+    manifest: Manifest,
+    others: Mapping[str, Manifest | errors.InputError],
+    files: Mapping[str, bytes],
+) -> set[str]:
+    """The files that a manifest lists, unchanged, and those that manifests among them list."""
+    found: set[str] = set()
+    waiting = [manifest]
+    while waiting:
+        for entry in waiting.pop().entries:
+            if entry.name in found or entry.name not in files or not fits(entry, files):
+                continue
+            found.add(entry.name)
+            inner = others.get(entry.name)
+            if isinstance(inner, Manifest):
+                waiting.append(inner)
+    return found
+
+
 def read(name: str, octets: bytes) -> Manifest:
     """Read a manifest.
 
