@@ -5,9 +5,7 @@ XAdES stands beside a parse and one canonicalisation, ASiC-E beside DigiDoc's ow
 
 import datetime
 import pathlib
-import statistics
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 
 import pydigidoc
@@ -21,7 +19,6 @@ from signing_service.creation import asic, xades
 from signing_service.creation.formats import FormatModule
 from tests.support import hierarchy
 
-ROUNDS = 20
 XADES_TARGET, ASIC_TARGET = 2.0, 0.5
 MEGABYTE = 10**6
 
@@ -33,54 +30,33 @@ def rows() -> Iterator[row.Row]:
         at = clock.whole_seconds(clock.SystemClock().now())
         holder = hierarchy.make_hierarchy(at).signer()
         form, data = folder / "form.xml", folder / "data.bin"
-        form.write_bytes(_form())
+        form.write_bytes(form_xml())
         data.write_bytes(bytes(range(256)) * (MEGABYTE // 256))
-        yield _compare(
+        yield row.compare(
             "XAdES B-B, enveloped, 1 MB",
             "a parse and one canonicalisation",
-            lambda: _sign(xades, documents.SignatureFormat.XADES, form, holder, at),
-            lambda: _parse_and_canonicalise(form),
+            lambda: sign(xades, documents.SignatureFormat.XADES, form, holder, at),
+            lambda: parse_and_canonicalise(form),
             XADES_TARGET,
         )
-        theirs = _digidoc(folder, holder, data)
-        yield _compare(
+        theirs = digidoc_signer(folder, holder, data)
+        yield row.compare(
             "ASiC-E B-B, 1 MB",
             "libdigidocpp",
-            lambda: _sign(asic, documents.SignatureFormat.ASIC_E, data, holder, at),
+            lambda: sign(asic, documents.SignatureFormat.ASIC_E, data, holder, at),
             theirs,
             ASIC_TARGET,
         )
 
 
-def _compare(
-    subject: str, peer: str, ours: Callable[[], None], theirs: Callable[[], None], target: float
-) -> row.Row:
-    taken: tuple[list[float], list[float]] = ([], [])
-    for number in range(ROUNDS + 2):
-        for times, function in zip(taken, (ours, theirs), strict=True):
-            start = time.perf_counter()
-            function()
-            if number >= 2:  # The first rounds warm caches up.
-                times.append(time.perf_counter() - start)
-    mine, other = (statistics.median(times) * 1000 for times in taken)
-    return row.Row(
-        subject,
-        peer,
-        f"{mine:.1f} ms",
-        f"{other:.1f} ms",
-        mine / other,
-        f"<= {target}",
-        mine / other <= target,
-    )
-
-
-def _form() -> bytes:
+def form_xml(size: int = MEGABYTE) -> bytes:
+    """Make an XML form of about a size."""
     line = "<person><name>Günay TEST</name><amount>100.00</amount></person>\n"
-    body = line * (MEGABYTE // len(line.encode()))
+    body = line * (size // len(line.encode()))
     return f'<form xmlns="urn:test:form">{body}</form>'.encode()
 
 
-def _sign(
+def sign(
     module: FormatModule,
     format: documents.SignatureFormat,
     source: pathlib.Path,
@@ -104,11 +80,12 @@ def _sign(
     module.embed(prepared, waiting, signed, value)
 
 
-def _parse_and_canonicalise(source: pathlib.Path) -> None:
+def parse_and_canonicalise(source: pathlib.Path) -> None:
+    """What nobody who signs or verifies XML can do without."""
     etree.tostring(xml_trees.parse(source.read_bytes()), method="c14n")
 
 
-def _digidoc(
+def digidoc_signer(
     folder: pathlib.Path, holder: hierarchy.Holder, data: pathlib.Path
 ) -> Callable[[], None]:
     """Create and sign a container with DigiDoc's library, at the level without time stamps."""

@@ -20,7 +20,14 @@ from pyhanko.pdf_utils.reader import PdfFileReader
 from pyhanko.sign import fields
 
 from pki import errors
-from signing_service.validation import cms_signature, evidence, findings, pdf_changes, report
+from signing_service.validation import (
+    cms_signature,
+    evidence,
+    findings,
+    hexadecimal_strings,
+    pdf_changes,
+    report,
+)
 
 MAX_SIGNATURES = 100
 """Signatures in one PDF; each is hashed and compared with what came later."""
@@ -72,7 +79,7 @@ def read(path: pathlib.Path, name: str) -> findings.FoundDocument:
 
 
 def _read_structure(file: BinaryIO) -> tuple[list[_Entry], evidence.Evidence]:
-    with _quiet():
+    with _quiet(), hexadecimal_strings.read_in_pieces():
         try:
             reader = PdfFileReader(file, strict=False)
             if reader.encrypted:
