@@ -11,14 +11,13 @@ import binascii
 import collections
 import dataclasses
 import functools
-import hashlib
 import re
 import urllib.parse
 from collections.abc import Mapping, Sequence
 
 from lxml import etree
 
-from pki import algorithms, errors, xml_algorithms, xml_trees
+from pki import algorithms, errors, originals, xml_algorithms, xml_trees
 
 DS = "http://www.w3.org/2000/09/xmldsig#"
 NAMESPACES = {"ds": DS}
@@ -79,7 +78,7 @@ class SignedReference:
         whole_document: It names the document from its root.
         without_all_signatures: Every signature in it was left out, and not only its own.
         text_only: What was hashed is the text in it, decoded: none of its names and attributes.
-        octets: Exactly the bytes that were hashed.
+        content: Exactly the bytes that were hashed, or the hash that was handed in for a file.
         digest_algorithm: A name hashlib knows.
         file: The name of the file handed in beside the document that it leads to, or None.
     """
@@ -91,9 +90,18 @@ class SignedReference:
     whole_document: bool
     without_all_signatures: bool
     text_only: bool
-    octets: bytes
+    content: originals.Original
     digest_algorithm: str
     file: str | None = None
+
+    @property
+    def octets(self) -> bytes:
+        """Exactly the bytes that were hashed.
+
+        Raises:
+            originals.OriginalMissingError: They are not here; a hash was handed in.
+        """
+        return originals.octets(self.content)
 
 
 def name(local: str) -> str:
@@ -141,7 +149,7 @@ def check_value(signature: etree._Element, public_key: object) -> xml_algorithms
 
 
 def check_references(
-    signature: etree._Element, *, detached: Mapping[str, bytes] | None = None
+    signature: etree._Element, *, detached: Mapping[str, originals.Original] | None = None
 ) -> tuple[SignedReference, ...]:
     """Resolve every reference of a signature and check its digest.
 
@@ -152,6 +160,8 @@ def check_references(
 
     Raises:
         xml_trees.ReferenceNotFoundError: A reference leads nowhere.
+        originals.OriginalMissingError: A file is transformed or hashed otherwise than the hash that
+            was handed in for it.
         xml_trees.AmbiguousIdError: A reference leads to several elements.
         ReferenceDigestError: A digest differs.
         xml_trees.XMLSignatureError: The signature is not formed as prescribed.
@@ -170,7 +180,7 @@ def check_reference_list(
     signature: etree._Element,
     references: Sequence[etree._Element],
     *,
-    detached: Mapping[str, bytes] | None = None,
+    detached: Mapping[str, originals.Original] | None = None,
 ) -> tuple[SignedReference, ...]:
     """Check the digests of some references, such as those of a manifest; raises as above."""
     resolver = _Resolver(signature, detached or {})
@@ -178,7 +188,7 @@ def check_reference_list(
     total = 0
     for reference in references:
         signed = resolver.check(reference)
-        total += len(signed.octets)
+        total += len(signed.content) if isinstance(signed.content, bytes) else 0
         if total > MAX_CANONICAL_BYTES:
             raise errors.LimitError(
                 f"expected references to at most {MAX_CANONICAL_BYTES} bytes in all"
@@ -191,7 +201,7 @@ def verify(
     signature: etree._Element,
     public_key: object,
     *,
-    detached: Mapping[str, bytes] | None = None,
+    detached: Mapping[str, originals.Original] | None = None,
 ) -> tuple[SignedReference, ...]:
     """Check value and references, and return exactly what was signed; raises as the checks do."""
     check_value(signature, public_key)
@@ -242,7 +252,9 @@ def build_signed_info(
 class _Resolver:
     """Finds and hashes what the references of one signature name."""
 
-    def __init__(self, signature: etree._Element, detached: Mapping[str, bytes]) -> None:
+    def __init__(
+        self, signature: etree._Element, detached: Mapping[str, originals.Original]
+    ) -> None:
         self._signature = signature
         self._tree = signature.getroottree()
         self._root = self._tree.getroot()
@@ -251,24 +263,31 @@ class _Resolver:
     def check(self, reference: etree._Element) -> SignedReference:
         uri = reference.get("URI")
         file = self._file(uri)
-        if file is not None:
-            node, octets, keep_comments = None, self._detached[file], False
+        transforms = _transforms_of(reference)
+        given = None if file is None else self._detached[file]
+        if given is not None:
+            node, keep_comments = None, False
         else:
             node, keep_comments = self._dereference(uri)
-            octets = None
         if isinstance(node, etree._Element):
             _check_type(self._signature, reference.get("Type") or "", node)
-        state = _State(self._signature, node, octets, keep_comments)
-        for transform in _transforms_of(reference):
-            state.apply(transform)
-        hashed = state.finish()
+        without_all_signatures = text_only = False
+        if given is not None and not transforms:
+            content = given
+        else:
+            octets = None if given is None else originals.octets(given)
+            state = _State(self._signature, node, octets, keep_comments)
+            for transform in transforms:
+                state.apply(transform)
+            content = state.finish()
+            without_all_signatures, text_only = state.without_all_signatures, state.text_only
         digest_method = xml_trees.child(reference, name("DigestMethod"))
         try:
             digest_algorithm = xml_algorithms.read_digest_method(digest_method)
         except xml_algorithms.UnknownAlgorithmError as error:
             raise xml_trees.UnsupportedXMLSignatureError(error.message) from error
         expected = xml_trees.read_base64(xml_trees.child(reference, name("DigestValue")))
-        if hashlib.new(digest_algorithm, hashed, usedforsecurity=False).digest() != expected:
+        if originals.digest(content, digest_algorithm) != expected:
             raise ReferenceDigestError(
                 f"the content of the reference {(uri or '')[:200]!r} is not what was signed"
             )
@@ -278,9 +297,9 @@ class _Resolver:
             type_uri=reference.get("Type"),
             element=self._root if node is self._tree else node,  # type: ignore[arg-type]
             whole_document=node is self._tree or node is self._root,
-            without_all_signatures=state.without_all_signatures,
-            text_only=state.text_only,
-            octets=hashed,
+            without_all_signatures=without_all_signatures,
+            text_only=text_only,
+            content=content,
             digest_algorithm=digest_algorithm,
             file=file,
         )

@@ -41,6 +41,13 @@ class ServerRefusedError(errors.InputError):
 @click.argument("files", nargs=-1, required=True, type=FILE)
 @click.option("--detached", multiple=True, type=FILE, help="An original that a signature covers.")
 @click.option(
+    "--digest",
+    "digest_texts",
+    multiple=True,
+    metavar="NAME=ALGORITHM:HEX",
+    help="The hash of an original that stays where it is, such as contract.txt=SHA-256:9f86….",
+)
+@click.option(
     "--trust",
     "trusted",
     multiple=True,
@@ -89,6 +96,7 @@ class ServerRefusedError(errors.InputError):
 def verify(
     files: tuple[pathlib.Path, ...],
     detached: tuple[pathlib.Path, ...],
+    digest_texts: tuple[str, ...],
     trusted: tuple[str, ...],
     list_signers: tuple[pathlib.Path, ...],
     list_memory: pathlib.Path | None,
@@ -127,7 +135,8 @@ def verify(
         )
     codes = []
     sources = _Trusted(trusted, list_signers, list_memory)
-    with _Judge(server, credentials, sources, detached, at, policy, offline, wish) as judge:
+    beside = _beside(detached, digest_texts)
+    with _Judge(server, credentials, sources, beside, at, policy, offline, wish) as judge:
         for number, path in enumerate(files, start=1):
             if not as_json and len(files) > 1:
                 click.echo(f"[{number}/{len(files)}] {path.name}", err=True)
@@ -198,7 +207,7 @@ class _Judge:
         server: str | None,
         credentials: pathlib.Path | None,
         trusted: _Trusted,
-        detached: Sequence[pathlib.Path],
+        detached: "Sequence[documents.Detached]",
         at: datetime.datetime | None,
         policy: str | None,
         offline: bool,
@@ -262,7 +271,7 @@ class _Judge:
                 trust=anchors,
                 at=self._at or present.now(),
                 fetch=None if self._offline else fetch,
-                detached=[_document(one) for one in self._detached],
+                detached=self._detached,
                 rules=rules,
             )
             if wish.form is None:
@@ -275,6 +284,7 @@ class _Judge:
 
     def _remote(self, server: str, client_file: pathlib.Path) -> _Judging:
         from pki import credentials, multipart, outbound
+        from signing_service import detached_documents
 
         known = credentials.read_credentials(client_file, "api_client", server=server)
         client = outbound.Client(
@@ -283,18 +293,21 @@ class _Judge:
         self._close.append(client.close)
         tokens = credentials.TokenSource(client, known, scope="validate")
         wish = self._wish
-        chosen = {"report": "detailed" if wish.detailed else "simple"}
+        chosen: dict[str, object] = {"report": "detailed" if wish.detailed else "simple"}
         if self._policy is not None:
             chosen["policy"] = self._policy
         if self._at is not None:
             chosen["at"] = self._at.isoformat().replace("+00:00", "Z")
+        files, digests = detached_documents.parts(self._detached)
+        if digests:
+            chosen["digests"] = digests
         media_type = "application/json" if wish.form is None else wish.form.value
 
         def judge(path: pathlib.Path) -> tuple[str, bytes]:
             form = multipart.build(
                 [
                     multipart.file_part("document", path),
-                    *(multipart.file_part("detached", one) for one in self._detached),
+                    *(multipart.file_part("detached", one) for one in files),
                     multipart.Part("parameters", json.dumps(chosen).encode(), "application/json"),
                 ]
             )
@@ -325,6 +338,17 @@ def _document(path: pathlib.Path) -> "documents.Document":
     from signing_service import documents
 
     return documents.Document(path.name, path)
+
+
+def _beside(
+    files: Sequence[pathlib.Path], digests: Sequence[str]
+) -> "Sequence[documents.Detached]":
+    from signing_service import detached_documents
+
+    return (
+        *(_document(one) for one in files),
+        *(detached_documents.read_digest(one) for one in digests),
+    )
 
 
 def _show_refusal(path: pathlib.Path, error: errors.InputError, as_json: bool) -> None:

@@ -75,6 +75,10 @@ class DocumentDigest:
             )
 
 
+Detached = Document | DocumentDigest
+"""What lies beside a detached signature: a file, or the hash of one that its owner keeps."""
+
+
 @dataclasses.dataclass(frozen=True)
 class SignersDocuments:
     """What one signature covers: files, or the hashes of files that their owner keeps."""

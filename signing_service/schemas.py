@@ -6,6 +6,7 @@ import dataclasses
 import datetime
 import enum
 import json
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal, TypeVar
 
 import pydantic
@@ -95,6 +96,7 @@ class ValidationShape(_Shape):
     policy: str | None = None
     at: str | None = None
     report: Literal["simple", "detailed", "etsi"] = "simple"
+    digests: Annotated[list[DigestShape], pydantic.Field(max_length=MAX_DIGESTS)] = []
 
 
 class CertificateValidationShape(_Shape):
@@ -175,7 +177,7 @@ def read_signing(
         appearance=appearance,
         display_text=shape.display_text,
     )
-    digests = tuple(_digest(one, f"digests.{place}") for place, one in enumerate(shape.digests))
+    digests = _digests(shape.digests)
     return chosen, _signer(shape.signer), digests
 
 
@@ -188,12 +190,14 @@ class ValidationChoice:
         detailed: A report for people has all there is.
         etsi: The report is the XML of TS 119 102-2.
         policy: Its name; None is the built-in one.
+        digests: Hashes of originals that stay with the caller.
     """
 
     at: datetime.datetime
     detailed: bool
     etsi: bool
     policy: str | None
+    digests: tuple[documents.DocumentDigest, ...] = ()
 
 
 def read_augmentation(text: bytes) -> documents.SignatureLevel:
@@ -220,7 +224,13 @@ def read_validation(text: bytes, now: datetime.datetime) -> ValidationChoice:
     """
     shape = _read(ValidationShape, text or b"{}")
     at = now if shape.at is None else _time(shape.at, "at")
-    return ValidationChoice(at, shape.report == "detailed", shape.report == "etsi", shape.policy)
+    return ValidationChoice(
+        at,
+        shape.report == "detailed",
+        shape.report == "etsi",
+        shape.policy,
+        _digests(shape.digests),
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -383,6 +393,10 @@ def _signer(value: dict[str, Any]) -> signers.Signer:
         "signer: expected a certificate, a phone_number and a person_code, or a seal",
         field="signer",
     )
+
+
+def _digests(shapes: Sequence[DigestShape]) -> tuple[documents.DocumentDigest, ...]:
+    return tuple(_digest(one, f"digests.{place}") for place, one in enumerate(shapes))
 
 
 def _digest(shape: DigestShape, field: str) -> documents.DocumentDigest:

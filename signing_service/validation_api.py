@@ -40,7 +40,7 @@ class Judges:
     """
 
     document: Callable[
-        [documents.Document, Sequence[documents.Document], datetime.datetime, str | None],
+        [documents.Document, Sequence[documents.Detached], datetime.datetime, str | None],
         validation_report.ValidationReport,
     ]
     certificate: Callable[
@@ -79,8 +79,13 @@ def add_routes(
             if form is None:
                 raise NotAcceptableError(f"expected Accept: one of {_FORMS}")
             words = languages.preferred(request.headers.get("accept-language", ""))
+            beside: list[documents.Detached] = [*upload.detached, *chosen.digests]
             report = await anyio.to_thread.run_sync(
-                judges.document, upload.document, upload.detached, chosen.at, chosen.policy
+                judges.document,
+                upload.document,
+                beside,
+                chosen.at,
+                chosen.policy,
             )
             content = await anyio.to_thread.run_sync(
                 functools.partial(forms.render, report, form, words, detailed=chosen.detailed)

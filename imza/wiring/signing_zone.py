@@ -115,7 +115,7 @@ def _judges(
 
     def judge_document(
         document: documents.Document,
-        detached: Sequence[documents.Document],
+        detached: Sequence[documents.Detached],
         at: datetime.datetime,
         policy_name: str | None,
     ) -> report.ValidationReport:

@@ -81,7 +81,7 @@ class _Job:
     """One judgement, in values that can cross to another process."""
 
     document: documents.Document
-    detached: tuple[documents.Document, ...]
+    detached: tuple[documents.Detached, ...]
     anchors_der: tuple[bytes, ...]
     services: tuple[listed_services.ListedService, ...]
     rules: policy.ValidationPolicy
@@ -227,7 +227,7 @@ class ValidationWorkers:
         trust: trust.TrustAnchors,
         at: datetime.datetime,
         fetch: process.Fetch | None,
-        detached: Sequence[documents.Document] = (),
+        detached: Sequence[documents.Detached] = (),
         rules: policy.ValidationPolicy = policy.DEFAULT,
     ) -> report.ValidationReport:
         """Validate as `process.validate` does, in a worker; the fetching is done in this process.

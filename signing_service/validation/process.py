@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 from cryptography import x509
 
-from pki import clock, errors
+from pki import clock, errors, originals
 from signing_service import documents, trust
 from signing_service.validation import (
     blocks,
@@ -64,7 +64,7 @@ def validate(
     trust: trust.TrustAnchors,
     at: datetime.datetime,
     fetch: Fetch | None,
-    detached: Sequence[documents.Document] = (),
+    detached: Sequence[documents.Detached] = (),
     rules: policy.ValidationPolicy = policy.DEFAULT,
 ) -> report.ValidationReport:
     """Validate a document in this process.
@@ -77,7 +77,8 @@ def validate(
         at: The time judged; the present, usually.
         fetch: Called once, between two judgements, for what the first found missing; a judgement
             itself fetches nothing. None stays offline.
-        detached: Originals that lie beside a detached signature.
+        detached: Originals that lie beside a detached signature, or their hashes; of one original
+            several hashes may be given, by different algorithms.
         rules: The policy.
 
     Raises:
@@ -97,7 +98,7 @@ def judge(
     *,
     trust: trust.TrustAnchors,
     at: datetime.datetime,
-    detached: Sequence[documents.Document] = (),
+    detached: Sequence[documents.Detached] = (),
     rules: policy.ValidationPolicy = policy.DEFAULT,
     fetched: FetchedEvidence | None = None,
 ) -> Outcome:
@@ -133,14 +134,14 @@ def judge(
 
 def _read(
     document: documents.Document,
-    detached: Sequence[documents.Document],
+    detached: Sequence[documents.Detached],
     supplied: Sequence[x509.Certificate],
 ) -> findings.FoundDocument:
     """Read a document and what lies beside it: its originals, and evidence records over it."""
     beside = _read_detached(detached)
     records = _records_among(beside)
-    originals = {name: octets for name, octets in beside.items() if name not in records}
-    found = _read_format(document, originals, supplied)
+    signed = {name: one for name, one in beside.items() if name not in records}
+    found = _read_format(document, signed, supplied)
     if not records:
         return found
     if any(_lacks_original(one) for one in found.signatures):
@@ -168,12 +169,13 @@ def _read(
     return dataclasses.replace(found, evidence_records=(*found.evidence_records, *over_it))
 
 
-def _records_among(beside: Mapping[str, bytes]) -> dict[str, bytes]:
+def _records_among(beside: Mapping[str, originals.Original]) -> dict[str, bytes]:
     """The evidence records among what lies beside a document (RFC 4998, RFC 6283)."""
     likely = {
         name: octets
         for name, octets in beside.items()
-        if octets[:1] == b"\x30" or b"urn:ietf:params:xml:ns:ers" in octets[:4096]
+        if isinstance(octets, bytes)
+        and (octets[:1] == b"\x30" or b"urn:ietf:params:xml:ns:ers" in octets[:4096])
     }
     if not likely:
         return {}
@@ -190,7 +192,7 @@ def _lacks_original(found: findings.FoundSignature) -> bool:
 
 def _read_format(
     document: documents.Document,
-    detached: Mapping[str, bytes],
+    detached: Mapping[str, originals.Original],
     supplied: Sequence[x509.Certificate],
 ) -> findings.FoundDocument:
     """Tell the format by its first bytes and read the document with that format's reader."""
@@ -219,18 +221,27 @@ def _read_format(
     )
 
 
-def _read_detached(detached: Sequence[documents.Document]) -> dict[str, bytes]:
-    total = sum(one.path.stat().st_size for one in detached)
+def _read_detached(detached: Sequence[documents.Detached]) -> dict[str, originals.Original]:
+    files = [one for one in detached if isinstance(one, documents.Document)]
+    total = sum(one.path.stat().st_size for one in files)
     if total > MAX_DETACHED_BYTES:
         raise errors.LimitError(
             f"expected detached documents of at most {MAX_DETACHED_BYTES} bytes together"
         )
-    found: dict[str, bytes] = {}
-    for one in detached:
-        if one.name in found:
+    found: dict[str, originals.Original] = {}
+    for file in files:
+        if file.name in found:
             raise errors.InputError("two detached documents have the same name")
-        found[one.name] = one.path.read_bytes()
-    return found
+        found[file.name] = file.path.read_bytes()
+    hashes: dict[str, dict[str, bytes]] = {}
+    for one in detached:
+        if isinstance(one, documents.DocumentDigest):
+            by_algorithm = hashes.setdefault(one.name, {})
+            algorithm = one.hash_algorithm.short_name
+            if one.name in found or algorithm in by_algorithm:
+                raise errors.InputError("two detached documents have the same name")
+            by_algorithm[algorithm] = one.value
+    return found | {name: originals.HashedOriginal(by) for name, by in hashes.items()}
 
 
 def _sha256(path: pathlib.Path) -> str:

@@ -6,7 +6,7 @@ import hashlib
 
 from cryptography import x509
 
-from pki import errors
+from pki import errors, originals
 from signing_service.validation import (
     cms_signature,
     evidence,
@@ -58,7 +58,11 @@ def _judge(
     )
     try:
         relied_on = token.check(found.digest_of)
-    except (cms_signature.UnsupportedCMSError, cms_signature.CMSFormatError) as error:
+    except (
+        cms_signature.UnsupportedCMSError,
+        cms_signature.CMSFormatError,
+        originals.OriginalMissingError,
+    ) as error:
         return _no_proof(found, token, None, report.Finding(error.code, error.message))
     except errors.InputError as error:
         return _no_proof(found, token, False, report.Finding(error.code, error.message))

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from lxml import etree
 
-from pki import errors, xml_signature, xml_trees
+from pki import errors, originals, xml_signature, xml_trees
 from signing_service.validation import cms_signature, findings, report, xades_properties
 
 MAX_TOKENS = 50
@@ -112,7 +112,7 @@ def _stamps(
         try:
             for part in octets(context, holder):
                 hasher.update(part)
-        except xml_trees.XMLSignatureError as error:
+        except (xml_trees.XMLSignatureError, originals.OriginalMissingError) as error:
             raise cms_signature.UnsupportedCMSError(
                 f"what the time stamp is over cannot be said: {error.message}"
             ) from error

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from lxml import etree
 
-from pki import errors, xml_algorithms, xml_signature, xml_trees
+from pki import errors, originals, xml_algorithms, xml_signature, xml_trees
 from signing_service.validation import (
     evidence,
     findings,
@@ -44,7 +44,9 @@ class _Signed:
     listed: tuple[xml_signature.SignedReference, ...]
 
 
-def read(path: pathlib.Path, name: str, detached: Mapping[str, bytes]) -> findings.FoundDocument:
+def read(
+    path: pathlib.Path, name: str, detached: Mapping[str, originals.Original]
+) -> findings.FoundDocument:
     """Find every signature and check its cryptography.
 
     Raises:
@@ -56,7 +58,9 @@ def read(path: pathlib.Path, name: str, detached: Mapping[str, bytes]) -> findin
     return read_octets(path.read_bytes(), name, detached)
 
 
-def read_octets(data: bytes, name: str, detached: Mapping[str, bytes]) -> findings.FoundDocument:
+def read_octets(
+    data: bytes, name: str, detached: Mapping[str, originals.Original]
+) -> findings.FoundDocument:
     """Find every signature of an XML document in memory, such as one in a container; as `read`."""
     tree = xml_trees.parse(data)
     elements = xml_signature.signatures_in(tree.getroot())
@@ -76,7 +80,7 @@ def _signature(
     element: etree._Element,
     number: int,
     name: str,
-    detached: Mapping[str, bytes],
+    detached: Mapping[str, originals.Original],
     known: evidence.Evidence,
 ) -> findings.FoundSignature:
     base = findings.FoundSignature(
@@ -114,7 +118,7 @@ def _signature(
         return _failed(base, False, report.SubIndication.HASH_FAILURE, error)
     except xml_signature.XMLSignatureValueError as error:
         return _failed(base, False, report.SubIndication.SIG_CRYPTO_FAILURE, error)
-    except xml_trees.ReferenceNotFoundError as error:
+    except (xml_trees.ReferenceNotFoundError, originals.OriginalMissingError) as error:
         return _failed(base, None, report.SubIndication.SIGNED_DATA_NOT_FOUND, error)
     except xml_trees.UnsupportedXMLSignatureError as error:
         return _failed(base, None, report.SubIndication.SIG_CONSTRAINTS_FAILURE, error)
@@ -166,7 +170,9 @@ def _signature(
     return found
 
 
-def _check(element: etree._Element, key: object, detached: Mapping[str, bytes]) -> _Signed | None:
+def _check(
+    element: etree._Element, key: object, detached: Mapping[str, originals.Original]
+) -> _Signed | None:
     """Verify value and references; None where there is no key to verify with."""
     references = xml_signature.check_references(element, detached=detached)
     listed: list[xml_signature.SignedReference] = []

@@ -836,3 +836,21 @@ def test_detached_document_is_validated_beside_its_signature(portal: Portal) -> 
     assert found["scope"]["names"] == ["contract.txt"]
     alone = portal.http.post("/api/v1/validations", files=[document]).json()
     assert alone["signatures"][0]["sub_indication"] == "SIGNED_DATA_NOT_FOUND"
+
+
+def test_hash_of_a_detached_document_is_validated_in_its_place(portal: Portal) -> None:
+    made = signed_cms.sign(b"TEST contract", portal.holder, portal.world.clock.now())
+    made.attached = False
+    document = ("document", ("contract.p7s", made.encode()))
+    value = base64.b64encode(hashlib.sha256(b"TEST contract").digest()).decode()
+
+    def ask(algorithm: str) -> Any:
+        kept = {"name": "contract.txt", "algorithm": algorithm, "value": value}
+        chosen = ("parameters", (None, json.dumps({"digests": [kept]}), "application/json"))
+        return portal.http.post("/api/v1/validations", files=[document, chosen])
+
+    (found,) = ask("SHA-256").json()["signatures"]
+    assert (found["intact"], found["scope"]["kind"]) == (True, "full")
+    refused = ask("SHA-512")
+    assert refused.status_code == 422
+    assert "digests.0" in refused.json()["detail"]

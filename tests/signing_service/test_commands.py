@@ -1,3 +1,4 @@
+import hashlib
 import json
 
 import pytest
@@ -93,5 +94,16 @@ def test_detached_document_is_handed_in_beside_its_signature(files, hierarchy, a
     (signature,) = found["signatures"]
     assert signature["intact"] is True
     assert signature["scope"] == {"kind": "full", "names": ["contract.txt"]}
+    kept = f"contract.txt=SHA-256:{hashlib.sha256(b'TEST contract').hexdigest()}"
+    by_hash = json.loads(run(files, "--json", "contract.p7s", "--digest", kept).stdout)
+    assert by_hash["signatures"][0]["intact"] is True
+    assert by_hash["signatures"][0]["scope"] == signature["scope"]
     alone = json.loads(run(files, "--json", "contract.p7s").stdout)
     assert alone["signatures"][0]["sub_indication"] == "SIGNED_DATA_NOT_FOUND"
+
+
+@pytest.mark.parametrize("text", ["contract.txt", "a=SHA-1:00", "a=SHA-256:zz", "=SHA-256:00"])
+def test_hash_is_written_as_the_help_says(files, text):
+    answer = run(files, "good.pdf", "--digest", text)
+    assert isinstance(answer.exception, errors.InputError)
+    assert "NAME=ALGORITHM:HEX" in answer.exception.message

@@ -1,5 +1,6 @@
 """CAdES signatures of a document: every signer and counter-signer found and checked."""
 
+import contextlib
 import dataclasses
 import hashlib
 import pathlib
@@ -7,7 +8,7 @@ from collections.abc import Iterable, Mapping
 
 from cryptography import x509
 
-from pki import errors
+from pki import errors, originals
 from signing_service.validation import cms_signature, evidence, findings, report
 from signing_service.validation.cades import (
     archive,
@@ -27,28 +28,32 @@ class Content:
     """What a signer signed, or what might be it.
 
     Attributes:
-        octets: The content by its name; several where it is not told which one was signed.
+        candidates: The content by its name; several where it is not told which one was signed.
         is_inside: It is in the CMS itself.
     """
 
-    octets: Mapping[str, bytes]
+    candidates: Mapping[str, originals.Original]
     is_inside: bool
 
-    def find(self, signer: signed_data.Signer, name: str) -> tuple[str, bytes] | None:
+    def find(
+        self, signer: signed_data.Signer, algorithm: str
+    ) -> tuple[str, originals.Original] | None:
         """The content whose digest was signed; of a single one, that one."""
-        if len(self.octets) <= 1:
-            return next(iter(self.octets.items()), None)
+        first = next(iter(self.candidates.items()), None)
+        if len(self.candidates) <= 1 or algorithm not in hashlib.algorithms_available:
+            return first
         wanted = _message_digest(signer)
-        for key, octets in self.octets.items():
-            if name in hashlib.algorithms_available and _hash(name, octets) == wanted:
-                return key, octets
-        return next(iter(self.octets.items()))
+        for name, original in self.candidates.items():
+            with contextlib.suppress(originals.OriginalMissingError):
+                if originals.digest(original, algorithm) == wanted:
+                    return name, original
+        return first
 
 
 def read(
     path: pathlib.Path,
     name: str,
-    detached: Mapping[str, bytes],
+    detached: Mapping[str, originals.Original],
     supplied: Iterable[x509.Certificate] = (),
 ) -> findings.FoundDocument:
     """Find every signature of a CMS file and check its cryptography.
@@ -78,7 +83,7 @@ def read(
 def signatures(
     signed: signed_data.SignedData,
     name: str,
-    detached: Mapping[str, bytes],
+    detached: Mapping[str, originals.Original],
     known: evidence.Evidence,
     supplied: Iterable[x509.Certificate] = (),
     *,
@@ -153,14 +158,17 @@ def _signature(
     except errors.InputError as error:
         return _failed(base, False, report.SubIndication.FORMAT_FAILURE, error)
     chosen = content.find(signer, message.digest_algorithm)
-    octets = None if chosen is None else chosen[1]
+    original = None if chosen is None else chosen[1]
 
     def content_digest(name: str) -> bytes:
-        if octets is None:
-            raise _ContentMissingError("the signature is detached and its document is not here")
-        return _hash(name, octets)
+        if original is None:
+            raise originals.OriginalMissingError(
+                "the signature is detached and its document is not here"
+            )
+        return originals.digest(original, name)
 
     certificate = message.certificate or message.certificate_among(candidates)
+    octets = original if isinstance(original, bytes) else None
     stamps = _time_stamps(signed, signer, message, content_digest, octets)
     for stamp in stamps:
         carried_evidence.take_token(stamp.token, known)
@@ -227,12 +235,6 @@ def _counter_signatures(
     return found
 
 
-class _ContentMissingError(errors.InputError):
-    """A detached signature whose document was not handed in."""
-
-    code = "signed-data-missing"
-
-
 def _checked(
     found: findings.FoundSignature,
     message: cms_signature.Message,
@@ -249,7 +251,7 @@ def _checked(
         return found
     try:
         used = message.check(certificate, content_digest)
-    except _ContentMissingError as error:
+    except originals.OriginalMissingError as error:
         return _failed(found, None, report.SubIndication.SIGNED_DATA_NOT_FOUND, error)
     except cms_signature.DigestMismatchError as error:
         return _failed(found, False, report.SubIndication.HASH_FAILURE, error)
@@ -317,7 +319,3 @@ def _failed(
     return dataclasses.replace(
         found, intact=intact, failure=(sub_indication, report.Finding(error.code, error.message))
     )
-
-
-def _hash(name: str, octets: bytes) -> bytes:
-    return hashlib.new(name, octets, usedforsecurity=False).digest()

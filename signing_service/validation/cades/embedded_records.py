@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from pki import der, errors
+from pki import der, errors, originals
 from signing_service.validation import evidence, findings
 from signing_service.validation.cades import attributes, signed_data
 from signing_service.validation.evidence_records import hash_trees, reading
@@ -14,7 +14,7 @@ MAX_RECORDS = 20
 def records(
     signed: signed_data.SignedData,
     name: str,
-    detached: Mapping[str, bytes],
+    detached: Mapping[str, originals.Original],
     known: evidence.Evidence,
 ) -> tuple[findings.FoundEvidenceRecord, ...]:
     """Check every record among the unsigned attributes; each is over the whole SignedData.
@@ -34,7 +34,8 @@ def records(
             raise errors.LimitError(f"expected at most {MAX_RECORDS} evidence records in a CMS")
         objects: dict[str, hash_trees.DigestsOf] = {name: _forms(signed, signer, attribute)}
         if attribute.oid == attributes.EXTERNAL_EVIDENCE_RECORD:
-            if not detached:
+            beside = {k: one for k, one in detached.items() if isinstance(one, bytes)}
+            if not beside or len(beside) != len(detached):
                 found.append(
                     reading.failed(
                         None,
@@ -45,7 +46,7 @@ def records(
                 )
                 continue
             objects |= {
-                one: reading.digests_of(octets, in_xml=False) for one, octets in detached.items()
+                one: reading.digests_of(octets, in_xml=False) for one, octets in beside.items()
             }
         one = reading.check(value, tuple(objects), objects, known)
         if one.report.intact is False and not signed.was_definite:
