@@ -22,6 +22,15 @@ class RefusedError(errors.PolicyError):
         self.code = code  # type: ignore[misc]
 
 
+class ServiceFailedError(errors.PeerError):
+    """The service could not do it now; the code and the sentence are the service's own."""
+
+    def __init__(self, code: str, message: str) -> None:
+        """Take the service's own code."""
+        super().__init__(message)
+        self.code = code  # type: ignore[misc]
+
+
 class SigningApi:
     """The calls of `/api/v1` that signing and validating need."""
 
@@ -95,4 +104,6 @@ class SigningApi:
         except outbound.PeerAnswerError as error:
             if (problem := error.problem()) is not None:
                 raise RefusedError(problem.code, problem.detail) from error
+            if (failure := error.failure()) is not None:
+                raise ServiceFailedError(failure.code, failure.detail) from error
             raise

@@ -24,7 +24,7 @@ COMMANDS: Mapping[str, tuple[str, str, str]] = {
     "demo": ("imza.demo", "command", "Play the main job, step by step, in a fresh sandbox."),
     "serve": ("imza.server", "command", "Run one trust zone as a process of its own."),
     "doctor": ("imza.doctor", "command", "Say what is missing on this machine and what to do."),
-    "sign": ("imza.sign", "command", "Sign documents with a card or a phone."),
+    "sign": ("imza.sign", "command", "Sign documents with a card, a phone or a seal."),
     "augment": (
         "signing_service.augment_command",
         "augment",
@@ -39,6 +39,7 @@ COMMANDS: Mapping[str, tuple[str, str, str]] = {
     "card": ("card_reader.commands", "group", "Readers, cards, certificates and PINs."),
     "mobile": ("mobile_id.commands", "group", "Phone subscribers and simulated phones."),
     "ca": ("imza.ca_commands", "group", "The CA administrator's work."),
+    "seal": ("imza.seal_command", "group", "Keys and certificates of organisations' seals."),
     "ocsp": ("ocsp.commands", "group", "Ask an OCSP responder."),
     "tsa": ("tsa.commands", "group", "Ask a time-stamping authority."),
 }

@@ -44,6 +44,9 @@ STATISTICS_SCOPES = ("statistics",)
 
 API_SCOPES = ("sign", "validate", "seal", "authenticate")
 
+SEAL, SEAL_KEY = "ministry", "seal-ministry"
+"""The name of the seal of a TEST ministry, and the label of its key."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Addresses:
@@ -97,6 +100,7 @@ class Installation:
         self.mobile_folder = self.folder / "mobile"
         self.cards_folder = self.folder / "cards"
         self.operators_folder = self.folder / "operators"
+        self.seal_certificate = self.folder / f"{SEAL_KEY}.pem"
         self._secrets = self.folder / "secrets"
 
     def config_path(self, zone: str) -> pathlib.Path:
@@ -239,8 +243,17 @@ class Installation:
                     self._secrets / f"relying-party-{SIGNING_RELYING_PARTY.replace(' ', '-')}"
                 ),
             },
+            "keystore": self._keystore("signing", token),
             "signing": {
                 "folder": str(self.folder / "documents"),
+                "seals": [
+                    {
+                        "name": SEAL,
+                        "certificate": str(self.seal_certificate),
+                        "key_label": SEAL_KEY,
+                        "clients": [self.api_client.client_id],
+                    }
+                ],
                 "tsa_url": f"{addresses.tsa}/tsa",
                 "trust_anchors": [str(self.trust_anchors)],
                 "authorities": [str(self.authorities)],

@@ -29,6 +29,7 @@ from imza import (
     sandbox_operators,
     sandbox_readers,
     sandbox_register,
+    sandbox_seals,
     schema,
     tls_certificate,
     worker,
@@ -197,6 +198,7 @@ class Sandbox:
         )
         self._enrol_phones(client, registrar, ports)
         shared = self._share_secret(registrar)
+        self._certify_seal(opened, registrar)
         self._describe(ports, tls_ca, self._start_readers(registrar), shared, operators)
 
     def _enter_folder(self) -> None:
@@ -347,6 +349,14 @@ class Sandbox:
         durable_files.replace(kept, json.dumps(dataclasses.asdict(shared)).encode())
         return shared
 
+    def _certify_seal(
+        self, opened: resources.Resources, registrar: registration_calls.RegistrationClient
+    ) -> None:
+        keys = opened.keys(configs.read(self._world.config_path("signing")).keystore, "keystore")
+        target = self._world.seal_certificate
+        sandbox_seals.certify(keys, installation.SEAL_KEY, target, registrar)
+        self._tell(f"Seal {installation.SEAL}: {sandbox_seals.ORGANISATION.name}")
+
     def _describe(
         self,
         ports: Ports,
@@ -392,6 +402,13 @@ class Sandbox:
                     "puk": one.puk,
                 }
                 for one in (slots.cards if slots else ())
+            ],
+            "seals": [
+                {
+                    "name": installation.SEAL,
+                    "organisation": sandbox_seals.ORGANISATION.name,
+                    "organisation_code": sandbox_seals.ORGANISATION.code,
+                }
             ],
             "handset": None,
             "cmp": {

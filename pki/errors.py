@@ -90,6 +90,13 @@ class DeviceError(ImzaError):
     code = "device-failed"
 
 
+class UnavailableError(DeviceError):
+    """A device that the service itself signs with is away for now (HTTP 503)."""
+
+    code = "device-unavailable"
+    retriable = True
+
+
 class StorageError(DeviceError):
     """A disk that must be written before anything else happens cannot be (HTTP 503)."""
 

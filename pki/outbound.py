@@ -76,7 +76,14 @@ class PeerAnswerError(errors.PeerError):
 
     def problem(self) -> Problem | None:
         """What the peer says where it refused (4xx) with a problem document; else None."""
-        if self.reply is None or not 400 <= self.reply.status < 500:
+        return self._problem(range(400, 500))
+
+    def failure(self) -> Problem | None:
+        """What the peer says where it failed (5xx) with a problem document; else None."""
+        return self._problem(range(500, 600))
+
+    def _problem(self, statuses: range) -> Problem | None:
+        if self.reply is None or self.reply.status not in statuses:
             return None
         try:
             said = self.reply.json()

@@ -64,6 +64,7 @@ STATUS_BY_FAMILY: tuple[tuple[type[errors.ImzaError], int], ...] = (
     (errors.PolicyError, 403),
     (database.DatabaseError, 503),
     (errors.StorageError, 503),
+    (errors.UnavailableError, 503),
     (errors.DeviceError, 502),
     (errors.PeerError, 502),
 )

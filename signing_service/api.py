@@ -9,8 +9,7 @@ import functools
 import hashlib
 import os
 import urllib.parse
-from collections.abc import Callable, Iterator, Mapping
-from types import MappingProxyType
+from collections.abc import Callable, Iterator
 from typing import Annotated, Any, BinaryIO, TypeVar
 
 import anyio
@@ -66,7 +65,7 @@ def routes(
     phones: phone_signing.PhoneSigning | None,
     judges: validation_api.Judges,
     tokens: access.AccessTokens,
-    seals: Mapping[str, sealing.Seal] = MappingProxyType({}),
+    seals: sealing.Seals,
 ) -> fastapi.APIRouter:
     """Return the routes of signing and validation.
 
@@ -75,7 +74,7 @@ def routes(
         phones: Signing with phones, where there is a gateway.
         judges: Judge documents and certificates, in a process with limits.
         tokens: Who calls.
-        seals: Organisations' keys, by their names.
+        seals: Organisations' keys.
     """
     router = fastapi.APIRouter(prefix="/api/v1")
     desk = Desk(service, phones, seals)
@@ -97,7 +96,7 @@ class Desk:
 
     service: SigningService
     phones: phone_signing.PhoneSigning | None
-    seals: Mapping[str, sealing.Seal]
+    seals: sealing.Seals
 
 
 def _signs(tokens: access.AccessTokens, present: clock.Clock) -> Caller:
@@ -238,10 +237,10 @@ def _open_batch(
             field="signer",
         )
     if isinstance(signer, signers.SealSigner):
-        seal = sealing.choose(desk.seals, signer.name, caller)
+        seal = desk.seals.choose(signer.name, caller)
         opening = dataclasses.replace(opening, seal=seal.name)
         batch = batches.open_batch(service, opening, seal.certificate, at)
-        return batches.sign_batch(service, batch, caller.client_id, seal.key.sign, at)
+        return batches.sign_batch(service, batch, caller.client_id, seal.sign, at)
     certificate = certificates.parse(signer.certificate_der)
     return batches.open_batch(service, opening, certificate, at)
 
@@ -318,7 +317,7 @@ def _open(
     service, at = desk.service, desk.service.clock.now()
     opening, signer = _read_opening(upload, caller, key)
     if isinstance(signer, signers.SealSigner):
-        seal = sealing.choose(desk.seals, signer.name, caller)
+        seal = desk.seals.choose(signer.name, caller)
         return sealing.seal_document(service, seal, opening, at)
     if isinstance(signer, signers.PhoneSigner):
         if desk.phones is None:

@@ -54,11 +54,9 @@ def build(resources: Resources, config: configs.Config, tokens: access.AccessTok
         settings.trusted_lists,
     )
     phones = _phones(resources, config, service)
-    seals = (
-        sealing.open_seals(settings.seals, resources.keys(config.keystore, "keystore"))
-        if settings.seals
-        else {}
-    )
+    if settings.seals:
+        configs.require(config.keystore, "keystore")
+    seals = sealing.Seals(settings.seals, lambda: resources.keys(config.keystore, "keystore"))
     own = tokens or access.AccessTokens(config.access, sessions)
     jobs = [
         Job("raise-levels", FREQUENT, lambda at: levels.raise_pending(service, at)),

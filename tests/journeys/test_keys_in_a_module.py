@@ -1,5 +1,6 @@
 """A sandbox whose authorities keep their keys in a PKCS#11 token (SoftHSM 2)."""
 
+import json
 import pathlib
 import re
 import subprocess
@@ -92,6 +93,20 @@ def test_keys_lie_in_the_token_and_cannot_be_taken_out(module_world: worlds.Worl
         and path.parent.name not in ("tls", "operators")
     ]
     assert private == []
+
+
+def test_seal_whose_key_is_in_the_module_is_qualified_by_the_trusted_list(
+    module_world: worlds.World, contract: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    signed = tmp_path / "sealed.pdf"
+    module_world.imza(
+        "sign", str(contract), "--level", "B-LTA", "--seal", "ministry", *module_world.service,
+        "-o", str(signed),
+    )  # fmt: skip
+    done = module_world.imza("verify", str(signed), *module_world.service, "--json")
+    (one,) = json.loads(done.stdout)["signatures"]
+    assert (one["indication"], one["qualified"]) == ("TOTAL-PASSED", "QESeal"), one["info"]
+    assert one["organisation"] == module_world.description["seals"][0]["organisation"]
 
 
 def test_restarted_world_finds_its_keys_again(

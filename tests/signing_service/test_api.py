@@ -23,6 +23,7 @@ from hypothesis import strategies as st
 from mobile_id import client as mobile_client
 from pki import access, access_settings, algorithms, clock, database, signature, web
 from signing_service import api, phone_signing, sealing, sessions, trust, validation_api
+from signing_service import settings as signing_settings
 from signing_service.service import SigningService
 from signing_service.validation import fetching, isolation, policy, process
 from tests.support import hierarchy as hierarchy_support
@@ -42,6 +43,7 @@ class Portal:
     gateway: mobile_gateway.Gateway
     service: SigningService
     phones: phone_signing.PhoneSigning
+    seal_keys: hierarchy_support.MemoryKeyStore
     other: dict[str, str]
     sealer: dict[str, str]
     person: dict[str, str]
@@ -153,15 +155,19 @@ def portal(at: datetime.datetime, tmp_path_factory: pytest.TempPathFactory) -> I
 
         workers = isolation.ValidationWorkers(1)
         stack.callback(workers.close)
+        seal_keys = hierarchy_support.MemoryKeyStore()
         ministry = world.authorities.signer("MINISTRY")
-        seals = {
-            "ministry": sealing.Seal(
-                "ministry",
-                ministry.certificate,
-                ministry.handle,
-                frozenset({"portal", "sealer", "person"}),
-            )
-        }
+        seal_keys.put("ministry", ministry.handle)
+        (folder / "ministry.pem").write_bytes(ministry.pem)
+        seals = sealing.Seals(
+            [
+                signing_settings.SealSettings(
+                    name, folder / "ministry.pem", name, ("portal", "sealer", "person")
+                )
+                for name in ("ministry", "away")
+            ],
+            lambda: seal_keys,
+        )
         routers = [
             api.routes(
                 service, phones, validation_api.Judges(validate, judge_certificate), tokens, seals
@@ -179,7 +185,7 @@ def portal(at: datetime.datetime, tmp_path_factory: pytest.TempPathFactory) -> I
             )
             headers.append({"Authorization": f"Bearer {answer.json()['access_token']}"})
         http.headers.update(headers[0])
-        yield Portal(http, world, holder, gateway, service, phones, *headers[1:])
+        yield Portal(http, world, holder, gateway, service, phones, seal_keys, *headers[1:])
     engine.dispose()
 
 
@@ -710,6 +716,27 @@ def test_seal_is_refused_to_others_and_a_token_for_seals_opens_no_persons_sessio
         )
         assert (answer.status_code, answer.json()["code"]) == (403, code)
     assert _audited(portal) == before
+
+
+def test_seal_whose_key_is_away_is_told_as_such_and_works_once_it_is_back(portal: Portal) -> None:
+    before = _audited(portal)
+    for path in (SESSIONS, BATCHES):
+        answer = portal.http.post(
+            path,
+            files={"document": ("a.txt", b"TEST")},
+            data={
+                "parameters": json.dumps(portal.parameters(format="CAdES", signer={"seal": "away"}))
+            },
+        )
+        problem = answer.json()
+        assert (answer.status_code, problem["code"]) == (503, "seal-unavailable")
+        assert problem["retriable"] is True
+        # Where keys are is the operator's to know.
+        assert "away" not in answer.text.replace("seal-unavailable", "")
+    assert _audited(portal) == before
+    assert portal.open().status_code == 201
+    portal.seal_keys.put("away", portal.seal_keys.open_key("ministry"))
+    assert portal.open(signer={"seal": "away"}).json()["state"] == "completed"
 
 
 def _open_batch(portal: Portal, names: tuple[str, ...], **others: Any) -> httpx.Response:

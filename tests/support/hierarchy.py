@@ -63,6 +63,9 @@ class MemoryKeyStore:
         self._keys[label] = MemoryKey(label, make_key(kind))
         return self._keys[label]
 
+    def put(self, label: str, key: MemoryKey) -> None:
+        self._keys[label] = key
+
     def open_key(self, label: str) -> MemoryKey:
         from pki.keystore import store
 

@@ -115,8 +115,8 @@ class World:
     def card(self, person_code: str) -> dict[str, Any]:
         return next(one for one in self.description["cards"] if one["person_code"] == person_code)
 
-    def api(self) -> "Api":
-        return Api(self.base_url, self.description["api_client"])
+    def api(self, scope: str | None = None) -> "Api":
+        return Api(self.base_url, self.description["api_client"], scope)
 
     def office(self) -> "Office":
         return Office(self.folder / "sandbox.json")
@@ -182,13 +182,14 @@ def ready(base_url: str) -> bool:
 class Api:
     """A portal's client, written against the contract alone."""
 
-    def __init__(self, base_url: str, client: Mapping[str, Any]) -> None:
+    def __init__(self, base_url: str, client: Mapping[str, Any], scope: str | None = None) -> None:
         self._base_url = base_url
         form = urllib.parse.urlencode(
             {
                 "grant_type": "client_credentials",
                 "client_id": client["client_id"],
                 "client_secret": client["client_secret"],
+                **({} if scope is None else {"scope": scope}),
             }
         )
         answer: Any = _send(
