@@ -45,6 +45,8 @@ MEMORY_LIMIT_BYTES = 512 * 2**20
 START_LIMIT_S = 60.0
 """For a worker to load its libraries on a busy machine."""
 
+JUDGEMENTS_PER_WORKER = 500
+"""Then a fresh one takes its place, whatever the documents of strangers left in its memory."""
 
 MAX_ANSWER_BYTES = 20 * 2**20
 """A report of a document with a hundred signatures has some hundred kilobytes."""
@@ -170,9 +172,11 @@ class _Worker:
         self._process.start()
         remote.close()
         self._ready = False
+        self.judgements = 0
 
     def answer(self, job: _Question, time_limit_s: float) -> _Answer | _Refusal:
         """Judge or check one document; after an error other than a refusal this worker is dead."""
+        self.judgements += 1
         try:
             if not self._ready and not self._connection.poll(START_LIMIT_S):
                 raise ValidationCrashError("the validation worker did not start")
@@ -210,8 +214,10 @@ class ValidationWorkers:
         *,
         time_limit_s: float = TIME_LIMIT_S,
         memory_limit_bytes: int = MEMORY_LIMIT_BYTES,
+        judgements_per_worker: int = JUDGEMENTS_PER_WORKER,
     ) -> None:
         """Start no process yet: each place gets its worker when it is first needed."""
+        self._judgements_per_worker = judgements_per_worker
         self._time_limit_s = time_limit_s
         self._memory_limit_bytes = memory_limit_bytes
         self._places: queue.LifoQueue[_Worker | None] = queue.LifoQueue()
@@ -325,13 +331,17 @@ class ValidationWorkers:
 
     @contextlib.contextmanager
     def _worker(self) -> Iterator[_Worker]:
-        """Lend a worker; one that failed is ended and its place is empty again."""
+        """Lend a worker; one that failed or served long enough is ended."""
         if self._closed.is_set():
             raise errors.StateError("the validation workers were closed")
         worker = self._places.get()
         try:
             worker = worker or _Worker(self._memory_limit_bytes)
             yield worker
+            if worker.judgements >= self._judgements_per_worker:
+                served, worker = worker, None
+                served.stop()
+                worker = _Worker(self._memory_limit_bytes)
         except BaseException:
             if worker is not None:
                 worker.stop()

@@ -37,6 +37,22 @@ def test_worker_gives_the_same_report_and_is_used_again(document, hierarchy, at)
         workers.close()
 
 
+def test_worker_that_served_long_enough_is_replaced(document, hierarchy, at):
+    workers = isolation.ValidationWorkers(1, judgements_per_worker=2)
+    served = []
+    try:
+        for _ in range(5):
+            assert validate(workers, document, hierarchy, at).signatures
+            worker = workers._places.get()
+            served.append(worker._process.pid)
+            workers._places.put(worker)
+    finally:
+        workers.close()
+    # The one after the second and the fourth judgement is the next one, already started.
+    first, second, third, fourth, fifth = served
+    assert first != second == third != fourth == fifth
+
+
 def test_document_over_its_time_is_refused_and_the_next_one_is_judged(document, hierarchy, at):
     workers = isolation.ValidationWorkers(1, time_limit_s=0.0)
     try:
