@@ -66,6 +66,8 @@ def sign(
     """All of a B-B signature in two phases, from file to file."""
     chosen = parameters.SignatureParameters(format, documents.SignatureLevel.B_B)
     waiting, signed = source.with_suffix(".prepared"), source.with_suffix(".signed")
+    for one in (waiting, signed):
+        one.unlink(missing_ok=True)  # The service has new files, and so has the peer.
     prepared = module.prepare(
         documents.single(source),
         waiting,

@@ -13,9 +13,8 @@ import hashlib
 import json
 import pathlib
 import re
-import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from cryptography import x509
 from lxml import etree
@@ -76,21 +75,26 @@ def prepare(
         DocumentRefusedError: For the reason that its code names.
     """
     kind = parameters.container_signature
+    hash_algorithm = algorithms.key_kind(certificate.public_key()).hash_algorithm
+    digests: dict[str, bytes] = {}
     if len(signed.files) == 1 and asic_container.is_container(signed.files[0].path):
-        shutil.copyfile(signed.files[0].path, target)
+        # In the form of ours, so that the signature can be put behind it.
+        asic_container.rewrite(signed.files[0].path, target, {})
         kind = asic_container.read(target).signature_format or kind
     else:
         types = [cades.mime_type_of(one.name) or xades_signature.UNKNOWN_TYPE
                  for one in signed.files]  # fmt: skip
-        asic_container.create(target, parameters.format, signed.files, types)
+        digests = asic_container.create(
+            target, parameters.format, signed.files, types, hash_algorithm
+        )
     container = asic_container.read(target)
     _check_container(container, parameters.format)
-    made = _Maker(container, certificate, chain, parameters, at)
+    made = _Maker(container, digests, hash_algorithm, certificate, chain, parameters, at)
     data_to_be_signed, context = made.cades() if kind is CADES else made.xades()
     return documents.PreparedSignature(
         format=parameters.format,
         data_to_be_signed=data_to_be_signed,
-        hash_algorithm=made.hash_algorithm,
+        hash_algorithm=hash_algorithm,
         context=json.dumps(context).encode(),
     )
 
@@ -126,7 +130,7 @@ def embed(
             element, prepared.data_to_be_signed, context["signature_method"], value
         )
         added[name] = _serialised(tree)
-    asic_container.rewrite(source, target, added)
+    asic_container.add(source, target, added)
 
 
 def add_signature_time_stamp(
@@ -215,17 +219,15 @@ def find_signatures(source: pathlib.Path) -> tuple[documents.FoundSignature, ...
 
 @dataclasses.dataclass(frozen=True)
 class _Maker:
-    """Makes a signature over all documents of a container."""
+    """Makes a signature over all documents of a container; `digests` are those already known."""
 
     container: asic_container.Container
+    digests: Mapping[str, bytes]
+    hash_algorithm: algorithms.HashAlgorithm
     certificate: x509.Certificate
     chain: Sequence[x509.Certificate]
     chosen: parameters.SignatureParameters
     at: datetime.datetime
-
-    @property
-    def hash_algorithm(self) -> algorithms.HashAlgorithm:
-        return algorithms.key_kind(self.certificate.public_key()).hash_algorithm
 
     def xades(self) -> tuple[bytes, dict[str, object]]:
         name, root = self._signatures_file()
@@ -329,6 +331,9 @@ class _Maker:
         return _serialised(root.getroottree())
 
     def _digest(self, name: str) -> bytes:
+        known = self.digests.get(name)
+        if known is not None:
+            return known
         hasher = hashlib.new(self.hash_algorithm.short_name)
         for chunk in self.container.pieces(name):
             hasher.update(chunk)

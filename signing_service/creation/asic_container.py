@@ -6,6 +6,7 @@ different things in them. Documents are copied in pieces and stored as they are.
 
 import contextlib
 import dataclasses
+import hashlib
 import pathlib
 import re
 import shutil
@@ -15,7 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from lxml import etree
 
-from pki import errors
+from pki import algorithms, errors
 from signing_service import documents
 
 MIMETYPE = "mimetype"
@@ -36,7 +37,8 @@ MAX_RATIO = 200
 MAX_SIGNATURE_BYTES = 50 * 2**20
 """One file of META-INF, which is read into memory."""
 
-CHUNK = 2**20
+CHUNK = 2**18
+"""Small enough to stay in the processor's cache between the hash, the checksum and the file."""
 
 _ODF = "urn:oasis:names:tc:opendocument:xmlns:manifest:1.0"
 _SIGNATURES = re.compile(r"META-INF/[^/]*signature[^/]*\.(xml|p7s)", re.IGNORECASE)
@@ -139,15 +141,18 @@ def create(
     format: documents.SignatureFormat,
     files: Sequence[documents.Document],
     media_types: Sequence[str],
-) -> None:
-    """Write a container that nobody has signed yet.
+    hash_algorithm: algorithms.HashAlgorithm,
+) -> dict[str, bytes]:
+    """Write a container that nobody has signed yet, and return the hashes of its documents.
 
     Args:
         target: Receives it.
         format: ASiC-E or ASiC-S.
         files: The documents; their names are checked.
         media_types: Of each document, for the manifest.
+        hash_algorithm: Of the hashes, which are taken of the very bytes that are written.
     """
+    digests = {}
     for one in files:
         check_name(one.name)
     with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
@@ -156,11 +161,16 @@ def create(
         for one in files:
             entry = _entry(one.name)
             entry.file_size = one.path.stat().st_size
+            hasher = hashlib.new(hash_algorithm.short_name)
             with one.path.open("rb") as source, archive.open(entry, "w") as written:
-                shutil.copyfileobj(source, written, CHUNK)
+                while chunk := source.read(CHUNK):
+                    hasher.update(chunk)
+                    written.write(chunk)
+            digests[one.name] = hasher.digest()
         if format is documents.SignatureFormat.ASIC_E:
             names = [one.name for one in files]
             archive.writestr(_entry(MANIFEST), _manifest(format, names, media_types))
+    return digests
 
 
 def rewrite(source: pathlib.Path, target: pathlib.Path, changed: Mapping[str, bytes]) -> None:
@@ -181,6 +191,22 @@ def rewrite(source: pathlib.Path, target: pathlib.Path, changed: Mapping[str, by
                 shutil.copyfileobj(file, written, CHUNK)
         for name, content in left.items():
             new.writestr(_entry(name), content)
+
+
+def add(source: pathlib.Path, target: pathlib.Path, added: Mapping[str, bytes]) -> None:
+    """Write a copy of a container with files of META-INF put behind the others, or in their places.
+
+    What a file has in common with the copy is copied as it is, and not read.
+    """
+    with _opened(source) as old:
+        replaces = not added.keys().isdisjoint(old.namelist())
+    if replaces:
+        rewrite(source, target, added)
+        return
+    shutil.copyfile(source, target)
+    with zipfile.ZipFile(target, "a", zipfile.ZIP_STORED) as archive:
+        for name, content in added.items():
+            archive.writestr(_entry(name), content)
 
 
 def check_name(name: str) -> None:

@@ -1,15 +1,17 @@
+import hashlib
 import pathlib
 import random
 import zipfile
 
 import pytest
 
-from pki import errors
+from pki import algorithms, errors
 from signing_service import documents, parameters
 from signing_service.creation import asic, asic_container
 
 ASIC_E = documents.SignatureFormat.ASIC_E
 MEDIA_TYPE = asic_container.MEDIA_TYPES[ASIC_E]
+SHA256 = algorithms.HashAlgorithm.SHA256
 WISH = parameters.SignatureParameters(ASIC_E, documents.SignatureLevel.B_B)
 
 
@@ -17,7 +19,7 @@ WISH = parameters.SignatureParameters(ASIC_E, documents.SignatureLevel.B_B)
 def container(tmp_path: pathlib.Path) -> pathlib.Path:
     source, target = tmp_path / "a.txt", tmp_path / "a.asice"
     source.write_bytes(b"TEST" * 1000)
-    asic_container.create(target, ASIC_E, documents.single(source).files, ["text/plain"])
+    asic_container.create(target, ASIC_E, documents.single(source).files, ["text/plain"], SHA256)
     return target
 
 
@@ -38,6 +40,40 @@ def test_mimetype_is_first_and_can_be_read_at_its_place(container: pathlib.Path)
     assert asic_container.read(container).data_files == ("a.txt",)
 
 
+def test_hashes_are_those_of_the_documents_as_they_were_put_in(tmp_path: pathlib.Path) -> None:
+    one, other = tmp_path / "one.txt", tmp_path / "other.bin"
+    one.write_bytes(b"")
+    other.write_bytes(bytes(range(256)) * 5000)
+    found = asic_container.create(
+        tmp_path / "c.asice",
+        ASIC_E,
+        [documents.Document(path.name, path) for path in (one, other)],
+        ["text/plain", "application/octet-stream"],
+        SHA256,
+    )
+    assert found == {path.name: hashlib.sha256(path.read_bytes()).digest() for path in (one, other)}
+    container = asic_container.read(tmp_path / "c.asice")
+    assert b"".join(container.pieces("other.bin")) == other.read_bytes()
+
+
+def test_signature_is_put_behind_what_is_there_or_in_its_place(
+    container: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    once, twice = tmp_path / "once.asice", tmp_path / "twice.asice"
+    asic_container.add(container, once, {"META-INF/signatures0.xml": b"<first/>"})
+    assert (
+        once.read_bytes()[: container.stat().st_size // 2]
+        == (container.read_bytes()[: container.stat().st_size // 2])
+    )
+    asic_container.add(once, twice, {"META-INF/signatures0.xml": b"<second/>"})
+    for path, expected in ((once, b"<first/>"), (twice, b"<second/>")):
+        found = asic_container.read(path)
+        assert found.signatures == ("META-INF/signatures0.xml",)
+        assert found.read("META-INF/signatures0.xml") == expected
+        with zipfile.ZipFile(path) as archive:
+            assert archive.testzip() is None
+
+
 @pytest.mark.parametrize(
     "name", ["../a", "/a", "a//b", "a\\b", "META-INF/x", "mimetype", "a\nb", "", "./a"]
 )
@@ -48,7 +84,7 @@ def test_document_whose_name_leads_elsewhere_is_not_put_in(
     path.write_bytes(b"TEST")
     with pytest.raises(asic_container.ContainerError):
         asic_container.create(
-            tmp_path / "c", ASIC_E, [documents.Document(name, path)], ["text/plain"]
+            tmp_path / "c", ASIC_E, [documents.Document(name, path)], ["text/plain"], SHA256
         )
 
 
