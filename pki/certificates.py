@@ -159,19 +159,30 @@ def parse_with_facts(
         raise CertificateError("expected a positive serial number")
     # The library decodes names, keys and extensions only when asked: asking here means that
     # nothing below can fail later.
-    return certificate, (
-        read(certificate) if alike is None else _read_alike(certificate, certificate_der, alike)
-    )
+    facts = read(certificate) if alike is None else _read_alike(certificate, certificate_der, alike)
+    if facts.key_kind is None:
+        _check_key_encoding(certificate)
+    return certificate, facts
 
 
 def read(certificate: x509.Certificate) -> CertificateFacts:
-    """Return what a certificate says.
+    """Return what a certificate says; its key alone may be one that cannot be decoded.
 
     Raises:
         CertificateError: A part of it cannot be decoded.
     """
     with _decoding():
         return _read(certificate)
+
+
+def _check_key_encoding(certificate: x509.Certificate) -> None:
+    """Refuse a key that is malformed; one of a kind that is not known is let through."""
+    try:
+        certificate.public_key()
+    except exceptions.UnsupportedAlgorithm:
+        return
+    except ValueError as error:
+        raise CertificateError("the key in the certificate cannot be decoded") from error
 
 
 def key_identifier(key_bits: bytes) -> bytes:
@@ -430,7 +441,7 @@ def _display_name(surname: str | None, given_name: str | None) -> str:
 def _key_kind(certificate: x509.Certificate) -> algorithms.KeyKind | None:
     try:
         return algorithms.key_kind(certificate.public_key())
-    except (algorithms.UnsupportedAlgorithmError, exceptions.UnsupportedAlgorithm):
+    except (algorithms.UnsupportedAlgorithmError, exceptions.UnsupportedAlgorithm, ValueError):
         return None
 
 

@@ -15,6 +15,7 @@ from pki import certificates
 from signing_service.validation import (
     evidence,
     findings,
+    foreign_keys,
     judged_certificate,
     paths,
     policy,
@@ -178,6 +179,9 @@ def judge_signature(
     missing += outcome.missing
     warnings = list(found.warnings)
     warnings += [told for one in records if (told := proofs.warning(one)) is not None]
+    oddity = None if found.certificate is None else foreign_keys.oddity(found.certificate)
+    if oddity is not None:
+        warnings.append(report.Finding("certificate-key-encoding", oddity))
     for verdict in (*own, *covering):
         if circumstances.asked_at is None and verdict.rests_on_old_statuses:
             warnings.append(
@@ -308,7 +312,7 @@ def _verdict(
         )
     judged_at = at if best is None else best
     weakness = circumstances.policy.weakness(
-        judged_certificate.public_key(certificate), found.digest_algorithms, judged_at
+        foreign_keys.of_certificate(certificate), found.digest_algorithms, judged_at
     )
     if weakness:
         # EN 319 102-1 5.2.8: an earlier proof of existence could help only where there is none.

@@ -14,59 +14,17 @@ from asn1crypto import cms as asn1_cms
 from asn1crypto import core as asn1_core
 from asn1crypto import tsp as asn1_tsp
 from asn1crypto import x509 as asn1_x509
-from cryptography import exceptions, x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, padding, rsa, utils
+from cryptography import x509
 
-from pki import algorithms, certificates, der, errors
-from signing_service.validation import ber, evidence
+from pki import certificates, der, errors
+from signing_service.validation import ber, evidence, signature_values
 
-ASN1_FAULTS = (
-    ValueError,
-    TypeError,
-    KeyError,
-    IndexError,
-    AttributeError,
-    OverflowError,
-    RecursionError,
-    exceptions.UnsupportedAlgorithm,
-)
-"""What asn1crypto raises for bytes that are not what it expects."""
+ASN1_FAULTS = signature_values.ASN1_FAULTS
+UnsupportedCMSError = signature_values.UnsupportedCMSError
+ValueMismatchError = signature_values.ValueMismatchError
 
 MAX_BYTES = 20 * 2**20
 """Largest CMS that is looked at: long-term material inside stays far below."""
-
-_HASHERS: dict[str, type[hashes.HashAlgorithm]] = {
-    "md5": hashes.MD5,
-    "sha1": hashes.SHA1,
-    "sha224": hashes.SHA224,
-    "sha256": hashes.SHA256,
-    "sha384": hashes.SHA384,
-    "sha512": hashes.SHA512,
-    "sha3_224": hashes.SHA3_224,
-    "sha3_256": hashes.SHA3_256,
-    "sha3_384": hashes.SHA3_384,
-    "sha3_512": hashes.SHA3_512,
-}
-_HASH_IDENTIFIERS = {
-    "sha1": "1.3.14.3.2.26",
-    "sha224": "2.16.840.1.101.3.4.2.4",
-    "sha256": "2.16.840.1.101.3.4.2.1",
-    "sha384": "2.16.840.1.101.3.4.2.2",
-    "sha512": "2.16.840.1.101.3.4.2.3",
-}
-_PLAIN_ECDSA = {
-    f"0.4.0.127.0.7.1.1.4.1.{number}": name
-    for number, name in enumerate(("sha1", "sha224", "sha256", "sha384", "sha512"), start=1)
-}
-_RSA_SHA3 = {
-    f"2.16.840.1.101.3.4.3.{number}": ("rsassa_pkcs1v15" if number > 12 else "ecdsa", name)
-    for number, name in zip(
-        (*range(9, 13), *range(13, 17)),
-        ("sha3_224", "sha3_256", "sha3_384", "sha3_512") * 2,
-        strict=True,
-    )
-}
 
 
 class CMSFormatError(errors.InputError):
@@ -81,16 +39,10 @@ class DigestMismatchError(errors.InputError):
     code = "content-digest"
 
 
-class ValueMismatchError(errors.InputError):
-    """The signature value does not verify over the signed attributes."""
+class AttributeOrderError(ValueMismatchError):
+    """The value verifies over the attributes as they were sent, which is not the order of DER."""
 
-    code = "signature-value"
-
-
-class UnsupportedCMSError(errors.InputError):
-    """An algorithm that is not known here."""
-
-    code = "cms-unsupported"
+    code = "signed-attributes-order"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -255,47 +207,50 @@ class Message:
             UnsupportedCMSError: An algorithm that is not known here.
             CMSFormatError: A mandatory attribute is missing or malformed.
         """
-        if self.digest_algorithm not in _HASHERS:
+        if self.digest_algorithm not in signature_values.HASHERS:
             raise UnsupportedCMSError(f"the hash {self.digest_algorithm!r} is not known")
         try:
-            scheme, hash_name, parameters = self._scheme()
+            scheme = signature_values.scheme_of(
+                self._signer["signature_algorithm"], self.digest_algorithm
+            )
             digest = content_digest(self.digest_algorithm)
+            value = self.signature_value
             if self._has_attributes:
                 self._check_attributes(digest)
-                # RFC 5652 5.4: the attributes are hashed as a SET, whatever tag they travel with.
-                # It wants them in the order of DER; many sign them in the order that they send,
-                # and the order means nothing.
-                signed = der.encode(der.SET, self._signed_octets)
-                ordered = der.encode(der.SET, *sorted(_elements(self._signed_octets)))
-                prehashed = hashlib.new(hash_name, signed, usedforsecurity=False).digest()
-            else:
-                if self.content_type != "data":
-                    # RFC 5652 5.3: otherwise attributes of one signature pass as another's content.
-                    raise CMSFormatError(
-                        "expected signed attributes: the content is not plain data"
-                    )
-                signed = ordered = b""
-                prehashed = (
-                    digest if hash_name == self.digest_algorithm else content_digest(hash_name)
-                )
-            value = self.signature_value
+            elif self.content_type != "data":
+                # RFC 5652 5.3: otherwise attributes of one signature pass as another's content.
+                raise CMSFormatError("expected signed attributes: the content is not plain data")
+            # RFC 5652 5.4: the attributes are hashed as a SET OF in DER, whatever tag and order
+            # they travel with.
+            ordered = der.encode(der.SET, *sorted(_elements(self._signed_octets)))
         except ASN1_FAULTS as error:
             raise CMSFormatError(
                 f"the CMS signature cannot be read ({type(error).__name__})"
             ) from error
-        key = certificate.public_key()
-        if isinstance(key, ed25519.Ed25519PublicKey) and scheme == "ed25519" and signed:
-            _verify_ed25519(key, value, signed)
+        if not self._has_attributes:
+            signature_values.verify(certificate, scheme, value, None, content_digest)
         else:
-            try:
-                _verify(key, scheme, hash_name, parameters, value, prehashed)
-            except ValueMismatchError:
-                if ordered == signed:
-                    raise
-                prehashed = hashlib.new(hash_name, ordered, usedforsecurity=False).digest()
-                _verify(key, scheme, hash_name, parameters, value, prehashed)
-        mask = () if parameters is None else (_mask_hash(parameters),)
-        return frozenset({self.digest_algorithm, hash_name, *mask})
+            self._check_value(certificate, scheme, value, ordered)
+        return frozenset({self.digest_algorithm}) | scheme.hashes
+
+    def _check_value(
+        self,
+        certificate: x509.Certificate,
+        scheme: signature_values.Scheme,
+        value: bytes,
+        ordered: bytes,
+    ) -> None:
+        """Verify the value over the signed attributes; the order in which they came is told."""
+        try:
+            _verify_over(certificate, scheme, value, ordered)
+        except ValueMismatchError:
+            sent = der.encode(der.SET, self._signed_octets)
+            if sent != ordered and _verifies_over(certificate, scheme, value, sent):
+                raise AttributeOrderError(
+                    "the value was made over the signed attributes in the order in which they were"
+                    " sent, not in that of DER (RFC 5652 5.4): it does not verify"
+                ) from None
+            raise
 
     def _check_attributes(self, digest: bytes) -> None:
         # RFC 5652 11: exactly one of each, with one value; a counter-signature has no type.
@@ -317,29 +272,6 @@ class Message:
                 != self._signer["signature_algorithm"]["algorithm"].dotted
             ):
                 raise CMSFormatError("the algorithms are not those that were signed")
-
-    def _scheme(self) -> tuple[str, str, Any]:
-        """Scheme, hash and parameters of the signature algorithm."""
-        algorithm = self._signer["signature_algorithm"]
-        dotted = algorithm["algorithm"].dotted
-        if dotted in _PLAIN_ECDSA:
-            return "plain_ecdsa", _PLAIN_ECDSA[dotted], None
-        if dotted in _RSA_SHA3:
-            return (*_RSA_SHA3[dotted], None)
-        name = algorithm["algorithm"].native
-        if name == "1.2.840.10045.2.1":
-            return "ecdsa", self.digest_algorithm, None
-        if name == "rsassa_pss":
-            return (
-                "rsassa_pss",
-                algorithm["parameters"]["hash_algorithm"]["algorithm"].native,
-                (algorithm["parameters"]),
-            )
-        if name == "ed25519":
-            return name, self.digest_algorithm, None
-        scheme = algorithm.signature_algo
-        bare = name in ("rsassa_pkcs1v15", "ecdsa", "dsa")
-        return scheme, self.digest_algorithm if bare else algorithm.hash_algo, None
 
     def _revocation_data(self) -> tuple[tuple[bytes, ...], tuple[bytes, ...]]:
         """CRLs and OCSP responses inside: RFC 5652 10.2.1, and Adobe's signed attribute."""
@@ -377,14 +309,14 @@ class Token:
         """Verify imprint and signature; return the hashes relied on; raises as `Message.check`."""
         if self.certificate is None:
             raise CMSFormatError("the time-stamp token holds no certificate of its unit")
-        if self.hash_name not in _HASHERS:
+        if self.hash_name not in signature_values.HASHERS:
             raise UnsupportedCMSError(f"the hash {self.hash_name!r} is not known")
         if digest_of(self.hash_name) != self.imprint:
             raise DigestMismatchError("the time stamp is over something else")
         content = self.message.content or b""
         used = self.message.check(
             self.certificate,
-            lambda name: hashlib.new(name, content, usedforsecurity=False).digest(),
+            signature_values.digest_of(content),
         )
         return used | {self.hash_name}
 
@@ -418,67 +350,20 @@ def read_token(data: bytes) -> Token:
         raise CMSFormatError("expected a time-stamp token that can be read") from error
 
 
-def _verify(
-    key: object, scheme: str, hash_name: str, parameters: Any, value: bytes, prehashed: bytes
+def _verify_over(
+    certificate: x509.Certificate, scheme: signature_values.Scheme, value: bytes, signed: bytes
 ) -> None:
-    if hash_name not in _HASHERS:
-        raise UnsupportedCMSError(f"the hash {hash_name!r} is not known")
-    hasher = utils.Prehashed(_HASHERS[hash_name]())
+    signature_values.verify(certificate, scheme, value, signed, signature_values.digest_of(signed))
+
+
+def _verifies_over(
+    certificate: x509.Certificate, scheme: signature_values.Scheme, value: bytes, signed: bytes
+) -> bool:
     try:
-        if isinstance(key, ec.EllipticCurvePublicKey) and scheme in ("ecdsa", "plain_ecdsa"):
-            encoded = algorithms.ecdsa_raw_to_der(value) if scheme == "plain_ecdsa" else value
-            key.verify(encoded, prehashed, ec.ECDSA(hasher))
-        elif isinstance(key, rsa.RSAPublicKey) and scheme == "rsassa_pss":
-            salt = parameters["salt_length"].native
-            mask = padding.MGF1(_HASHERS[_mask_hash(parameters)]())
-            key.verify(value, prehashed, padding.PSS(mask, salt), hasher)
-        elif isinstance(key, rsa.RSAPublicKey) and scheme == "rsassa_pkcs1v15":
-            _verify_pkcs1(key, value, prehashed, hash_name)
-        elif isinstance(key, dsa.DSAPublicKey) and scheme == "dsa":
-            key.verify(value, prehashed, hasher)
-        else:
-            raise ValueMismatchError(f"the scheme {scheme} does not fit the certificate's key")
-    except exceptions.InvalidSignature as error:
-        raise ValueMismatchError("the signature value does not verify") from error
-    except errors.InputError as error:
-        raise ValueMismatchError("the signature value does not verify") from error
-    except ASN1_FAULTS as error:
-        raise UnsupportedCMSError(f"the scheme {scheme} cannot be verified here") from error
-
-
-def _verify_pkcs1(key: rsa.RSAPublicKey, value: bytes, prehashed: bytes, hash_name: str) -> None:
-    """RSASSA-PKCS1-v1_5; also where the hash's parameters were left out instead of being NULL.
-
-    RFC 8017 9.2 note 1 has the NULL and allows to accept a value without it. Both forms are
-    compared whole, so that nothing can hide in what is left out.
-    """
-    scheme = padding.PKCS1v15()
-    try:
-        key.verify(value, prehashed, scheme, utils.Prehashed(_HASHERS[hash_name]()))
-    except exceptions.InvalidSignature:
-        identifier = _HASH_IDENTIFIERS.get(hash_name)
-        if identifier is None:
-            raise
-        bare = der.encode(
-            der.SEQUENCE,
-            der.encode(der.SEQUENCE, der.encode_oid(identifier)),
-            der.encode(der.OCTET_STRING, prehashed),
-        )
-        if key.recover_data_from_signature(value, scheme, None) != bare:
-            raise
-
-
-def _mask_hash(parameters: Any) -> str:
-    """The hash of RSASSA-PSS's mask function."""
-    return str(parameters["mask_gen_algorithm"]["parameters"]["algorithm"].native)
-
-
-def _verify_ed25519(key: ed25519.Ed25519PublicKey, value: bytes, signed: bytes) -> None:
-    """Ed25519 signs the attributes themselves and not their hash (RFC 8419 3.1)."""
-    try:
-        key.verify(value, signed)
-    except exceptions.InvalidSignature as error:
-        raise ValueMismatchError("the signature value does not verify") from error
+        _verify_over(certificate, scheme, value, signed)
+    except ValueMismatchError:
+        return False
+    return True
 
 
 def _encoded(value: Any) -> bytes:

@@ -6,14 +6,13 @@ import hashlib
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
-from asn1crypto import keys as asn1_keys
 from cryptography import exceptions, x509
-from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.x509 import ocsp as x509_ocsp
 
 from pki import certificates, errors
 from signing_service import crl_scope
+from signing_service.validation import foreign_keys
 
 MAX_ITEMS = 500
 """Certificates, responses or CRLs taken from one document; real ones have a few dozen."""
@@ -230,16 +229,15 @@ class Evidence:
 
 
 def read_certificate(der: bytes) -> x509.Certificate:
-    """Read a stranger's certificate whose key can be used; its extensions may be odd.
+    """Read a stranger's certificate; its extensions and its key may be odd.
 
     Raises:
-        CertificateError: Not a certificate, or with a key that is not known here.
+        CertificateError: Not a certificate.
     """
     if len(der) > certificates.MAX_CERTIFICATE_BYTES:
         raise certificates.CertificateError("expected a certificate, got something far larger")
     try:
         certificate = x509.load_der_x509_certificate(der)
-        certificate.public_key()
         certificate.subject.rfc4514_string()
         certificate.issuer.rfc4514_string()
     except FAULTS as error:
@@ -252,7 +250,21 @@ def read_certificate(der: bytes) -> x509.Certificate:
 def is_issued_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
     """Whether names and signature say that one certificate issued another."""
     try:
-        certificate.verify_directly_issued_by(issuer)
+        if foreign_keys.oddity(issuer) is None:
+            certificate.verify_directly_issued_by(issuer)
+            return True
+        # The library cannot read the key, which here is RSA, written in a way of its own.
+        key = foreign_keys.of_certificate(issuer)
+        scheme = certificate.signature_algorithm_parameters
+        hasher = certificate.signature_hash_algorithm
+        if (
+            certificate.issuer != issuer.subject
+            or hasher is None
+            or not isinstance(key, rsa.RSAPublicKey)
+            or not isinstance(scheme, padding.PKCS1v15 | padding.PSS)
+        ):
+            return False
+        key.verify(certificate.signature, certificate.tbs_certificate_bytes, scheme, hasher)
     except (*FAULTS, exceptions.InvalidSignature):
         return False
     return True
@@ -350,21 +362,12 @@ def _status_of_single(
 def _is_about(single: x509_ocsp.OCSPSingleResponse, issuer: x509.Certificate) -> bool:
     """Whether a CertID names the issuer, by the hashes of its name and of its key bits."""
     name = single.hash_algorithm.name
-    key_hash = hashlib.new(name, _key_bits(issuer), usedforsecurity=False).digest()
+    key_hash = hashlib.new(name, foreign_keys.key_bits(issuer), usedforsecurity=False).digest()
     subject = issuer.subject.public_bytes()
     return bool(
         single.issuer_key_hash == key_hash
         and single.issuer_name_hash == hashlib.new(name, subject, usedforsecurity=False).digest()
     )
-
-
-def _key_bits(certificate: x509.Certificate) -> bytes:
-    """The value of the subjectPublicKey BIT STRING, which RFC 6960 4.1.1 hashes."""
-    spki = certificate.public_key().public_bytes(
-        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
-    )
-    bits: bytes = asn1_keys.PublicKeyInfo.load(spki)["public_key"].contents[1:]
-    return bits
 
 
 def _may_answer(responder: x509.Certificate) -> bool:
@@ -376,7 +379,7 @@ def _may_answer(responder: x509.Certificate) -> bool:
 
 
 def _verifies(signer: x509.Certificate, response: x509_ocsp.OCSPResponse) -> bool:
-    key = signer.public_key()
+    key = foreign_keys.of_certificate(signer)
     hasher = response.signature_hash_algorithm
     if hasher is None or hasher.name not in ALLOWED_HASHES:
         return False
@@ -404,7 +407,7 @@ def _status_by_crl(
             or hasher.name not in ALLOWED_HASHES
             or not _may_sign_lists(issuer)
             or not crl_scope.speaks_of(crl, certificate)
-            or not crl.is_signature_valid(issuer.public_key())  # type: ignore[arg-type]
+            or not crl.is_signature_valid(foreign_keys.of_certificate(issuer))  # type: ignore[arg-type]
         ):
             return []
         entry = crl.get_revoked_certificate_by_serial_number(certificate.serial_number)

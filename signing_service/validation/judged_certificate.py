@@ -1,6 +1,6 @@
 """A stranger's certificate, of which some parts may not be readable."""
 
-from cryptography import exceptions, x509
+from cryptography import x509
 
 from pki import certificates, errors
 
@@ -10,14 +10,6 @@ def facts(certificate: x509.Certificate) -> certificates.CertificateFacts | None
     try:
         return certificates.read(certificate)
     except errors.InputError:
-        return None
-
-
-def public_key(certificate: x509.Certificate) -> object:
-    """Its key, or None where it is of a kind that is not known."""
-    try:
-        return certificate.public_key()
-    except (ValueError, exceptions.UnsupportedAlgorithm):
         return None
 
 

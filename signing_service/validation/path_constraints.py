@@ -5,7 +5,7 @@ import itertools
 
 from cryptography import exceptions, x509
 
-from signing_service.validation import policy
+from signing_service.validation import foreign_keys, policy
 
 _UNDERSTOOD = frozenset(
     {
@@ -47,7 +47,7 @@ def find_weakness(
     for certificate, issuer in itertools.pairwise(path):
         try:
             hasher = certificate.signature_hash_algorithm
-            key: object = issuer.public_key()
+            key = foreign_keys.of_certificate(issuer)
         except _FAULTS:
             return "a certificate of the path is signed with an algorithm that is not known"
         used = frozenset() if hasher is None else frozenset({hasher.name.replace("-", "_")})

@@ -11,6 +11,7 @@ from signing_service.validation import (
     cms_signature,
     evidence,
     findings,
+    foreign_keys,
     judged_certificate,
     paths,
     policy,
@@ -118,7 +119,7 @@ def _unit_problem(
         )
     if not token.message.binding(certificate).matches:
         return report.Finding("time-stamp-binding", "the token does not name its certificate")
-    weakness = rules.weakness(judged_certificate.public_key(certificate), relied_on, at)
+    weakness = rules.weakness(foreign_keys.of_certificate(certificate), relied_on, at)
     if weakness:
         return report.Finding("time-stamp-weak", weakness)
     if token.time > at + rules.clock_skew:

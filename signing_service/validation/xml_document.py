@@ -16,6 +16,7 @@ from pki import errors, originals, xml_algorithms, xml_signature, xml_trees
 from signing_service.validation import (
     evidence,
     findings,
+    foreign_keys,
     report,
     xades_evidence_records,
     xades_properties,
@@ -109,7 +110,7 @@ def _signature(
         evidence_records=xades_evidence_records.records(context, (), (base.identifier,), known),
         claimed_signing_time=xades_properties.signing_time(qualifying),
     )
-    key = _key_value(element) if certificate is None else certificate.public_key()
+    key = _key_value(element) if certificate is None else foreign_keys.of_certificate(certificate)
     intact: bool | None = None
     try:
         signed = _check(element, key, detached)

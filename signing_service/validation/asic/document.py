@@ -371,6 +371,12 @@ class _Reader:
             found = dataclasses.replace(
                 found, failure=(report.SubIndication.FORMAT_FAILURE, problem)
             )
+        elif not files and found.failure is None:
+            # EN 319 162-1 4.4: a container without a file holds no signature of anything.
+            problem = report.Finding("asic-no-files", "there is no data file in the container")
+            found = dataclasses.replace(
+                found, failure=(report.SubIndication.FORMAT_FAILURE, problem)
+            )
         return found
 
     def _container_warnings(self) -> list[report.Finding]:
