@@ -16,7 +16,7 @@ from signing_service.validation import (
     certificate_report,
     certificate_uses,
     evidence,
-    judged_certificate,
+    foreign_keys,
     paths,
     policy,
     process,
@@ -85,7 +85,7 @@ def judge(
         rules=rules,
     )
     qualified = qualification.judge_certificate(verdict.path or (judged,), trust.services, at)
-    weakness = rules.weakness(judged_certificate.public_key(judged), frozenset(), at)
+    weakness = rules.weakness(foreign_keys.of_certificate(judged), frozenset(), at)
     if verdict.sub_indication is None and weakness is not None:
         verdict = dataclasses.replace(
             verdict,

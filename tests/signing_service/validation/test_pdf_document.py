@@ -455,14 +455,34 @@ def test_weak_hash_is_intact_and_does_not_pass(maker, judge, at):
     assert found.sub_indication is report.SubIndication.CRYPTO_CONSTRAINTS_FAILURE_NO_POE
 
 
-def test_cms_with_two_signers_is_a_format_failure(maker, judge):
+@pytest.mark.clause("EN 319 142-1", "6.3")
+def test_each_signer_of_a_cms_is_judged_and_several_are_a_format_failure(maker, judge, hierarchy):
     signed = maker.sign(signed_pdfs.make_pdf())
     message = forged_pdfs.read_cms(signed)
     signer = message["content"]["signer_infos"][0]
-    message["content"]["signer_infos"] = [signer, signer.copy()]
+    other = signer.copy()
+    other["signature"] = bytes(70)
+    message["content"]["signer_infos"] = [signer, other]
+    found = {
+        one.identifier: one
+        for one in judge(forged_pdfs.replace_cms(signed, message.dump())).signatures
+    }
+    assert set(found) == {"Signature1-signer-1", "Signature1-signer-2"}
+    subs = {one.intact: one.sub_indication for one in found.values()}
+    assert subs == {
+        True: report.SubIndication.FORMAT_FAILURE,
+        False: report.SubIndication.SIG_CRYPTO_FAILURE,
+    }
+    assert {one.level for one in found.values()} == {"PDF-NOT-ETSI"}
+
+
+def test_cms_without_a_signer_is_a_format_failure(maker, judge):
+    signed = maker.sign(signed_pdfs.make_pdf())
+    message = forged_pdfs.read_cms(signed)
+    message["content"]["signer_infos"] = []
     found = only(judge(forged_pdfs.replace_cms(signed, message.dump())))
     assert found.sub_indication is report.SubIndication.FORMAT_FAILURE
-    assert found.intact is not True
+    assert found.intact is False
 
 
 def test_cms_with_a_content_of_its_own_is_a_format_failure(maker, judge):
