@@ -47,13 +47,24 @@ class SigningApi:
         self._client.close()
 
     def open_session(
-        self, documents: Sequence[pathlib.Path], parameters: Mapping[str, object]
+        self,
+        documents: Sequence[pathlib.Path],
+        parameters: Mapping[str, object],
+        picture: pathlib.Path | None = None,
     ) -> dict[str, Any]:
-        """Open a signing session for one signature, on one or several documents."""
+        """Open a signing session for one signature, on one or several documents.
+
+        Args:
+            documents: What is signed.
+            parameters: How, and with whom.
+            picture: A PNG or JPEG for the appearance.
+        """
+        pictures = [] if picture is None else [picture]
         form = multipart.build(
             [
                 multipart.Part("parameters", json.dumps(parameters).encode(), "application/json"),
                 *(multipart.file_part("document", one) for one in documents),
+                *(multipart.file_part("appearance_image", one) for one in pictures),
             ]
         )
         return self._call(

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives import serialization
 
 from card_reader import pin as pins
 from card_reader import readers, signing_card
-from imza import api_client
+from imza import api_client, pdf_options
 from pki import algorithms, durable_files, errors, signature
 from pki import credentials as client_credentials
 
@@ -69,10 +69,10 @@ class Wish:
     level: str
     reason: str | None
     place: str | None
-    visible: bool
     packaging: str
     commitment: str | None = None
     role: str | None = None
+    pdf: dict[str, Any] = dataclasses.field(default_factory=dict)
 
 
 @click.command(
@@ -86,6 +86,10 @@ class Wish:
         --server http://127.0.0.1:8080 --credentials w/sandbox.json -o signed.xml
     imza sign plan.pdf prices.xlsx --format asice --level B-LT --card \\
         --server http://127.0.0.1:8080 --credentials w/sandbox.json -o plan.asice
+    imza sign offer.pdf --certify form-filling --image logo.png --box 300,60,540,130 --seal stamp \\
+        --server http://127.0.0.1:8080 --credentials w/sandbox.json -o certified.pdf
+    imza sign form.pdf --field Buyer --lock include --lock-field Price --lock-field Date --card \\
+        --server http://127.0.0.1:8080 --credentials w/sandbox.json -o signed.pdf
     imza sign --session 5b0f… --card \\
         --server http://127.0.0.1:8080 --credentials w/sandbox.json -o signed.pdf
     """,
@@ -119,7 +123,7 @@ class Wish:
     type=click.Choice(["enveloped", "enveloping", "detached"]),
     help="How signature and document lie together, where the format leaves a choice.",
 )
-@click.option("--visible/--invisible", default=True, help="Draw the signature on the last page.")
+@pdf_options.add
 @click.option("--server", required=True, metavar="URL", help="Base address of the service.")
 @click.option(
     "--credentials",
@@ -152,11 +156,11 @@ def command(
     commitment: str | None,
     role: str | None,
     packaging: str | None,
-    visible: bool,
     server: str,
     credentials: pathlib.Path,
     output: pathlib.Path,
     as_json: bool,
+    **pdf: Any,
 ) -> int:
     """Sign one or more documents with a card, a phone or a seal."""
     if (session_id is None) is not bool(files):
@@ -175,11 +179,12 @@ def command(
         level,
         reason,
         place,
-        visible and name == "pades",
         packaging or PACKAGING[name],
         commitment,
         role,
+        pdf_options.parameters(is_pdf=name == "pades", **pdf),
     )
+    image = pdf["image"]
     known = client_credentials.read_credentials(credentials, "api_client", server=server)
     api = api_client.SigningApi(known)
     results = []
@@ -194,12 +199,12 @@ def command(
             target = output / _signed_name(file, wish) if output.is_dir() else output
             parameters = _parameters(wish)
             if card:
-                result = _by_card(api, signed, parameters, reader, pin_fd)
+                result = _by_card(api, signed, parameters, image, reader, pin_fd)
             elif phone is not None:
                 signer = {"phone_number": phone, "person_code": person}
-                result = _by_phone(api, signed, {**parameters, "signer": signer})
+                result = _by_phone(api, signed, {**parameters, "signer": signer}, image)
             else:
-                result = api.open_session(signed, {**parameters, "signer": {"seal": seal}})
+                result = api.open_session(signed, {**parameters, "signer": {"seal": seal}}, image)
             result = _finished(api, result)
             _write(target, api.document(result["id"]))
             results.append({**result, "file": str(file), "output": str(target)})
@@ -231,15 +236,14 @@ def _parameters(wish: Wish) -> dict[str, Any]:
         parameters["reason"] = wish.reason
     if wish.place:
         parameters["place"] = wish.place
-    if wish.visible:
-        parameters["appearance"] = {"page": -1}
-    return parameters
+    return parameters | wish.pdf
 
 
 def _by_card(
     api: api_client.SigningApi,
     files: Sequence[pathlib.Path],
     parameters: dict[str, Any],
+    image: pathlib.Path | None,
     reader: str | None,
     pin_fd: int | None,
 ) -> dict[str, Any]:
@@ -247,7 +251,7 @@ def _by_card(
     certificate = card.certificate(signing_card.Purpose.SIGN)
     der = certificate.public_bytes(serialization.Encoding.DER)
     session = api.open_session(
-        files, {**parameters, "signer": {"certificate": base64.b64encode(der).decode()}}
+        files, {**parameters, "signer": {"certificate": base64.b64encode(der).decode()}}, image
     )
     return _sign_session(api, session, card, pin_fd)
 
@@ -341,9 +345,12 @@ def _sign_with_tries(
 
 
 def _by_phone(
-    api: api_client.SigningApi, files: Sequence[pathlib.Path], parameters: dict[str, Any]
+    api: api_client.SigningApi,
+    files: Sequence[pathlib.Path],
+    parameters: dict[str, Any],
+    image: pathlib.Path | None,
 ) -> dict[str, Any]:
-    session = api.open_session(files, parameters)
+    session = api.open_session(files, parameters, image)
     _say(f"{files[0].name}: control code {session['control_code']}")
     _say("Confirm on the phone only if it shows the same code.")
     return session

@@ -121,7 +121,7 @@ def _add_signing(router: fastapi.APIRouter, desk: Desk, require_sign: Caller) ->
     @router.post(
         "/signing-sessions",
         status_code=201,
-        openapi_extra=request_bodies.multipart(schemas.SigningShape, several=True),
+        openapi_extra=request_bodies.multipart(schemas.SigningShape, several=True, picture=True),
     )
     async def open_session(
         request: fastapi.Request, response: fastapi.Response, caller: caller_type
@@ -132,6 +132,7 @@ def _add_signing(router: fastapi.APIRouter, desk: Desk, require_sign: Caller) ->
             max_bytes=service.settings.max_document_bytes,
             takes_detached=False,
             takes_several=True,
+            takes_picture=True,
         ) as upload:
             row = await _in_thread(_open, desk, upload, caller, key)
         response.headers["Location"] = f"/api/v1/signing-sessions/{row.id}"
@@ -188,7 +189,7 @@ def _add_batches(router: fastapi.APIRouter, desk: Desk, require_sign: Caller) ->
     @router.post(
         "/signing-batches",
         status_code=201,
-        openapi_extra=request_bodies.multipart(schemas.SigningShape, several=True),
+        openapi_extra=request_bodies.multipart(schemas.SigningShape, several=True, picture=True),
     )
     async def open_batch(
         request: fastapi.Request, response: fastapi.Response, caller: caller_type
@@ -199,6 +200,7 @@ def _add_batches(router: fastapi.APIRouter, desk: Desk, require_sign: Caller) ->
             max_bytes=service.settings.max_document_bytes,
             takes_detached=False,
             takes_several=True,
+            takes_picture=True,
         ) as upload:
             batch = await _in_thread(_open_batch, desk, upload, caller, key)
         response.headers["Location"] = f"/api/v1/signing-batches/{batch.id}"
@@ -229,7 +231,7 @@ def _open_batch(
     desk: Desk, upload: uploads.Upload, caller: access.Caller, key: str | None
 ) -> batches.Batch:
     service, at = desk.service, desk.service.clock.now()
-    opening, signer = _read_opening(upload, caller, key)
+    opening, signer = _read_opening(service, upload, caller, key)
     if isinstance(signer, signers.PhoneSigner):
         raise parameters.ParametersError(
             "signer: expected a card or a seal: a phone confirms one hash at a time, so sign many"
@@ -289,13 +291,14 @@ def _augment(
 
 
 def _read_opening(
-    upload: uploads.Upload, caller: access.Caller, key: str | None
+    service: SigningService, upload: uploads.Upload, caller: access.Caller, key: str | None
 ) -> tuple[flow.Opening, signers.Signer]:
     if not upload.parameters:
         raise parameters.ParametersError(
             "parameters: expected a JSON object, got no such part", field="parameters"
         )
     chosen, signer, digests = schemas.read_signing(upload.parameters)
+    chosen = dataclasses.replace(chosen, appearance=_pictured(service, chosen, upload.picture))
     first, further = upload.files[:1], upload.files[1:]
     if not isinstance(signer, signers.SealSigner) and "sign" not in caller.scopes:
         raise access.InsufficientScopeError("expected a token with the scope 'sign'")
@@ -311,11 +314,33 @@ def _read_opening(
     return opening, signer
 
 
+def _pictured(
+    service: SigningService,
+    chosen: parameters.SignatureParameters,
+    picture: documents.Document | None,
+) -> parameters.Appearance | None:
+    """Put the picture that was sent into the appearance, decoded in a process with limits."""
+    shown = chosen.appearance
+    if picture is None:
+        if shown is not None and not shown.text:
+            raise parameters.ParametersError(
+                f"expected the part {uploads.PICTURE} for an appearance without text",
+                field="appearance.text",
+            )
+        return shown
+    if shown is None:
+        raise parameters.ParametersError(
+            f"expected an appearance for the part {uploads.PICTURE} to stand in",
+            field="appearance",
+        )
+    return dataclasses.replace(shown, picture=service.read_picture(picture.path))
+
+
 def _open(
     desk: Desk, upload: uploads.Upload, caller: access.Caller, key: str | None
 ) -> sessions.SigningSession:
     service, at = desk.service, desk.service.clock.now()
-    opening, signer = _read_opening(upload, caller, key)
+    opening, signer = _read_opening(service, upload, caller, key)
     if isinstance(signer, signers.SealSigner):
         seal = desk.seals.choose(signer.name, caller)
         return sealing.seal_document(service, seal, opening, at)
@@ -330,7 +355,7 @@ def _open(
 def _digest(upload: uploads.Upload) -> bytes:
     """What makes two requests the same one."""
     parts = [hashlib.sha256(upload.parameters).digest()]
-    for one in upload.files:
+    for one in (*upload.files, *((upload.picture,) if upload.picture else ())):
         with one.path.open("rb") as file:
             parts.append(hashlib.file_digest(file, "sha256").digest())
         parts.append(hashlib.sha256(one.name.encode("utf-8", "surrogatepass")).digest())

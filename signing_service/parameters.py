@@ -61,21 +61,144 @@ class CommitmentType(enum.Enum):
         return f"http://uri.etsi.org/01903/v1.2.2#{name}"
 
 
+class PermittedChanges(enum.Enum):
+    """What may be done to a PDF after a signature (P of DocMDP, ISO 32000-1 table 254).
+
+    Evidence of validity and document time stamps may always be added (ISO 32000-2 12.8.2.2).
+    """
+
+    NO_CHANGES = "no-changes"
+    FORM_FILLING = "form-filling"
+    ANNOTATIONS = "annotations"
+
+    @property
+    def number(self) -> int:
+        """The value of P: 1 permits least, 3 most."""
+        return list(PermittedChanges).index(self) + 1
+
+    @classmethod
+    def from_number(cls, number: int) -> "PermittedChanges":
+        """Return the member of a value of P; what is not known permits nothing."""
+        known = {one.number: one for one in cls}
+        return known.get(number, cls.NO_CHANGES)
+
+
+class LockAction(enum.Enum):
+    """Which form fields a lock is about (ISO 32000-1 table 233)."""
+
+    ALL = "all"
+    INCLUDE = "include"
+    EXCLUDE = "exclude"
+
+
+@dataclasses.dataclass(frozen=True)
+class FieldLock:
+    """Form fields that a signature locks (SigFieldLock and FieldMDP, ISO 32000-1 12.8.2.4).
+
+    Attributes:
+        action: All fields, those named, or all but those named.
+        fields: Their full names, with dots; a name stands for the fields under it too.
+        changes: What else may be changed afterwards (P of ISO 32000-2 table 236), or None.
+    """
+
+    action: LockAction
+    fields: tuple[str, ...] = ()
+    changes: PermittedChanges | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse names where all fields are meant, and none where some are."""
+        if (self.action is LockAction.ALL) is bool(self.fields):
+            raise ParametersError(
+                "expected fields with the action include or exclude, and none with all",
+                field="lock.fields",
+            )
+        if len(self.fields) > MAX_LOCKED or any(
+            not 0 < len(one) <= MAX_FIELD_NAME for one in self.fields
+        ):
+            raise ParametersError(
+                f"expected at most {MAX_LOCKED} names of 1 to {MAX_FIELD_NAME} characters",
+                field="lock.fields",
+            )
+
+
+MAX_LOCKED = 200
+"""Names in one lock."""
+
+MAX_FIELD_NAME = 400
+"""Characters in a form field's full name."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Picture:
+    """A picture for a visible signature, decoded: rows from the top, without padding.
+
+    Attributes:
+        colours: Red, green and blue of each pixel, a byte each.
+        opacity: A byte for each pixel, 0 is clear; None where all is opaque.
+    """
+
+    width: int
+    height: int
+    colours: bytes
+    opacity: bytes | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what is not as large as it says: it may come from a process that was misled."""
+        sides = (self.width, self.height)
+        if not all(type(one) is int and 0 < one <= MAX_PICTURE_SIDE for one in sides):
+            raise ParametersError(
+                f"expected a picture of 1 to {MAX_PICTURE_SIDE} pixels a side",
+                field="appearance_image",
+            )
+        pixels = self.width * self.height
+        kinds = type(self.colours), type(self.opacity)
+        if (
+            kinds not in ((bytes, bytes), (bytes, type(None)))
+            or len(self.colours) != 3 * pixels
+            or (self.opacity is not None and len(self.opacity) != pixels)
+        ):
+            raise ParametersError(
+                "expected as many samples as the picture has pixels", field="appearance_image"
+            )
+
+
+MAX_PICTURE_SIDE = 1000
+"""Pixels: at 300 dots to the inch more than three inches, the whole width of a signature."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Appearance:
-    """Where a visible signature stands on its page.
+    """How a visible signature looks and where it stands.
 
     Attributes:
         page: Counted from 1; -1 is the last page.
-        box: Left, bottom, right, top in points from the lower left corner of the page; None takes
-            the first free place at the foot of the page.
+        box: Left, bottom, right, top in points from the lower left corner of the page as it is
+            shown: turned by its rotation and cut to its crop box. None takes the first free place
+            at the foot of the page.
+        field: The full name of an empty signature field that is signed, where it stands; page and
+            box do not count then.
+        text: Whether it tells who signed, when and why.
+        picture: Stands left of the text, or alone.
     """
 
-    page: int
+    page: int = -1
     box: tuple[int, int, int, int] | None = None
+    field: str | None = None
+    text: bool = True
+    picture: Picture | None = None
 
     def __post_init__(self) -> None:
-        """Refuse a box without area and a page that cannot exist."""
+        """Refuse a box without area, a page that cannot exist, and two places at once."""
+        if self.field is not None and (self.box is not None or self.page != -1):
+            raise ParametersError(
+                "expected a page and a box, or the name of a field that has its own, got both",
+                field="appearance.field",
+            )
+        if self.field is not None and not 0 < len(self.field) <= MAX_FIELD_NAME:
+            raise ParametersError(
+                f"expected a field name of 1 to {MAX_FIELD_NAME} characters",
+                field="appearance.field",
+            )
         if self.page == 0 or self.page < -1:
             raise ParametersError(
                 f"expected a page counted from 1, or -1 for the last one, got {self.page}",
@@ -123,6 +246,8 @@ class SignatureParameters:
         container_signature: What an ASiC container's signatures are: XAdES or CAdES. A container
             that has signatures keeps its kind.
         display_text: What a phone shows beside its control code.
+        certification: Makes a PDF's first signature a certification: what it permits after it.
+        lock: Form fields of a PDF that must not change any more.
     """
 
     format: documents.SignatureFormat
@@ -135,6 +260,8 @@ class SignatureParameters:
     role: str | None = None
     container_signature: documents.SignatureFormat = documents.SignatureFormat.XADES
     display_text: str | None = None
+    certification: PermittedChanges | None = None
+    lock: FieldLock | None = None
 
     def __post_init__(self) -> None:
         """Refuse combinations that the formats forbid."""
@@ -155,12 +282,18 @@ class SignatureParameters:
                 raise ParametersError(
                     "expected a reason or a commitment for PAdES, got both", field="reason"
                 )
-        elif self.appearance is not None:
-            raise ParametersError(
-                f"expected an appearance only for PAdES, got one for {self.format.value}",
-                field="appearance",
-            )
-
+            if self.certification and self.lock is not None and self.lock.changes is not None:
+                raise ParametersError(
+                    "expected a certification or a lock to say what may be changed, got both",
+                    field="lock.changes",
+                )
+        else:
+            for field in ("appearance", "certification", "lock"):
+                if getattr(self, field) is not None:
+                    raise ParametersError(
+                        f"expected {field} only for PAdES, got it for {self.format.value}",
+                        field=field,
+                    )
         if self.container_signature not in (
             documents.SignatureFormat.XADES,
             documents.SignatureFormat.CADES,

@@ -4,11 +4,18 @@ from typing import Any
 
 import pydantic
 
+from signing_service import parameters, uploads
+from signing_service.creation.pdf import pictures
+
 _FILE = {"type": "string", "format": "binary"}
 
 
 def multipart(
-    shape: type[pydantic.BaseModel], *, detached: bool = False, several: bool = False
+    shape: type[pydantic.BaseModel],
+    *,
+    detached: bool = False,
+    several: bool = False,
+    picture: bool = False,
 ) -> dict[str, Any]:
     """Describe an upload of documents and a part `parameters`."""
     properties: dict[str, Any] = {
@@ -17,6 +24,13 @@ def multipart(
     }
     if detached:
         properties["detached"] = {"type": "array", "items": _FILE}
+    if picture:
+        properties[uploads.PICTURE] = _FILE | {
+            "contentMediaType": "image/png, image/jpeg",
+            "description": "A picture for the appearance: PNG or JPEG, at most"
+            f" {pictures.MAX_BYTES} bytes and {pictures.MAX_PIXELS} pixels; one over"
+            f" {parameters.MAX_PICTURE_SIDE} pixels a side is scaled down.",
+        }
     return _body(
         {"multipart/form-data": _object(properties, "parameters" if several else "document")}
     )

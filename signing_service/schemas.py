@@ -56,13 +56,58 @@ class SealShape(_Shape):
 
 
 class AppearanceShape(_Shape):
-    """Where a visible signature stands; the page counts from 1, -1 is the last.
+    """How a visible signature of a PDF looks, and where it stands."""
 
-    Without a box it takes the first free place at the foot of the page.
-    """
+    page: Annotated[
+        int, pydantic.Field(description="Counted from 1; -1 is the last. Not with a field.")
+    ] = -1
+    box: Annotated[
+        Annotated[list[int], pydantic.Field(min_length=4, max_length=4)] | None,
+        pydantic.Field(
+            description="Left, bottom, right, top in points from the lower left corner of the page"
+            " as it is shown. Without it: the first free place at the foot of the page."
+        ),
+    ] = None
+    field: Annotated[
+        str | None,
+        pydantic.Field(
+            description="The full name of an empty signature field of the document, which is"
+            " signed where it stands; its lock and its demands (seed values) count."
+        ),
+    ] = None
+    text: Annotated[
+        bool,
+        pydantic.Field(
+            description="Whether it tells who signed, when and why; false only with the part"
+            " appearance_image."
+        ),
+    ] = True
 
-    page: int = -1
-    box: Annotated[list[int], pydantic.Field(min_length=4, max_length=4)] | None = None
+
+Changes = Literal["no-changes", "form-filling", "annotations"]
+
+
+class LockShape(_Shape):
+    """Form fields of a PDF that the signature locks."""
+
+    action: Annotated[
+        Literal["all", "include", "exclude"],
+        pydantic.Field(description="All fields, those named, or all but those named."),
+    ]
+    fields: Annotated[
+        list[str],
+        pydantic.Field(
+            max_length=parameters.MAX_LOCKED,
+            description="Full names of form fields of the document.",
+        ),
+    ] = []
+    changes: Annotated[
+        Changes | None,
+        pydantic.Field(
+            description="What else may be changed after the signature (PDF 2.0); a certification"
+            " says it itself."
+        ),
+    ] = None
 
 
 class DigestShape(_Shape):
@@ -86,6 +131,14 @@ class SigningShape(_Shape):
     role: str | None = None
     container_signature: Literal["XAdES", "CAdES"] = "XAdES"
     appearance: AppearanceShape | None = None
+    certification: Annotated[
+        Changes | None,
+        pydantic.Field(
+            description="Makes the first signature of a PDF a certification, after which this may"
+            " be changed; without it the signature is an approval."
+        ),
+    ] = None
+    lock: LockShape | None = None
     display_text: str | None = None
     digests: Annotated[list[DigestShape], pydantic.Field(max_length=MAX_DIGESTS)] = []
 
@@ -153,12 +206,6 @@ def read_signing(
     shape = _read(SigningShape, text)
     format_ = _member(documents.SignatureFormat, shape.format, "format")
     level = _level(shape.level)
-    appearance = None
-    if shape.appearance is not None:
-        box = shape.appearance.box
-        appearance = parameters.Appearance(
-            shape.appearance.page, None if box is None else (box[0], box[1], box[2], box[3])
-        )
     chosen = parameters.SignatureParameters(
         format=format_,
         level=level,
@@ -174,11 +221,37 @@ def read_signing(
         reason=shape.reason,
         role=shape.role,
         container_signature=documents.SignatureFormat(shape.container_signature),
-        appearance=appearance,
+        appearance=_appearance(shape.appearance),
+        certification=_changes(shape.certification),
+        lock=_lock(shape.lock),
         display_text=shape.display_text,
     )
     digests = _digests(shape.digests)
     return chosen, _signer(shape.signer), digests
+
+
+def _appearance(shape: AppearanceShape | None) -> parameters.Appearance | None:
+    if shape is None:
+        return None
+    box = shape.box
+    return parameters.Appearance(
+        shape.page,
+        None if box is None else (box[0], box[1], box[2], box[3]),
+        shape.field,
+        shape.text,
+    )
+
+
+def _changes(value: str | None) -> parameters.PermittedChanges | None:
+    return None if value is None else parameters.PermittedChanges(value)
+
+
+def _lock(shape: LockShape | None) -> parameters.FieldLock | None:
+    if shape is None:
+        return None
+    return parameters.FieldLock(
+        parameters.LockAction(shape.action), tuple(shape.fields), _changes(shape.changes)
+    )
 
 
 @dataclasses.dataclass(frozen=True)

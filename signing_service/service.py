@@ -1,6 +1,7 @@
 """The signing service as ready objects, which every function of the main job is handed."""
 
 import dataclasses
+import pathlib
 from collections.abc import Callable
 
 from sqlalchemy import orm
@@ -24,6 +25,7 @@ class SigningService:
     Attributes:
         check_document: Refuses what cannot be signed. A service that strangers reach does it in a
             worker process (`validation.isolation`).
+        read_picture: Decodes a picture for a visible signature, there too.
     """
 
     settings: settings.Settings
@@ -33,6 +35,7 @@ class SigningService:
     client: outbound.Client
     clock: clock.Clock
     check_document: Callable[[documents.Document, parameters.SignatureParameters], None]
+    read_picture: Callable[[pathlib.Path], parameters.Picture]
 
     def request_token(self, representation: signature.DataToBeSignedRepresentation) -> bytes:
         """Return a checked time-stamp token over a hash.

@@ -6,6 +6,7 @@ import pathlib
 import shutil
 import tempfile
 from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import Set as AbstractSet
 
 import anyio.to_thread
 import fastapi
@@ -13,6 +14,7 @@ from starlette import datastructures, formparsers
 
 from pki import errors, web
 from signing_service import documents, flow, schemas
+from signing_service.creation.pdf import pictures
 
 MAX_FILES = 20
 MAX_FIELDS = 10
@@ -21,6 +23,8 @@ ENVELOPE_BYTES = 256 * 2**10
 """Room for boundaries, headers and the parameters, besides the documents."""
 
 MAX_NAME = 255
+
+PICTURE = "appearance_image"
 
 
 class MalformedUploadError(errors.InputError):
@@ -42,11 +46,13 @@ class Upload:
         files: The parts `document`.
         detached: The parts `detached`.
         parameters: The part `parameters`, empty where there is none.
+        picture: The part `appearance_image`.
     """
 
     files: tuple[documents.Document, ...]
     detached: tuple[documents.Document, ...]
     parameters: bytes
+    picture: documents.Document | None = None
 
     @property
     def document(self) -> documents.Document:
@@ -74,6 +80,7 @@ async def read_upload(
     max_bytes: int,
     takes_detached: bool,
     takes_several: bool = False,
+    takes_picture: bool = False,
 ) -> AsyncIterator[Upload]:
     """Read an upload into files that live as long as the block.
 
@@ -83,6 +90,7 @@ async def read_upload(
         takes_detached: Whether parts called `detached` may come.
         takes_several: Whether any number of parts called `document` may come, none included,
             rather than one.
+        takes_picture: Whether a part called `appearance_image` may come.
 
     Raises:
         UnsupportedMediaTypeError: Another content type.
@@ -92,11 +100,16 @@ async def read_upload(
     sent = content_type(request)
     if sent != "multipart/form-data":
         raise web.UnsupportedMediaTypeError(f"expected multipart/form-data, got {sent or 'none'}")
-    form = await _parse(request, max_bytes + ENVELOPE_BYTES)
+    form = await _parse(
+        request, max_bytes + ENVELOPE_BYTES + (pictures.MAX_BYTES if takes_picture else 0)
+    )
+    allowed = {"document", "parameters"}
+    allowed |= {"detached"} if takes_detached else set()
+    allowed |= {PICTURE} if takes_picture else set()
     try:
         with tempfile.TemporaryDirectory(prefix="imza-upload-") as folder:
             yield await anyio.to_thread.run_sync(
-                _store, form, pathlib.Path(folder), max_bytes, takes_detached, takes_several
+                _store, form, pathlib.Path(folder), max_bytes, allowed, takes_several
             )
     finally:
         await form.close()
@@ -174,10 +187,10 @@ def _store(
     form: datastructures.FormData,
     folder: pathlib.Path,
     max_bytes: int,
-    takes_detached: bool,
+    allowed: AbstractSet[str],
     takes_several: bool,
 ) -> Upload:
-    _check_names(form, {"document", "parameters"} | ({"detached"} if takes_detached else set()))
+    _check_names(form, allowed)
     received = form.getlist("document")
     if len(received) != 1 and not takes_several:
         raise MalformedUploadError(
@@ -190,10 +203,16 @@ def _store(
         )
     ]
     count = len(received)
-    return Upload(tuple(kept[:count]), tuple(kept[count:]), _parameters(form))
+    pictures_sent = form.getlist(PICTURE)
+    if len(pictures_sent) > 1:
+        raise MalformedUploadError(f"{PICTURE}: expected one picture", field=PICTURE)
+    picture = None
+    if pictures_sent:
+        picture = _keep(pictures_sent[0], PICTURE, folder / PICTURE, pictures.MAX_BYTES)
+    return Upload(tuple(kept[:count]), tuple(kept[count:]), _parameters(form), picture)
 
 
-def _check_names(form: datastructures.FormData, allowed: set[str]) -> None:
+def _check_names(form: datastructures.FormData, allowed: AbstractSet[str]) -> None:
     for name in form:
         if name not in allowed:
             # The name is a stranger's and is not repeated.

@@ -45,6 +45,7 @@ def build(resources: Resources, config: configs.Config, tokens: access.AccessTok
         client=client,
         clock=resources.present,
         check_document=workers.check_signable,
+        read_picture=workers.read_picture,
     )
     followed = followed_trust.FollowedTrust(
         anchors,

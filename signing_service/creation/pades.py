@@ -12,18 +12,25 @@ import json
 import pathlib
 import re
 import shutil
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import BinaryIO
 
 from cryptography import x509
-from pyhanko.pdf_utils import generic, incremental_writer
+from pyhanko.pdf_utils import incremental_writer, reader
 from pyhanko.sign import fields
 from pyhanko.sign.signers import cms_embedder, constants, pdf_byterange
 
 from pki import algorithms, certificates, errors, signature
 from signing_service import documents, parameters, revocation_data
 from signing_service.creation import cms
-from signing_service.creation.pdf import appearance, fonts, pdf_places, pdf_structure
+from signing_service.creation.pdf import (
+    appearance,
+    fonts,
+    pdf_structure,
+    security_store,
+    seed_values,
+    signature_fields,
+)
 
 TIME_STAMP_BYTES = 12 * 2**10
 """Room for a time-stamp token with the certificates of its authority."""
@@ -58,12 +65,14 @@ def check_document(source: pathlib.Path, chosen: parameters.SignatureParameters)
     Raises:
         PdfRefusedError: Not a PDF, empty, truncated, unreadable, encrypted, with a form or a
             script that changes what is shown, closed by an earlier signature, or without the
-            page of the appearance; each its own code.
+            page or the field of the appearance; each its own code.
     """
     pdf_structure.check_envelope(source)
     page = chosen.appearance.page if chosen.appearance is not None else None
     with source.open("rb") as file, pdf_structure.reading():
-        pdf_structure.check_content(pdf_structure.open_reader(file), page=page)
+        opened = pdf_structure.open_reader(file)
+        pdf_structure.check_content(opened, page=page)
+        signature_fields.check(opened, chosen)
 
 
 def prepare(
@@ -88,17 +97,14 @@ def prepare(
         font: For a visible signature.
 
     Raises:
-        PdfRefusedError: The file's structure cannot be extended.
+        PdfRefusedError: The file's structure cannot be extended, or the field that the signature
+            goes into demands another signer.
         MissingGlyphError: The font lacks a letter of the signer's name.
     """
     hash_algorithm = algorithms.key_kind(certificate.public_key()).hash_algorithm
     inside = [certificate, *(one for one in chain if one.issuer != one.subject)]
     reserved = SIGNATURE_BYTES + TIME_STAMP_BYTES
     reserved += sum(len(certificates.to_der(one)) for one in inside)
-    shown = parameters.appearance
-    look = None
-    if shown is not None:
-        look = appearance.setup(appearance.describe(certificate, parameters, at), font, at)
     shutil.copyfile(source, target)
     with target.open("r+b") as file, pdf_structure.reading():
         writer = pdf_structure.open_writer(file)
@@ -111,14 +117,18 @@ def prepare(
             reason=parameters.reason,
             bytes_reserved=2 * reserved,
         )
-        name = pdf_structure.free_field_name(writer, "Signature")
-        # pyHanko counts pages from 0, and backwards from -1 as we do.
-        page = 0 if shown is None else shown.page - (shown.page > 0)
-        box = None
+        signer = seed_values.Signer((certificate, *chain), hash_algorithm)
+        field = signature_fields.choose(writer, parameters, signer)
+        shown = parameters.appearance
+        look = None
         if shown is not None:
-            box = shown.box or pdf_places.free_box(writer, page)
-        field = fields.SigFieldSpec(name, on_page=page, box=box)
-        prepared = _append(writer, name, field, placeholder, look, hash_algorithm)
+            look = appearance.draw(shown, certificate, parameters, font, at, field.rotation)
+        setup = cms_embedder.SigObjSetup(
+            placeholder,
+            field.transforms(hash_algorithm.short_name),
+            look,  # type: ignore[arg-type]  # it has the one method that is called
+        )
+        prepared = _append(writer, field.name, field.new, setup, hash_algorithm)
     commitment = parameters.commitment
     context = {
         "region": [prepared.reserved_region_start, prepared.reserved_region_end],
@@ -186,27 +196,29 @@ def add_signature_time_stamp(
 
 
 def add_validation_data(
-    source: pathlib.Path, target: pathlib.Path, data: revocation_data.ValidationData
+    source: pathlib.Path,
+    target: pathlib.Path,
+    data: revocation_data.ValidationData,
+    *,
+    position: int | None = None,
 ) -> None:
     """Append certificates and revocation data in the document security store: level B-LT.
 
-    What an earlier signature stored stays; equal objects are stored once. There is no VRI
-    dictionary: it only repeats which of the objects belong to which signature, and EN 319 142-1
-    5.4.2.3 makes it optional.
+    Args:
+        source: The document.
+        target: Becomes the document with the data.
+        data: What is needed to judge a signature.
+        position: Which person's signature needs it, the oldest is 0; None is the newest signature
+            or document time stamp of all.
     """
     shutil.copyfile(source, target)
     with target.open("r+b") as file, pdf_structure.reading():
         writer = pdf_structure.open_writer(file)
+        located = _located(file, writer.prev)
+        if position is not None:
+            located = [one for one in located if not one.is_time_stamp][position:][:1]
         writer.register_extension(constants.ESIC_EXTENSION_1)
-        store = pdf_structure.entry(writer.root, "/DSS")
-        if not isinstance(store, generic.DictionaryObject):
-            store = generic.DictionaryObject()
-            writer.root["/DSS"] = writer.add_object(store)
-            writer.update_root()
-        _extend(writer, store, "/Certs", map(certificates.to_der, data.certificates))
-        _extend(writer, store, "/OCSPs", data.ocsp_responses)
-        _extend(writer, store, "/CRLs", data.crls)
-        writer.update_container(store)
+        security_store.extend(writer, data, located[-1].contents if located else None)
         writer.write_in_place()
 
 
@@ -221,9 +233,8 @@ def add_document_time_stamp(
             name = pdf_structure.free_field_name(writer, "Timestamp")
             placeholder = pdf_byterange.DocumentTimestamp(bytes_reserved=2 * TIME_STAMP_BYTES)
             hash_algorithm = algorithms.HashAlgorithm.SHA256
-            prepared = _append(
-                writer, name, fields.SigFieldSpec(name), placeholder, None, hash_algorithm
-            )
+            setup = cms_embedder.SigObjSetup(placeholder)
+            prepared = _append(writer, name, fields.SigFieldSpec(name), setup, hash_algorithm)
         representation = signature.DataToBeSignedRepresentation(
             hash_algorithm, prepared.document_digest
         )
@@ -286,15 +297,16 @@ class _Signature:
 def _append(
     writer: incremental_writer.IncrementalPdfFileWriter,
     name: str,
-    field: fields.SigFieldSpec,
-    placeholder: pdf_byterange.PdfSignedData,
-    look: cms_embedder.SigAppearanceSetup | None,
+    new: fields.SigFieldSpec | None,
+    setup: cms_embedder.SigObjSetup,
     hash_algorithm: algorithms.HashAlgorithm,
 ) -> pdf_byterange.PreparedByteRangeDigest:
-    """Write an empty signature field at the end of the writer's own file and hash the rest."""
-    steps = cms_embedder.PdfCMSEmbedder(new_field_spec=field).write_cms(name, writer)
+    """Write an empty signature at the end of the writer's own file and hash the rest."""
+    steps = cms_embedder.PdfCMSEmbedder(new_field_spec=new).write_cms(
+        name, writer, existing_fields_only=new is None
+    )
     next(steps)
-    steps.send(cms_embedder.SigObjSetup(placeholder, appearance_setup=look))
+    steps.send(setup)
     prepared, _ = steps.send(
         cms_embedder.SigIOSetup(hash_algorithm.short_name, in_place=True, chunk_size=CHUNK)
     )
@@ -318,13 +330,17 @@ def _fill(file: BinaryIO, start: int, end: int, content: bytes) -> None:
 def _signatures(file: BinaryIO) -> list[_Signature]:
     """Return all signatures, in the order of what they cover."""
     with pdf_structure.reading():
-        opened = pdf_structure.open_reader(file)
-        size = file.seek(0, 2)
-        located = [_locate(file, size, one) for one in pdf_structure.signature_fields(opened)]
-    found = [one for one in located if one is not None]
+        found = _located(file, pdf_structure.open_reader(file))
     if not found:
         raise pdf_structure.PdfUnsignedError("expected a signed PDF, got one without a signature")
-    return sorted(found, key=lambda one: one.covered_to)
+    return found
+
+
+def _located(file: BinaryIO, opened: reader.PdfFileReader) -> list[_Signature]:
+    """Return the signatures that stand where they say, in order. Call in `reading()`."""
+    size = file.seek(0, 2)
+    located = [_locate(file, size, one) for one in pdf_structure.signature_fields(opened)]
+    return sorted((one for one in located if one is not None), key=lambda one: one.covered_to)
 
 
 _BYTE_RANGE = re.compile(rb"/ByteRange\s*\[\s*(\d+)\s+(\d+)\s+(\d+)\s+(\d+)\s*\]")
@@ -356,25 +372,3 @@ def _locate(file: BinaryIO, size: int, signed: pdf_structure.SignatureField) -> 
         is_time_stamp=sub_filter == fields.SigSeedSubFilter.ETSI_RFC3161.value,
         contents=bytes.fromhex(placeholder[1:-1].decode("ascii")),
     )
-
-
-def _extend(
-    writer: incremental_writer.IncrementalPdfFileWriter,
-    store: generic.DictionaryObject,
-    key: str,
-    objects: Iterable[bytes],
-) -> None:
-    """Add streams to one array of the document security store, each content once."""
-    array = pdf_structure.entry(store, key)
-    if not isinstance(array, generic.ArrayObject):
-        array = generic.ArrayObject()
-    stored = {
-        one.data for one in pdf_structure.items(array) if isinstance(one, generic.StreamObject)
-    }
-    for content in objects:
-        if content not in stored:
-            stored.add(content)
-            array.append(writer.add_object(generic.StreamObject(stream_data=content)))
-    if array:
-        store[generic.pdf_name(key)] = array
-        writer.update_container(array)

@@ -10,6 +10,7 @@ import datetime
 import io
 import logging
 import multiprocessing
+import pathlib
 import pickle
 import queue
 import resource
@@ -24,6 +25,7 @@ from typing import Any, TypeAlias
 from pki import certificates, errors, qc_statements
 from signing_service import documents, parameters, trust
 from signing_service.creation import formats
+from signing_service.creation.pdf import pictures
 from signing_service.lists import listed_services
 from signing_service.validation import (
     certificate_report,
@@ -113,6 +115,13 @@ class _CertificateJob:
 
 
 @dataclasses.dataclass(frozen=True)
+class _Drawing:
+    """The wish to have a picture decoded."""
+
+    picture: pathlib.Path
+
+
+@dataclasses.dataclass(frozen=True)
 class _Accepted:
     """The document can be signed."""
 
@@ -132,13 +141,21 @@ class _Refusal:
     where: str | None = None
 
 
-_Question: TypeAlias = _Job | _Check | _CertificateJob
-_Answer: TypeAlias = process.Outcome | certificate_validation.CertificateOutcome | _Accepted
-_ANSWERS = (process.Outcome, certificate_validation.CertificateOutcome, _Accepted, _Refusal)
+_Question: TypeAlias = _Job | _Check | _CertificateJob | _Drawing
+_Answer: TypeAlias = (
+    process.Outcome | certificate_validation.CertificateOutcome | parameters.Picture | _Accepted
+)
+_ANSWERS = (
+    process.Outcome,
+    certificate_validation.CertificateOutcome,
+    parameters.Picture,
+    _Accepted,
+    _Refusal,
+)
 
 
 class _Answers(pickle.Unpickler):
-    """Reads what a worker sends: our report classes and times, and nothing that could run code.
+    """Reads what a worker sends: our classes and times, and nothing that could run code.
 
     A worker may have been taken over by the document it was judging.
     """
@@ -150,6 +167,8 @@ class _Answers(pickle.Unpickler):
                 return found
         if module == __name__ and name in {_Refusal.__name__, _Accepted.__name__}:
             return globals()[name]
+        if (module, name) == (parameters.__name__, parameters.Picture.__name__):
+            return parameters.Picture
         if (module, name) in {
             ("datetime", "datetime"),
             ("datetime", "timezone"),
@@ -175,7 +194,7 @@ class _Worker:
         self.judgements = 0
 
     def answer(self, job: _Question, time_limit_s: float) -> _Answer | _Refusal:
-        """Judge or check one document; after an error other than a refusal this worker is dead."""
+        """Put one question; after an error other than a refusal this worker is dead."""
         self.judgements += 1
         try:
             if not self._ready and not self._connection.poll(START_LIMIT_S):
@@ -295,6 +314,18 @@ class ValidationWorkers:
         """
         self._run(_Check(document, chosen))
 
+    def read_picture(self, path: pathlib.Path) -> parameters.Picture:
+        """Decode a picture as `pictures.read` does.
+
+        Raises:
+            InputError: It cannot be decoded, or is over a limit; its `code` says which.
+        """
+        answer = self._run(_Drawing(path))
+        if not isinstance(answer, parameters.Picture):
+            raise ValidationCrashError("the validation worker answered another question")
+        # Made anew, which checks it: unpickling did not.
+        return dataclasses.replace(answer)
+
     def warm_up(self) -> None:
         """Start the first worker now, so that the first document need not wait for it."""
         worker = self._places.get()
@@ -360,6 +391,8 @@ def _refused(refusal: _Refusal) -> errors.InputError:
 def _serve(connection: mp_connection.Connection, memory_limit_bytes: int) -> None:
     """Judge what comes until the other side goes away; runs in the spawned process."""
     # Loaded before the limit is set, which then leaves the same room for every document.
+    from PIL import JpegImagePlugin, PngImagePlugin  # noqa: F401
+
     from signing_service.validation import pdf_document, xml_document  # noqa: F401
     from signing_service.validation.asic import document  # noqa: F401
 
@@ -375,6 +408,8 @@ def _serve(connection: mp_connection.Connection, memory_limit_bytes: int) -> Non
 
 def _answer(job: _Question) -> _Answer | _Refusal:
     try:
+        if isinstance(job, _Drawing):
+            return pictures.read(job.picture)
         if isinstance(job, _Check):
             formats.check_document(job.document, job.chosen)
             return _Accepted()

@@ -19,6 +19,7 @@ import pytest
 import sqlalchemy
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from mobile_id import client as mobile_client
 from pki import access, access_settings, algorithms, clock, database, signature, web
@@ -881,3 +882,92 @@ def test_hash_of_a_detached_document_is_validated_in_its_place(portal: Portal) -
     refused = ask("SHA-512")
     assert refused.status_code == 422
     assert "digests.0" in refused.json()["detail"]
+
+
+def _png() -> bytes:
+    written = io.BytesIO()
+    Image.new("RGBA", (60, 30), (0, 0, 200, 128)).save(written, "PNG")
+    return written.getvalue()
+
+
+def _open_pictured(portal: Portal, picture: bytes, **others: Any) -> httpx.Response:
+    return portal.http.post(
+        SESSIONS,
+        files={
+            "document": ("a.pdf", signing_world.make_pdf(), "application/pdf"),
+            "appearance_image": ("logo.png", picture, "image/png"),
+        },
+        data={"parameters": json.dumps(portal.parameters(**others))},
+    )
+
+
+def test_certified_pdf_with_a_picture_is_made_and_closed_for_others(portal: Portal) -> None:
+    opened = _open_pictured(
+        portal, _png(), appearance={"page": 1, "box": [60, 60, 300, 130]},
+        certification="no-changes",
+    )  # fmt: skip
+    assert opened.status_code == 201, opened.text
+    session = opened.json()
+    done = portal.http.post(
+        f"{SESSIONS}/{session['id']}/signature-value", json=portal.value(session)
+    )
+    assert done.json()["state"] == "completed"
+    signed = portal.http.get(f"{SESSIONS}/{session['id']}/document").content
+    assert b"/SMask" in signed
+    assert b"/DocMDP" in signed
+    again = portal.open(pdf=signed)
+    assert (again.status_code, again.json()["code"]) == (422, "document-certified")
+
+
+@pytest.mark.parametrize(
+    ("picture", "others", "code"),
+    [
+        (b"GIF89a", {"appearance": {}}, "appearance-image"),
+        (_png()[:-40], {"appearance": {}}, "appearance-image"),
+        (_png() + bytes(5 * 2**20), {"appearance": {}}, "document-too-large"),
+        (_png(), {}, "invalid-parameters"),
+        (_png(), {"appearance": {"field": "Buyer"}}, "appearance-field"),
+        (_png(), {"appearance": {}, "lock": {"action": "all", "fields": ["a"]}},
+         "invalid-parameters"),
+        (_png(), {"appearance": {}, "lock": {"action": "include", "fields": ["a"]}},
+         "lock-field-unknown"),
+        (_png(), {"appearance": {}, "certification": "anything"}, "invalid-parameters"),
+        (_png(), {"appearance": {"field": "Buyer", "page": 2}}, "invalid-parameters"),
+    ],
+)  # fmt: skip
+def test_picture_lock_or_certification_that_cannot_be_is_refused_with_its_code(
+    portal: Portal, picture: bytes, others: dict[str, Any], code: str
+) -> None:
+    answer = _open_pictured(portal, picture, **others)
+    assert answer.status_code in (413, 422)
+    assert answer.json()["code"] == code
+
+
+def test_appearance_with_neither_text_nor_picture_is_refused(portal: Portal) -> None:
+    answer = portal.open(appearance={"text": False})
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["field"] == "appearance.text"
+
+
+def test_another_picture_under_the_same_key_is_another_request(portal: Portal) -> None:
+    document = signing_world.make_pdf()
+    answers = [
+        portal.http.post(
+            SESSIONS,
+            files={"document": ("a.pdf", document), "appearance_image": ("logo.png", picture)},
+            data={"parameters": json.dumps(portal.parameters(appearance={}))},
+            headers={"Idempotency-Key": "with a picture"},
+        )
+        for picture in (_png(), _png(), _png() + b" ")
+    ]
+    assert [one.status_code for one in answers] == [201, 201, 422]
+    assert answers[0].json()["id"] == answers[1].json()["id"]
+    assert answers[2].json()["code"] == "idempotency-key-reused"
+
+
+def test_picture_is_described_to_portals(portal: Portal) -> None:
+    paths = portal.http.get("/openapi.json").json()["paths"]
+    form = paths[SESSIONS]["post"]["requestBody"]["content"]["multipart/form-data"]["schema"]
+    assert "PNG or JPEG" in form["properties"]["appearance_image"]["description"]
+    fields = form["properties"]["parameters"]["contentSchema"]["properties"]
+    assert "certification" in fields["certification"]["description"]

@@ -20,6 +20,7 @@ from ocsp import responder, responder_key
 from pki import algorithms, clock, database, outbound, status, web
 from signing_service import certification_paths, document_store, documents, parameters, settings
 from signing_service.creation import formats
+from signing_service.creation.pdf import pictures
 from signing_service.service import SigningService
 from tests.support import hierarchy, servers
 from tsa import api as tsa_api
@@ -91,6 +92,7 @@ class World:
             client=self.client,
             clock=self.clock,
             check_document=formats.check_document,
+            read_picture=pictures.read,
         )
 
 

@@ -14,7 +14,7 @@ import zlib
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from pyhanko.pdf_utils import generic, incremental_writer, misc, reader
+from pyhanko.pdf_utils import generic, incremental_writer, misc, reader, rw_common
 from pyhanko.sign import fields
 from pyhanko.sign import general as pyhanko_general
 
@@ -31,6 +31,14 @@ MAX_ACTION_PLACES = 200_000
 
 MAX_DEPTH = 64
 """Deepest nesting of form fields, outlines and chained actions."""
+
+
+MAX_PAGES = 100_000
+"""Pages looked through for the one that a widget stands on."""
+
+
+Handler = rw_common.PdfHandler
+"""A document, opened for reading or for an update."""
 
 
 MAX_SIGNATURE_TEXT = 512 * 2**10
@@ -85,14 +93,8 @@ class PdfScriptError(PdfRefusedError):
     code = "document-javascript"
 
 
-class PdfCertifiedError(PdfRefusedError):
-    """An earlier signature allows no changes, and another signature is one."""
-
-    code = "document-certified"
-
-
 class PdfPageError(PdfRefusedError):
-    """The page for the visible signature does not exist."""
+    """The page for the visible signature does not exist, or has no such place."""
 
     code = "appearance-page"
 
@@ -193,7 +195,6 @@ def check_content(opened: reader.PdfFileReader, *, page: int | None) -> None:
     form = entry(root, "/AcroForm")
     if isinstance(form, generic.DictionaryObject) and "/XFA" in form:
         raise PdfXfaError("expected a PDF without an XFA form: print it to a plain PDF first")
-    _check_certification(opened)
     count = int(root["/Pages"]["/Count"])
     if count < 1:
         raise PdfMalformedError("expected a PDF with at least one page")
@@ -217,17 +218,38 @@ def items(value: object) -> Iterator[object]:
             yield one.get_object() if isinstance(one, generic.IndirectObject) else one
 
 
+def pages(opened: Handler) -> Iterator[generic.DictionaryObject]:
+    """Give the pages in their order. Call in `reading()`."""
+    waiting: list[tuple[object, int]] = [(opened.root["/Pages"], 0)]
+    for _ in range(MAX_PAGES):
+        if not waiting:
+            return
+        node, depth = waiting.pop()
+        if not isinstance(node, generic.DictionaryObject) or depth > MAX_DEPTH:
+            continue
+        kids = entry(node, "/Kids")
+        if kids is None:
+            yield node
+        else:
+            waiting += [(kid, depth + 1) for kid in reversed(list(items(kids)))]
+    raise PdfTooComplexError(f"expected a PDF of at most {MAX_PAGES} pages")
+
+
 @dataclasses.dataclass(frozen=True)
 class SignatureField:
     """A signature field that holds a signature.
 
     Attributes:
+        name: The field's full name.
+        field: The field's dictionary.
         text: The signature's dictionary as it stands in the file, its hexadecimal strings emptied;
             None where it does not stand alone.
         reference: To load the dictionary with pyHanko, which reads a placeholder of 30,000
             characters one by one and takes longer over it than over the rest of a signature.
     """
 
+    name: str
+    field: generic.DictionaryObject
     text: bytes | None
     reference: generic.IndirectObject | generic.DictionaryObject
 
@@ -254,11 +276,12 @@ class SignatureField:
 def signature_fields(opened: reader.PdfFileReader) -> list[SignatureField]:
     """List the signatures in the document's form. Call in `reading()`."""
     found = []
-    for _, value, _ in fields.enumerate_sig_fields(opened):
+    for name, value, reference in fields.enumerate_sig_fields(opened):
+        field = reference.get_object()
         if isinstance(value, generic.IndirectObject):
-            found.append(SignatureField(_text(opened, value), value))
+            found.append(SignatureField(name, field, _text(opened, value), value))
         elif isinstance(value, generic.DictionaryObject):
-            found.append(SignatureField(None, value))
+            found.append(SignatureField(name, field, None, value))
     return found
 
 
@@ -287,23 +310,6 @@ def free_field_name(opened: incremental_writer.IncrementalPdfFileWriter, stem: s
     while f"{stem}{number}" in taken:
         number += 1
     return f"{stem}{number}"
-
-
-def _check_certification(opened: reader.PdfFileReader) -> None:
-    for signed in signature_fields(opened):
-        if signed.lacks(b"/Reference"):
-            continue
-        value = signed.load()
-        for reference in items(entry(value, "/Reference")):
-            if not isinstance(reference, generic.DictionaryObject):
-                continue
-            limits = entry(reference, "/TransformParams")
-            # ISO 32000-1 table 254: 1 allows no changes at all; FieldMDP carries the same in 2.0.
-            if isinstance(limits, generic.DictionaryObject) and entry(limits, "/P") == 1:
-                raise PdfCertifiedError(
-                    "expected a PDF that allows further signatures, got one that an earlier"
-                    " signature closed for any change"
-                )
 
 
 class _Scripts:

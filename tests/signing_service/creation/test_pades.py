@@ -1,5 +1,6 @@
 import contextlib
 import datetime
+import hashlib
 import io
 import pathlib
 import subprocess
@@ -15,7 +16,7 @@ from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
 from pki import algorithms, certificates, errors, signature
 from signing_service import documents, parameters, revocation_data
 from signing_service.creation import cms, pades
-from signing_service.creation.pdf import pdf_structure
+from signing_service.creation.pdf import pdf_structure, permissions
 from tests.support import hierarchy as hierarchy_support
 from tests.support import signing_world
 
@@ -349,7 +350,7 @@ def test_document_that_an_earlier_signature_closed_is_refused(
         opened.update_container(value)
 
     changed(signed, close)
-    with pytest.raises(pdf_structure.PdfCertifiedError):
+    with pytest.raises(permissions.PdfCertifiedError):
         pades.check_document(signed, signing_world.pades())
 
 
@@ -510,6 +511,47 @@ def test_validation_data_is_stored_once_and_what_was_stored_before_stays(
         "/OCSPs": [b"\x30\x01\x00", b"\x30\x01\x01"],
         "/CRLs": [b"\x30\x00"],
     }
+
+
+@pytest.mark.clause("EN 319 142-1", "5.4.2.3")
+def test_what_each_signature_needs_is_named_under_its_hash_and_stored_once(
+    tmp_path: pathlib.Path,
+    pdf: pathlib.Path,
+    sign: Sign,
+    hierarchy: hierarchy_support.Hierarchy,
+) -> None:
+    root, issuing = hierarchy.root.certificate, hierarchy.issuing.certificate
+    first, second, third = (tmp_path / name for name in ("first", "second", "third"))
+    one = revocation_data.ValidationData((root,), (b"\x30\x01\x00",), ())
+    two = revocation_data.ValidationData((root, issuing), (), (b"\x30\x00",))
+    pades.add_validation_data(sign(pdf), first, one)
+    again = sign(first, hierarchy.signer("5AB12CE"))
+    pades.add_validation_data(again, second, two)
+    pades.add_validation_data(second, third, two, position=0)
+
+    opened = reader.PdfFileReader(io.BytesIO(third.read_bytes()))
+    store = opened.root["/DSS"]
+    assert len(store["/Certs"]) == 2
+    named = {}
+    for found in opened.embedded_signatures:
+        # ISO 32000-2 table 261: over the bytes of Contents with their padding.
+        key = hashlib.sha1(found.pkcs7_content, usedforsecurity=False).hexdigest().upper()
+        entry = store["/VRI"]["/" + key]
+        assert entry["/Type"] == "/VRI"
+        named[found.field_name] = {
+            kind: [one.get_object().data for one in entry[kind]]
+            for kind in ("/Cert", "/OCSP", "/CRL")
+            if kind in entry
+        }
+        for kind, all_of_them in (("/Cert", "/Certs"), ("/OCSP", "/OCSPs"), ("/CRL", "/CRLs")):
+            inside = {one.reference for one in entry[kind]} if kind in entry else set()
+            assert inside <= {one.reference for one in store.get(all_of_them, ())}
+    both = [hierarchy.root.der, hierarchy.issuing.der]
+    assert named == {
+        "Signature1": {"/Cert": both, "/OCSP": [b"\x30\x01\x00"], "/CRL": [b"\x30\x00"]},
+        "Signature2": {"/Cert": both, "/CRL": [b"\x30\x00"]},
+    }
+    assert pades.find_signatures(third)[0].is_archived is False
 
 
 def test_signature_is_read_by_another_library_with_every_scheme(

@@ -1,11 +1,14 @@
 import datetime
 import os
+import pathlib
+import pickle
 import signal
 import threading
 import time
 import zlib
 
 import pytest
+from PIL import Image
 from pyhanko.pdf_utils import generic
 
 from pki import errors
@@ -182,3 +185,28 @@ def test_document_to_be_signed_is_checked_in_a_worker_too(tmp_path) -> None:
     finally:
         workers.close()
     assert caught.value.code == "document-not-pdf"
+
+
+def test_picture_is_decoded_in_a_worker_too(tmp_path) -> None:
+    path = tmp_path / "logo.png"
+    Image.new("RGB", (3, 2), (1, 2, 3)).save(path)
+    workers = isolation.ValidationWorkers(1)
+    try:
+        assert workers.read_picture(path) == parameters.Picture(3, 2, bytes([1, 2, 3]) * 6)
+        path.write_bytes(path.read_bytes()[:40])
+        with pytest.raises(errors.InputError) as caught:
+            workers.read_picture(path)
+        assert caught.value.code == "appearance-image"
+    finally:
+        workers.close()
+
+
+def test_picture_of_a_worker_that_was_taken_over_is_checked_again():
+    class Lying(isolation.ValidationWorkers):
+        def _run(self, job):
+            forged = parameters.Picture(1, 1, bytes(3))
+            object.__setattr__(forged, "width", 10**9)
+            return pickle.loads(pickle.dumps(forged))  # noqa: S301 - as its pipe carries it
+
+    with pytest.raises(errors.InputError):
+        Lying(1).read_picture(pathlib.Path("logo.png"))
