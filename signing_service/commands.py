@@ -275,7 +275,7 @@ class _Judge:
                 rules=rules,
             )
             if wish.form is None:
-                content = _text(report.to_json(), wish)
+                content = _text(report.to_json(detailed=wish.detailed), wish)
             else:
                 content = forms.render(report, wish.form, wish.words, detailed=wish.detailed)
             return report.overall.value, content

@@ -35,15 +35,15 @@ def choose(accept: str) -> Form | None:
 
 
 def render(shown: report.ValidationReport, form: Form, words: Wording, *, detailed: bool) -> bytes:
-    """Return a report in a form; language and detail are for those that people read.
+    """Return a report in a form; language is for those that people read, detail for JSON too.
 
     Raises:
         NothingToReportError: XML of a document without a signature.
         FontError: The font of the PDF cannot be read.
     """
     if form is Form.JSON:
-        return json.dumps(shown.to_json(), ensure_ascii=False).encode()
+        return json.dumps(shown.to_json(detailed=detailed), ensure_ascii=False).encode()
     if form is Form.XML:
         return etsi.build(shown)
-    told = sheet.make(shown.to_json(), words, detailed=detailed)
+    told = sheet.make(shown.to_json(detailed=detailed), words, detailed=detailed)
     return page.set_sheet(told) if form is Form.HTML else printed.set_sheet(told)

@@ -8,7 +8,7 @@ import hashlib
 
 from lxml import etree, html
 
-from signing_service.reports import sheet
+from signing_service.reports import course, sheet
 
 STYLE = """
 :root { color-scheme: light dark; --ink: #1b1f24; --paper: #fff; --soft: #57606a; --line: #d0d7de;
@@ -32,6 +32,17 @@ h2 { font-size: 1.15rem; margin: 2rem 0 .5rem; padding-top: .9rem;
 dl { display: grid; grid-template-columns: minmax(8rem, 14rem) minmax(0, 1fr); gap: .3rem 1.25rem;
   margin: .4rem 0; }
 dt { color: var(--soft); } dd { margin: 0; }
+h3 { font-size: 1rem; margin: 1.4rem 0 .3rem; } h4 { font-size: .9rem; margin: .9rem 0 .2rem;
+  color: var(--soft); }
+ul { list-style: none; margin: 0; padding: 0; }
+.blocks > li { margin: .5rem 0; padding: .1rem 0 .1rem .75rem; border-left: .25rem solid; }
+.blocks > li.good { color: inherit; background: none; border-color: var(--good); }
+.blocks > li.open { color: inherit; background: none; border-color: var(--open); }
+.blocks > li.bad { color: inherit; background: none; border-color: var(--bad); }
+.blocks b { display: block; font-weight: 600; } .blocks i { font-style: normal; }
+.good > i { color: var(--good); } .open > i { color: var(--open); } .bad > i { color: var(--bad); }
+.rules { margin: .15rem 0 .25rem; font-size: .9rem; color: var(--soft); }
+.rules > li { padding-left: 1.4em; text-indent: -1.4em; }
 footer { margin-top: 2.5rem; color: var(--soft); font-size: .875rem; }
 @media (max-width: 34rem) { dl { grid-template-columns: 1fr; gap: 0; }
   dd { margin-bottom: .6rem; } }
@@ -66,6 +77,9 @@ def set_sheet(one: sheet.Sheet) -> bytes:
         _add(told, "h2", section.heading)
         _verdict(told, section.tone, section.verdict)
         _lines(told, section.lines)
+        if section.stages:
+            _add(told, "h3", words.course)
+            _stages(told, section.stages)
     for note in one.notes:
         _add(main, "p", note)
     _add(etree.SubElement(body, "footer"), "p", words.disclaimer)
@@ -73,8 +87,21 @@ def set_sheet(one: sheet.Sheet) -> bytes:
     return written
 
 
-def _verdict(parent: etree._Element, tone: sheet.Tone, text: str) -> None:
+def _verdict(parent: etree._Element, tone: course.Tone, text: str) -> None:
     _add(parent, "p", text).set("class", f"verdict {tone.value}")
+
+
+def _stages(parent: etree._Element, stages: tuple[course.Stage, ...]) -> None:
+    for stage in stages:
+        _add(parent, "h4", stage.heading)
+        blocks = etree.SubElement(parent, "ul", {"class": "blocks"})
+        for block in stage.blocks:
+            told = etree.SubElement(blocks, "li", {"class": block.tone.value})
+            _add(told, "b", block.heading)
+            _add(told, "i", block.verdict)
+            rules = etree.SubElement(told, "ul", {"class": "rules"})
+            for rule in block.rules:
+                _add(rules, "li", f"{rule.mark} {rule.text}")
 
 
 def _lines(parent: etree._Element, lines: tuple[sheet.Line, ...]) -> None:

@@ -7,20 +7,21 @@ import fpdf.fonts
 from fpdf.enums import WrapMode
 
 from signing_service.creation.pdf import fonts
-from signing_service.reports import sheet
+from signing_service.reports import course, sheet
 
 MARGIN_MM = 20
 LABEL_MM = 48
 TEXT_PT = 10
 LEADING_MM = 5.3
+COURSE_LEADING_MM = 4.6
 
 INK = (27, 31, 36)
 SOFT = (87, 96, 106)
 LINE = (208, 215, 222)
 TONES = {
-    sheet.Tone.GOOD: (17, 99, 41),
-    sheet.Tone.OPEN: (111, 68, 0),
-    sheet.Tone.BAD: (138, 28, 28),
+    course.Tone.GOOD: (17, 99, 41),
+    course.Tone.OPEN: (111, 68, 0),
+    course.Tone.BAD: (138, 28, 28),
 }
 
 
@@ -95,10 +96,38 @@ class _Paper(fpdf.FPDF):
             self._text(section.heading, size=12, leading=6.5)
             self._text(section.verdict, colour=TONES[section.tone])
             self._lines(section.lines)
+            if section.stages:
+                self._course(section.stages)
         for note in one.notes:
             self._text(note)
         self.ln(5)
         self._text(one.wording.disclaimer, size=8, leading=4.2, colour=SOFT)
+
+    def _course(self, stages: tuple[course.Stage, ...]) -> None:
+        """Set how a verdict came about: a block with its rules stays together."""
+        self.ln(2)
+        self._text(self._sheet.wording.course, size=11, leading=6)
+        for stage in stages:
+            self._text(stage.heading, size=9, leading=4.8, colour=SOFT)
+            for block in stage.blocks:
+                self._block(block)
+
+    def _block(self, block: course.Block) -> None:
+        lines = (
+            (block.heading, 9.5, INK, 0.0),
+            (block.verdict, 9.0, TONES[block.tone], 0.0),
+            *((f"{one.mark} {one.text}", 8.5, SOFT, 4.0) for one in block.rules),
+        )
+        if self.get_y() + len(lines) * COURSE_LEADING_MM > self.h - MARGIN_MM:
+            self.add_page()
+        for text, size, colour, indent in lines:
+            self.set_font("text", "", size)
+            self.set_text_color(*colour)
+            self.set_x(self.l_margin + indent)
+            self.multi_cell(
+                0, COURSE_LEADING_MM, self._shown(text), align="L", new_x="LMARGIN", new_y="NEXT"
+            )
+        self.ln(1)
 
     def _lines(self, lines: tuple[sheet.Line, ...]) -> None:
         for line in lines:

@@ -5,21 +5,14 @@ one that was made here.
 """
 
 import dataclasses
-import enum
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
+from signing_service.reports import course
+from signing_service.reports.course import Tone
 from signing_service.reports.wording import Wording
 
 Json: TypeAlias = Mapping[str, Any]
-
-
-class Tone(enum.Enum):
-    """How a verdict is to be taken."""
-
-    GOOD = "good"
-    OPEN = "open"
-    BAD = "bad"
 
 
 TONES = {
@@ -44,12 +37,14 @@ class Section:
 
     Attributes:
         verdict: The standard's words, and what they mean.
+        stages: How it came about; of a detailed report.
     """
 
     heading: str
     tone: Tone
     verdict: str
     lines: tuple[Line, ...]
+    stages: tuple[course.Stage, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,7 +65,7 @@ def make(shown: Json, words: Wording, *, detailed: bool) -> Sheet:
     Args:
         shown: The report as the contract's section 4 has it.
         words: The language.
-        detailed: With digests, notes, time stamps and the certificates.
+        detailed: With digests, notes, time stamps, certificates, and how the verdict came about.
     """
     document = shown["document"]
     about = [
@@ -119,6 +114,7 @@ def _section(number: int, one: Json, words: Wording, *, detailed: bool) -> Secti
         TONES[one["indication"]],
         _verdict(one["indication"], reason, words),
         tuple(lines),
+        course.stages(one.get("building_blocks", ()), words) if detailed else (),
     )
 
 

@@ -11,6 +11,13 @@ def set_sheet(one: sheet.Sheet) -> str:
         lines.append(f"  {section.heading}: {section.verdict}")
         width = max(len(line.label) for line in section.lines)
         lines += [f"    {line.label:<{width}}  {line.text}" for line in section.lines]
+        if section.stages:
+            lines.append(f"    {one.wording.course}:")
+        for stage in section.stages:
+            lines.append(f"     {stage.heading}")
+            for block in stage.blocks:
+                lines.append(f"      {block.heading}: {block.verdict}")
+                lines += [f"        {rule.mark} {rule.text}" for rule in block.rules]
     lines += [f"  {line.label}: {line.text}" for line in one.document[1:]]
     lines += [f"  {note}" for note in one.notes]
     return "\n".join("".join(c if c.isprintable() else "\ufffd" for c in line) for line in lines)

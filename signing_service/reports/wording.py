@@ -19,6 +19,10 @@ class Wording:
         changes: What came after it; nothing is said of `none`.
         stamp_kinds: What a time stamp is over.
         stamp_states: Keys are `true`, `false` and `null`.
+        stages: The headings over the building blocks: `basic`, `time`, `past` and `quality`.
+        blocks: What each building block is about, by the standard's short name.
+        block_indications: What a block's conclusion means.
+        rules: What each rule demands, as if it were kept.
     """
 
     language: str
@@ -59,3 +63,10 @@ class Wording:
     changes: Mapping[str, str]
     stamp_kinds: Mapping[str, str]
     stamp_states: Mapping[str, str]
+    course: str
+    as_of: str
+    not_demanded: str
+    stages: Mapping[str, str]
+    blocks: Mapping[str, str]
+    block_indications: Mapping[str, str]
+    rules: Mapping[str, str]

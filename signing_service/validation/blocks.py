@@ -9,32 +9,18 @@ import dataclasses
 import datetime
 from collections.abc import Sequence
 
-from cryptography import x509
-
 from pki import certificates
 from signing_service.validation import (
     evidence,
     findings,
     foreign_keys,
     judged_certificate,
-    paths,
     policy,
-    qualification,
     report,
+    signature_rules,
     time_stamps,
 )
 from signing_service.validation.evidence_records import proofs
-
-_OTHER_PURPOSES = frozenset(
-    one.dotted_string
-    for one in (
-        x509.oid.ExtendedKeyUsageOID.SERVER_AUTH,
-        x509.oid.ExtendedKeyUsageOID.CODE_SIGNING,
-        x509.oid.ExtendedKeyUsageOID.TIME_STAMPING,
-        x509.oid.ExtendedKeyUsageOID.OCSP_SIGNING,
-    )
-)
-"""Purposes of machines; a certificate with no other one is no person's or organisation's."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -174,7 +160,8 @@ def judge_signature(
         and verdict.report.kind is not report.TimeStampKind.CONTENT
     ]
     best = min(proven, default=None)
-    outcome = _verdict(found, best, own, circumstances, at)
+    outcome = signature_rules.judge(found, best, own, circumstances, at)
+    stamps = tuple(verdict.report for verdict in (*own, *covering))
     sub_indication = outcome.sub_indication
     missing += outcome.missing
     warnings = list(found.warnings)
@@ -228,13 +215,14 @@ def judge_signature(
         qualified=outcome.qualified,
         claimed_signing_time=found.claimed_signing_time,
         best_signature_time=best,
-        time_stamps=tuple(verdict.report for verdict in (*own, *covering)),
+        time_stamps=stamps,
         scope_kind=found.scope_kind,
         scope_names=found.scope_names,
         changes_after_signing=found.changes,
         errors=() if outcome.problem is None else (outcome.problem,),
         warnings=tuple(warnings),
         info=(*found.info, *outcome.notes),
+        building_blocks=outcome.course.blocks(at if best is None else best, stamps),
     )
     return judged, missing
 
@@ -264,221 +252,6 @@ def _judge_own(
         if place not in verdicts:
             verdicts[place] = time_stamps.judge(stamp, circumstances, control)
     return [verdicts[place] for place in range(len(stamps))]
-
-
-@dataclasses.dataclass(frozen=True)
-class _Outcome:
-    """The first rule that is broken, or what a signature that breaks none is.
-
-    Attributes:
-        missing: Statuses that would be needed to say more.
-        qualified: None of a signature that did not pass: of it nothing is said.
-    """
-
-    sub_indication: report.SubIndication | None = None
-    problem: report.Finding | None = None
-    missing: Sequence[evidence.MissingStatus] = ()
-    notes: tuple[report.Finding, ...] = ()
-    qualified: str | None = None
-
-
-def _verdict(
-    found: findings.FoundSignature,
-    best: datetime.datetime | None,
-    own: Sequence[time_stamps.TimeStampVerdict],
-    circumstances: policy.Circumstances,
-    at: datetime.datetime,
-) -> _Outcome:
-    """Go through the rules; the first that is broken decides."""
-    if found.failure is not None:
-        return _Outcome(*found.failure)
-    certificate = found.certificate
-    if certificate is None:
-        return _stop(
-            report.SubIndication.NO_SIGNING_CERTIFICATE_FOUND,
-            "signing-certificate-missing",
-            "the signing certificate is not in the document",
-        )
-    if found.is_bound is False:
-        # EN 319 102-1 5.2.3.4: a reference that names another certificate.
-        return _stop(
-            report.SubIndication.NO_SIGNING_CERTIFICATE_FOUND,
-            "signing-certificate-mismatch",
-            "the signed attributes name another certificate than the one in the signature",
-        )
-    if not found.intact:
-        return _stop(
-            report.SubIndication.SIG_CRYPTO_FAILURE, "signature-value", "the signature is broken"
-        )
-    judged_at = at if best is None else best
-    weakness = circumstances.policy.weakness(
-        foreign_keys.of_certificate(certificate), found.digest_algorithms, judged_at
-    )
-    if weakness:
-        # EN 319 102-1 5.2.8: an earlier proof of existence could help only where there is none.
-        return _stop(
-            report.SubIndication.CRYPTO_CONSTRAINTS_FAILURE_NO_POE
-            if best is None
-            else report.SubIndication.CRYPTO_CONSTRAINTS_FAILURE,
-            "weak-algorithm",
-            weakness,
-        )
-    path = paths.judge(
-        certificate,
-        evidence=circumstances.evidence,
-        anchors=circumstances.anchors,
-        at=judged_at,
-        role=paths.Role.SIGNER,
-        proven=best is not None,
-        rules=circumstances.policy,
-    )
-    if path.sub_indication is not None:
-        sub_indication = _sharpen(path, certificate, own)
-        code = sub_indication.value.lower().replace("_", "-")
-        return _Outcome(sub_indication, report.Finding(code, path.message), path.missing)
-    return _constraints(found, certificate, path, best, own, circumstances, at)
-
-
-def _constraints(
-    found: findings.FoundSignature,
-    certificate: x509.Certificate,
-    path: paths.PathVerdict,
-    best: datetime.datetime | None,
-    own: Sequence[time_stamps.TimeStampVerdict],
-    circumstances: policy.Circumstances,
-    at: datetime.datetime,
-) -> _Outcome:
-    """What is asked of a signature whose certificate is good (EN 319 102-1 5.2.8, 5.5.4)."""
-    misuse = _misuse(certificate)
-    if misuse is not None:
-        return _stop(report.SubIndication.CHAIN_CONSTRAINTS_FAILURE, "key-usage", misuse)
-    if found.is_bound is None:
-        return _stop(
-            report.SubIndication.SIG_CONSTRAINTS_FAILURE,
-            "signing-certificate-attribute",
-            "the signature does not say by which certificate it was made",
-        )
-    if found.changes is report.Changes.UNDEFINED:
-        return _stop(
-            report.SubIndication.SIG_CONSTRAINTS_FAILURE,
-            "changed-after-signing",
-            "the document was changed after this signature in a way a signer would not expect",
-        )
-    if found.scope_kind is report.ScopeKind.NONE:
-        return _stop(
-            report.SubIndication.SIG_CONSTRAINTS_FAILURE,
-            "nothing-covered",
-            "the signature covers nothing that the document shows",
-        )
-    early = [
-        one.proven_time
-        for one in own
-        if one.report.kind is report.TimeStampKind.CONTENT and one.proven_time is not None
-    ]
-    if best is not None and any(one > best for one in early):
-        return _stop(
-            report.SubIndication.TIMESTAMP_ORDER_FAILURE,
-            "time-stamp-order",
-            "a time stamp over the content is later than one over the signature",
-        )
-    notes = []
-    limit = (at if best is None else best) + circumstances.policy.claimed_time_skew
-    if found.claimed_signing_time is not None and found.claimed_signing_time > limit:
-        return _stop(
-            report.SubIndication.SIG_CONSTRAINTS_FAILURE,
-            "claimed-signing-time",
-            "the claimed signing time is later than the signature is proven to be",
-        )
-    if path.later_revoked_at is not None:
-        notes.append(
-            report.Finding(
-                "revoked-later",
-                f"a certificate of the path was revoked at"
-                f" {path.later_revoked_at:%Y-%m-%dT%H:%M:%SZ}; a time"
-                " stamp proves that the signature came before",
-            )
-        )
-    if path.invalid_since is not None:
-        # Told and not judged: a revocation has no effect back in time (910/2014 28(4)).
-        notes.append(
-            report.Finding(
-                "invalidity-date",
-                "the issuer says that the key of a certificate of the path may have been in other"
-                f" hands since {path.invalid_since:%Y-%m-%dT%H:%M:%SZ}, before the signature",
-            )
-        )
-    verdict = qualification.judge(
-        path.path, circumstances.anchors.services, at if best is None else best
-    )
-    if verdict.note is not None:
-        notes.append(verdict.note)
-    demanded = circumstances.policy.require_qualified
-    if demanded and verdict.value not in demanded:
-        return _stop(
-            report.SubIndication.SIG_CONSTRAINTS_FAILURE,
-            "not-qualified-enough",
-            f"the policy demands {' or '.join(demanded)}, and this is {verdict.value}"
-            + (f": {verdict.note.message}" if verdict.note else ""),
-        )
-    if circumstances.policy.require_time_stamp and best is None:
-        return _stop(
-            report.SubIndication.SIG_CONSTRAINTS_FAILURE,
-            "time-stamp-demanded",
-            "the policy demands a time stamp that proves when the signature was there",
-        )
-    return _Outcome(notes=tuple(notes), qualified=verdict.value)
-
-
-def _sharpen(
-    path: paths.PathVerdict,
-    certificate: x509.Certificate,
-    own: Sequence[time_stamps.TimeStampVerdict],
-) -> report.SubIndication:
-    """Say for certain what the path leaves open, where a content time stamp shows when.
-
-    What a signature covers existed before the signature: a proven time of it is the earliest time
-    at which the signature can have been made (EN 319 102-1 5.5.4).
-    """
-    made_after = max(
-        (
-            one.proven_time
-            for one in own
-            if one.report.kind is report.TimeStampKind.CONTENT and one.proven_time is not None
-        ),
-        default=None,
-    )
-    found = path.sub_indication or report.SubIndication.TRY_LATER
-    if made_after is None:
-        return found
-    if path.revoked_at is not None and path.revoked_at <= made_after:
-        return report.SubIndication.REVOKED
-    out_of_bounds = (
-        report.SubIndication.OUT_OF_BOUNDS_NO_POE,
-        report.SubIndication.OUT_OF_BOUNDS_NOT_REVOKED,
-    )
-    if found in out_of_bounds and certificate.not_valid_after_utc < made_after:
-        return report.SubIndication.EXPIRED
-    return found
-
-
-def _misuse(certificate: x509.Certificate) -> str | None:
-    """Say why a certificate is not for signing documents, or None (EN 319 412-2 4.3.2).
-
-    A key that logs its owner in signs whatever a server sends: such a signature shows no will.
-    """
-    facts = judged_certificate.facts(certificate)
-    if facts is None:
-        return "what the certificate is for cannot be read"
-    if not facts.is_for_signing:
-        return "the certificate does not allow its key to sign documents (nonRepudiation)"
-    purposes = set(facts.extended_key_usage)
-    if purposes and purposes <= _OTHER_PURPOSES:
-        return "the certificate is for another purpose than signing documents"
-    return None
-
-
-def _stop(sub_indication: report.SubIndication, code: str, message: str) -> _Outcome:
-    return _Outcome(sub_indication, report.Finding(code, message))
 
 
 def _records(found: findings.FoundDocument) -> list[findings.FoundEvidenceRecord]:

@@ -5,18 +5,16 @@ import datetime
 import enum
 
 from pki import clock, oids, qc_statements
-from signing_service.validation import certificate_uses, evidence, qualification, report
+from signing_service.validation import (
+    building_blocks,
+    certificate_uses,
+    evidence,
+    qualification,
+    report,
+)
 
 _PURPOSES = {"ForeSignatures": "eSignature", "ForeSeals": "eSeal"}
 _QC_TYPES = {oids.QC_TYPE_ESIGN: "eSignature", oids.QC_TYPE_ESEAL: "eSeal"}
-
-
-class BlockIndication(enum.Enum):
-    """What a building block ends with (EN 319 102-1 5.1.3): there is no signature to be total."""
-
-    PASSED = "PASSED"
-    INDETERMINATE = "INDETERMINATE"
-    FAILED = "FAILED"
 
 
 class StatusWord(enum.Enum):
@@ -126,12 +124,9 @@ class CertificateReport:
     revoked_later_at: datetime.datetime | None = None
 
     @property
-    def indication(self) -> BlockIndication:
-        """What the sub-indication goes with."""
-        if self.sub_indication is None:
-            return BlockIndication.PASSED
-        failed = self.sub_indication in report.FAILURES
-        return BlockIndication.FAILED if failed else BlockIndication.INDETERMINATE
+    def indication(self) -> building_blocks.BlockIndication:
+        """What the sub-indication goes with; there is no signature that could pass in total."""
+        return building_blocks.indication_of(self.sub_indication)
 
     def to_json(self) -> dict[str, object]:
         """The answer of `POST /api/v1/certificates/validations`."""

@@ -28,6 +28,7 @@ from signing_service.creation import formats
 from signing_service.creation.pdf import pictures
 from signing_service.lists import listed_services
 from signing_service.validation import (
+    building_blocks,
     certificate_report,
     certificate_uses,
     certificate_validation,
@@ -56,6 +57,7 @@ MAX_ANSWER_BYTES = 20 * 2**20
 _ANSWER_MODULES = frozenset(
     one.__name__
     for one in (
+        building_blocks,
         certificate_report,
         certificate_uses,
         certificate_validation,

@@ -4,8 +4,12 @@ import dataclasses
 import datetime
 import enum
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from pki import clock
+
+if TYPE_CHECKING:
+    from signing_service.validation import building_blocks
 
 
 class Indication(enum.Enum):
@@ -172,7 +176,11 @@ class EvidenceRecordReport:
 
 @dataclasses.dataclass(frozen=True)
 class SignatureReport:
-    """One signature and the verdict on it; the contract's section 4 explains the fields."""
+    """One signature and the verdict on it; the contract's section 4 explains the fields.
+
+    Attributes:
+        building_blocks: How the verdict came about; told by the detailed report alone.
+    """
 
     identifier: str
     format: str
@@ -194,11 +202,12 @@ class SignatureReport:
     errors: tuple[Finding, ...]
     warnings: tuple[Finding, ...]
     info: tuple[Finding, ...]
+    building_blocks: "tuple[building_blocks.Block, ...]" = ()
 
-    def to_json(self) -> dict[str, object]:
-        """As the contract writes it."""
+    def to_json(self, *, detailed: bool = False) -> dict[str, object]:
+        """As the contract writes it; with the building blocks where it is to be detailed."""
         certificate = self.signing_certificate
-        return {
+        answer: dict[str, object] = {
             "id": self.identifier,
             "format": self.format,
             "level": self.level,
@@ -219,6 +228,9 @@ class SignatureReport:
             "warnings": [one.to_json() for one in self.warnings],
             "info": [one.to_json() for one in self.info],
         }
+        if detailed:
+            answer["building_blocks"] = [one.to_json() for one in self.building_blocks]
+        return answer
 
 
 @dataclasses.dataclass(frozen=True)
@@ -243,8 +255,8 @@ class ValidationReport:
                 return indication
         return Indication.TOTAL_PASSED if found else Indication.NO_SIGNATURE
 
-    def to_json(self) -> dict[str, object]:
-        """The report exactly as section 4 of the contract."""
+    def to_json(self, *, detailed: bool = False) -> dict[str, object]:
+        """The report exactly as section 4 of the contract; detailed has `building_blocks` too."""
         return {
             "document": {
                 "name": self.document_name,
@@ -254,7 +266,7 @@ class ValidationReport:
             "validated_at": _time(self.validated_at),
             "policy": self.policy,
             "overall": self.overall.value,
-            "signatures": [one.to_json() for one in self.signatures],
+            "signatures": [one.to_json(detailed=detailed) for one in self.signatures],
             "time_stamps": [one.to_json(alone=True) for one in self.time_stamps],
             "evidence_records": [one.to_json() for one in self.evidence_records],
         }

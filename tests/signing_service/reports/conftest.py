@@ -2,7 +2,33 @@ import datetime
 
 import pytest
 
-from signing_service.validation import report
+from signing_service.validation import building_blocks, report
+from signing_service.validation.building_blocks import Rule
+
+
+def passed_blocks(at: datetime.datetime) -> tuple[building_blocks.Block, ...]:
+    """Every rule kept, two not demanded, and a time stamp that proves nothing."""
+    course = building_blocks.Course()
+    for rule in Rule:
+        if rule in (Rule.QUALIFIED_DEMANDED, Rule.STAMP_DEMANDED):
+            course.leave_out(rule)
+        elif rule.block is not building_blocks.BlockKind.TIME_STAMP:
+            course.keep(rule, parameter="sha256" if rule is Rule.ALGORITHMS else None)
+    problem = report.Finding("time-stamp-path", "TRY_LATER: the status is not known")
+    stamp = report.TimeStampReport(report.TimeStampKind.SIGNATURE, True, at, "TEST unit", problem)
+    return course.blocks(at, (stamp,))
+
+
+def failed_blocks(at: datetime.datetime) -> tuple[building_blocks.Block, ...]:
+    """A digest that differs."""
+    course = building_blocks.Course()
+    course.keep(Rule.FORMAT, Rule.DATA_PRESENT)
+    course.stop(
+        Rule.DIGESTS,
+        report.SubIndication.HASH_FAILURE,
+        report.Finding("digest", "the digest <b>differs</b>"),
+    )
+    return course.blocks(at, ())
 
 
 @pytest.fixture
@@ -40,6 +66,7 @@ def shown(at: datetime.datetime) -> report.ValidationReport:
         errors=(),
         warnings=(report.Finding("time-stamp-imprint", "a time stamp proves nothing"),),
         info=(report.Finding("no-trusted-list", "not judged"),),
+        building_blocks=passed_blocks(at),
     )
     failed = report.SignatureReport(
         identifier="Signature2",
@@ -62,6 +89,7 @@ def shown(at: datetime.datetime) -> report.ValidationReport:
         errors=(report.Finding("digest", "the digest <b>differs</b>"),),
         warnings=(),
         info=(),
+        building_blocks=failed_blocks(at),
     )
     return report.ValidationReport(
         "contract.pdf", "12" * 32, "PAdES", at, "imza-ades-1", (passed, failed)

@@ -1,11 +1,12 @@
 import dataclasses
+import json
 import subprocess
 
 import pytest
 from lxml import html
 
 from signing_service.reports import forms, languages, preferences, sheet, text
-from signing_service.validation import report
+from signing_service.validation import building_blocks, report
 
 LANGUAGES = sorted(languages.WORDINGS)
 
@@ -17,6 +18,9 @@ def test_every_value_of_the_report_has_words(language):
     assert set(words.reasons) == {one.value for one in report.SubIndication}
     assert set(words.scopes) == {one.value for one in report.ScopeKind}
     assert set(words.changes) == {one.value for one in report.Changes} - {"none"}
+    assert set(words.blocks) == {one.value for one in building_blocks.BlockKind}
+    assert set(words.rules) == {one.code for one in building_blocks.Rule}
+    assert set(words.block_indications) == {one.value for one in building_blocks.BlockIndication}
     assert set(words.stamp_kinds) == {one.value for one in report.TimeStampKind}
 
 
@@ -47,6 +51,34 @@ def test_the_text_of_the_pdf_can_be_read_out(shown, language, tmp_path):
     ).stdout.decode()
     for part in (words.title, "TEST Əliyeva Günay", "TOTAL-FAILED / HASH_FAILURE"):
         assert part in told
+
+
+@pytest.mark.clause("EN 319 102-1", "5.2")
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_detailed_report_shows_the_building_blocks_in_every_form(shown, language, tmp_path):
+    words = languages.WORDINGS[language]
+    page = html.document_fromstring(forms.render(shown, forms.Form.HTML, words, detailed=True))
+    told = page.text_content()
+    answer = json.loads(forms.render(shown, forms.Form.JSON, words, detailed=True))
+    lines = text.set_sheet(sheet.make(answer, words, detailed=True))
+    for part in (
+        words.course,
+        f"FC: {words.blocks['FC']}",
+        f"✓ {words.rules['validity-period']}",
+        f"? {words.rules['time-stamp-proves']}",
+        f"✗ {words.rules['digests-match']} — the digest <b>differs</b>",
+        f"- {words.rules['qualified-demanded']} ({words.not_demanded})",
+        words.stages["past"],
+    ):
+        assert part in told
+        assert part in lines
+    assert len(page.xpath("//ul[@class='blocks']/li[@class='bad']")) == 1
+    simple = forms.render(shown, forms.Form.HTML, words, detailed=False).decode()
+    assert words.course not in simple
+    assert (
+        "building_blocks"
+        not in forms.render(shown, forms.Form.JSON, words, detailed=False).decode()
+    )
 
 
 def test_terminal_gets_no_control_characters_of_strangers(shown):
