@@ -1,81 +1,57 @@
 """What was added to a PDF after a signature, and whether its signer had to expect it.
 
-pyHanko compares the revisions. It follows the file's own table of contents, so two things escape
-it that are looked for here: bytes behind the last revision, which a reader that repairs damaged
-files may show, and pictures in signature fields that nobody signed.
+The signed revision is compared with the newest by value (`pdf_comparison`): pages
+(`pdf_page_changes`), form fields (`pdf_form_changes`), and here the document around them. What a
+reader draws or does must be what it was, but for what ISO 32000-1 12.8.2.2 lets later hands add:
+evidence and time stamps, values of form fields and further signatures, and comments. Whether the
+certifying signer allowed these is looked at last.
+
+A comparison follows the file's own table of contents. A reader that repairs damaged files does not,
+so bytes that no revision accounts for are looked for too.
 """
 
 import dataclasses
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, BinaryIO
 
 from pyhanko.pdf_utils import generic
-from pyhanko.pdf_utils.reader import PdfFileReader, RawPdfPath
-from pyhanko.pdf_utils.rw_common import PdfHandler
-from pyhanko.sign import diff_analysis, fields
-from pyhanko.sign.diff_analysis.rules_api import Context
+from pyhanko.pdf_utils.reader import PdfFileReader
+from pyhanko.sign.fields import FieldMDPSpec, MDPPerm
 from pyhanko.sign.validation import pdf_embedded
 from pyhanko.sign.validation.status import SignatureCoverageLevel
 
-from signing_service.validation import report
+from signing_service.validation import (
+    pdf_comparison,
+    pdf_form_changes,
+    pdf_page_changes,
+    report,
+)
+from signing_service.validation.pdf_comparison import Change, Comparison, Kind, Path
 
 MAX_TAIL_BYTES = 2**20
 """Longest trailer that is looked at; honest ones have some hundred bytes."""
-MAX_FIELDS = 10_000
-"""Form fields compared; a tree of fields that holds itself must end."""
+MAX_TOLD = 5
+"""Changes named in one report; there may be thousands."""
 
 _ENDING = re.compile(rb"startxref\s+\d+\s+%%EOF[\s\x00]*")
 _OBJECT = re.compile(rb"\d\s+obj\b")
-
-
-class _NothingShownRule(diff_analysis.QualifiedWhitelistRule):
-    """Lets a number be used that the trailer named before anything had it.
-
-    Office programs put the editable source into a PDF under `AdditionalStreams`. Some signing
-    programs write a new number there with each revision and give it to the next object they make:
-    a store of evidence, a signature. Such a dictionary shows nothing; a stream would, and is not
-    let through.
-    """
-
-    def apply_qualified(
-        self, old: Any, new: Any
-    ) -> Iterator[tuple[diff_analysis.ModificationLevel, diff_analysis.ReferenceUpdate]]:
-        """Give the references that may be used, each by this way to it alone."""
-        named = old.trailer_view
-        listed = named.raw_get(_SOURCES) if _SOURCES in named else None
-        if not isinstance(listed, generic.ArrayObject):
-            return
-        for place in range(min(len(listed), MAX_FIELDS)):
-            item = listed.raw_get(place)
-            if not isinstance(item, generic.IndirectObject):
-                continue
-            before = old.get_object(generic.Reference(item.idnum, item.generation, old))
-            now = new.get_object(generic.Reference(item.idnum, item.generation, new))
-            if (
-                isinstance(before, generic.NullObject)
-                and isinstance(now, generic.DictionaryObject)
-                and not isinstance(now, generic.StreamObject)
-            ):
-                yield (
-                    diff_analysis.ModificationLevel.LTA_UPDATES,
-                    diff_analysis.ReferenceUpdate(
-                        item.reference,
-                        context_checked=Context.from_absolute(old, RawPdfPath(_SOURCES, place)),
-                    ),
-                )
-
-
+_OF_THE_FILE = frozenset(
+    {"/Size", "/Prev", "/XRefStm", "/ID", "/Type", "/W", "/Index", "/Length", "/Filter"}
+    | {"/DecodeParms", "/Root", "/Info"}
+)
+"""Trailer entries about the file rather than the document (ISO 32000-1 7.5.5, 7.5.8.2)."""
+_APART = frozenset(
+    {"/Pages", "/AcroForm", "/DSS", "/Extensions", "/Version", "/Metadata", "/MarkInfo"}
+    | {"/PieceInfo", "/StructTreeRoot"}
+)
 _SOURCES = "/AdditionalStreams"
-_POLICY = diff_analysis.StandardDiffPolicy(
-    global_rules=[*diff_analysis.DEFAULT_DIFF_POLICY.global_rules, _NothingShownRule()],
-    form_rule=diff_analysis.DEFAULT_DIFF_POLICY.form_rule,
-)
-_POLICY_WITHOUT_ORPHANS = diff_analysis.StandardDiffPolicy(
-    global_rules=_POLICY.global_rules,
-    form_rule=_POLICY.form_rule,
-    ignore_orphaned_objects=False,
-)
+_ALLOWED = {
+    # ISO 32000-1 table 254.
+    MDPPerm.NO_CHANGES: Kind.EVIDENCE,
+    MDPPerm.FILL_FORMS: Kind.FORM,
+    MDPPerm.ANNOTATE: Kind.COMMENT,
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,25 +62,37 @@ class Later:
         changes: Whether the signer had to expect it.
         covers_revision: The signature covers its whole revision of the file.
         note: Why a change was not to be expected, or None.
+        changed: Where, for `undefined`: some ways from the trailer to what is not the same.
         filled_in: Names of form fields, other than signatures, whose values were changed.
+        comments: Number of comments that were added.
     """
 
     changes: report.Changes
     covers_revision: bool
     note: str | None = None
+    changed: tuple[str, ...] = ()
     filled_in: tuple[str, ...] = ()
+    comments: int = 0
 
 
-def judge(file: BinaryIO, reader: PdfFileReader, name: str, field: Any) -> Later:
-    """Compare the signed revision with the newest; what cannot be compared is undefined."""
+def judge(
+    file: BinaryIO, reader: PdfFileReader, name: str, field: Any, *, has_sound_range: bool = True
+) -> Later:
+    """Compare the signed revision with the newest; what cannot be compared is undefined.
+
+    Where the byte range itself is wrong the signature fails for that; the comparison then goes by
+    the revision that the signature is in.
+    """
     try:
         embedded = pdf_embedded.EmbeddedPdfSignature(reader, field.get_object(), name)
         embedded.coverage = embedded.evaluate_signature_coverage()  # type: ignore[assignment]
         if embedded.coverage is SignatureCoverageLevel.ENTIRE_FILE:
             return Later(report.Changes.NONE, True)
         covers = embedded.coverage is SignatureCoverageLevel.ENTIRE_REVISION
-        problem = _tail_problem(file, reader) or _unsigned_picture(reader, embedded.signed_revision)
-        if problem:
+        if problem := _tail_problem(file, reader) or _table_problem(reader, embedded):
+            return Later(report.Changes.UNDEFINED, covers, problem)
+        if not covers and has_sound_range:
+            problem = "the signature does not cover the whole revision that it is in"
             return Later(report.Changes.UNDEFINED, covers, problem)
         return _compare(reader, embedded, covers)
     except Exception as error:  # noqa: BLE001 - the boundary to pyHanko, as in `pdf_document`
@@ -116,70 +104,178 @@ def judge(file: BinaryIO, reader: PdfFileReader, name: str, field: Any) -> Later
 def _compare(
     reader: PdfFileReader, embedded: pdf_embedded.EmbeddedPdfSignature, covers: bool
 ) -> Later:
-    try:
-        result = embedded.evaluate_modifications(_POLICY)
-    except KeyError:
-        # A reference to an object that nobody ever wrote stops the search for orphans, which is
-        # then left out: an object without use counts as a change.
-        result = embedded.evaluate_modifications(_POLICY_WITHOUT_ORPHANS)
-    if not isinstance(result, diff_analysis.DiffResult):
-        return Later(report.Changes.UNDEFINED, covers, str(result)[:300])
-    level = result.modification_level
-    allowed = embedded.docmdp_level
-    if level is diff_analysis.ModificationLevel.NONE:
+    compared = Comparison(reader, embedded.signed_revision)
+    changes = _permit(list(_find(compared)), _permission(compared, embedded), embedded.fieldmdp)
+    if undefined := [one for one in changes if one.kind is Kind.UNDEFINED]:
+        told = tuple(dict.fromkeys(f"{one.path} {one.what}" for one in undefined))
+        more = f", and {len(told) - MAX_TOLD} more" if len(told) > MAX_TOLD else ""
+        note = "the document was changed: " + "; ".join(told[:MAX_TOLD]) + more
+        return Later(report.Changes.UNDEFINED, covers, note, told[:MAX_TOLD])
+    if reader.xrefs.total_revisions - 1 == embedded.signed_revision:
         return Later(report.Changes.NONE, covers)
-    if level.value > diff_analysis.ModificationLevel.FORM_FILLING.value or (
-        allowed is not None and level.value > allowed.value
+    filled_in = dict.fromkeys(one.field for one in changes if one.is_value and one.field)
+    comments = sum(one.kind is Kind.COMMENT for one in changes)
+    return Later(report.Changes.PERMITTED, covers, filled_in=tuple(filled_in), comments=comments)
+
+
+def _find(compared: Comparison) -> Iterator[Change]:
+    """Every difference between two revisions."""
+    old, new = compared.old.trailer_view, compared.new.trailer_view
+    old_reference, new_reference = (pdf_comparison.entry(one, "/Root") for one in (old, new))
+    compared.twins[pdf_comparison.key_of(old_reference)] = pdf_comparison.key_of(new_reference)
+    old_root, new_root = compared.before(old_reference), compared.now(new_reference)
+    # Whatever has a place of its own is paired before anything is compared.
+    form = pdf_form_changes.FormChanges(compared, old_root, new_root)
+    pages = pdf_page_changes.PageChanges(compared, old_root, new_root)
+    yield from compared.replaced_containers()
+    yield from pages.find(form)
+    yield from form.find()
+    yield from _of_the_catalog(compared, old_root, new_root)
+    for key in sorted((old.keys() & new.keys()) - _OF_THE_FILE):
+        if key == _SOURCES:
+            yield from _of_sources(compared, old, new)
+        else:
+            path = Path(key)
+            yield from compared.differences(
+                path, pdf_comparison.entry(old, key), pdf_comparison.entry(new, key)
+            )
+    for key in sorted(new.keys() - old.keys() - _OF_THE_FILE):
+        yield Change(Path(key), Kind.UNDEFINED, "was added")
+    yield from form.find_shared_looks()
+
+
+def _of_the_catalog(compared: Comparison, old: Any, new: Any) -> Iterator[Change]:
+    root = Path("/Root")
+    yield from compared.entries(root, old, new, _APART)
+    for key, kinds in (
+        # None of these is drawn; what a page shows too is compared there. Whatever a document
+        # security store holds is evidence or nothing (EN 319 142-1 5.4).
+        ("/DSS", generic.DictionaryObject),
+        ("/Extensions", generic.DictionaryObject),
+        ("/Version", generic.NameObject),
+        ("/Metadata", generic.StreamObject),
+        ("/MarkInfo", generic.DictionaryObject),
+        ("/PieceInfo", generic.DictionaryObject),
     ):
-        return Later(report.Changes.UNDEFINED, covers, "the signer did not permit the change")
-    filled_in = tuple(_filled_in(reader, embedded.signed_revision))
-    return Later(report.Changes.PERMITTED, covers, filled_in=filled_in)
+        now = compared.now(pdf_comparison.entry(new, key))
+        if not pdf_comparison.is_null(now) and not isinstance(now, kinds):
+            yield Change(root / key, Kind.UNDEFINED, "is of another kind")
+        elif not compared.is_same(pdf_comparison.entry(old, key), pdf_comparison.entry(new, key)):
+            yield Change(root / key, Kind.EVIDENCE)
+    yield from _of_the_structure(compared, old, new)
 
 
-def _filled_in(reader: PdfFileReader, signed_revision: int) -> Iterator[str]:
-    """Names of fields, other than signatures, that show something else than when signed."""
-    before = dict(_form_fields(reader.get_historical_resolver(signed_revision)))
-    for name, now in _form_fields(reader):
-        old = before.get(name)
+def _of_the_structure(compared: Comparison, old: Any, new: Any) -> Iterator[Change]:
+    """The tags of a document; their index may be rewritten, as when a field gets its tag."""
+    path = Path("/StructTreeRoot", Path("/Root"))
+    before = compared.before(pdf_comparison.entry(old, "/StructTreeRoot"))
+    now = compared.now(pdf_comparison.entry(new, "/StructTreeRoot"))
+    if isinstance(before, generic.DictionaryObject) and isinstance(now, generic.DictionaryObject):
+        index = frozenset({"/ParentTree", "/ParentTreeNextKey"})
+        yield from compared.entries(path, before, now, index)
+    else:
+        yield from compared.differences(path, before, now)
+
+
+def _of_sources(compared: Comparison, old: Any, new: Any) -> Iterator[Change]:
+    """Let a number be used that the trailer named before anything had it.
+
+    Office programs put the editable source into a PDF under `AdditionalStreams`. Some signing
+    programs write a new number there with each revision and give it to the next object they make:
+    a store of evidence, a signature. Such a dictionary shows nothing; a stream would, and is not
+    let through.
+    """
+    path = Path(_SOURCES)
+    before = compared.before(pdf_comparison.entry(old, _SOURCES))
+    now = compared.now(pdf_comparison.entry(new, _SOURCES))
+    if not isinstance(before, generic.ArrayObject) or not isinstance(now, generic.ArrayObject):
+        yield from compared.differences(path, before, now)
+        return
+    for place in range(len(now)):
+        item = now.raw_get(place)
+        was = before.raw_get(place) if place < len(before) else generic.NullObject()
+        value = compared.now(item)
         if (
-            old is None
-            or any(
-                (key in old) != (key in now)
-                or (key in old and old.raw_get(key) != now.raw_get(key))
-                for key in ("/V", "/AS", "/AP")
-            )
-            or any(
-                reader.xrefs.get_last_change(one) > signed_revision
-                for key in ("/V", "/AP")
-                if key in now
-                for one in _references(now.raw_get(key))
-            )
+            isinstance(item, generic.IndirectObject)
+            and not compared.was_there(item)
+            and isinstance(value, generic.DictionaryObject | generic.NullObject)
+            and not isinstance(value, generic.StreamObject)
         ):
-            yield name
-
-
-def _form_fields(handler: PdfHandler) -> Iterator[tuple[str, generic.DictionaryObject]]:
-    """Form fields that are no signatures, and the widgets under them, by their places' names."""
-    waiting = [("", one) for one in _items(_items(handler.root, "/AcroForm"), "/Fields")]
-    for _ in range(MAX_FIELDS):
-        if not waiting:
-            return
-        path, field = waiting.pop()
-        field = field.get_object()
-        path = f"{path}.{field['/T']}" if "/T" in field else path
-        if "/FT" in field and field["/FT"] == "/Sig":
             continue
-        yield path.lstrip("."), field
-        kids = enumerate(_items(field, "/Kids"))
-        waiting += [(f"{path}[{number}]", kid) for number, kid in kids]
-    raise ValueError(f"expected at most {MAX_FIELDS} form fields")
+        yield from compared.differences(path / place, was, item)
 
 
-def _items(holder: Any, key: str) -> Any:
-    """What a dictionary holds, or nothing; pyHanko's `.get` does not follow references."""
-    if key not in holder:
-        return ()
-    return holder[key]
+def _permission(compared: Comparison, embedded: pdf_embedded.EmbeddedPdfSignature) -> Kind:
+    """The most that may come after a signature.
+
+    It says so itself, in its field's lock (ISO 32000-2 12.7.5.5), or a certifying signature before
+    it said so for the whole document (ISO 32000-1 12.8.4).
+    """
+    allowed = Kind.COMMENT
+    own = _permissions_in(embedded.sig_object, compared.now)
+    root = compared.before(pdf_comparison.entry(compared.old.trailer_view, "/Root"))
+    for key in ("/Perms", "/DocMDP"):
+        root = compared.before(pdf_comparison.entry(root, key))
+        if not isinstance(root, generic.DictionaryObject):
+            break
+    else:
+        own += _permissions_in(root, compared.before)
+    lock = compared.now(pdf_comparison.entry(embedded.sig_field, "/Lock"))
+    if isinstance(lock, generic.DictionaryObject) and "/P" in lock:
+        own.append(int(lock["/P"]))
+    for permission in own:
+        allowed = min(allowed, _ALLOWED[MDPPerm(permission)])
+    return allowed
+
+
+def _permissions_in(signature: Any, follow: Any) -> list[int]:
+    """What the signature references of a dictionary permit; 2 where they do not say."""
+    found = []
+    listed = follow(pdf_comparison.entry(signature, "/Reference"))
+    for place in range(len(listed) if isinstance(listed, generic.ArrayObject) else 0):
+        reference = follow(listed.raw_get(place))
+        if follow(pdf_comparison.entry(reference, "/TransformMethod")) != "/DocMDP":
+            continue
+        parameters = follow(pdf_comparison.entry(reference, "/TransformParams"))
+        named = isinstance(parameters, generic.DictionaryObject) and "/P" in parameters
+        found.append(int(parameters["/P"]) if named else MDPPerm.FILL_FORMS.value)
+    return found
+
+
+def _permit(changes: Sequence[Change], allowed: Kind, locked: FieldMDPSpec | None) -> list[Change]:
+    """Turn into undefined what a signer forbade (ISO 32000-1 12.8.2.2, 12.8.2.4)."""
+    judged = []
+    for one in changes:
+        if one.kind is not Kind.UNDEFINED:
+            # An author who certifies has placed the fields that may be signed in; another place
+            # hides what stands there ("evil signatures").
+            if one.kind > allowed or (one.is_new_place and allowed is not Kind.COMMENT):
+                one = dataclasses.replace(
+                    one, kind=Kind.UNDEFINED, what=f"{one.what}, which the signer did not permit"
+                )
+            elif one.kind is Kind.FORM and one.field and locked and locked.is_locked(one.field):
+                one = dataclasses.replace(
+                    one, kind=Kind.UNDEFINED, what=f"{one.what}, which the signer had locked"
+                )
+        judged.append(one)
+    return judged
+
+
+def _table_problem(
+    reader: PdfFileReader, embedded: pdf_embedded.EmbeddedPdfSignature
+) -> str | None:
+    """Whether readers may disagree about what the later revisions hold (ISO 32000-1 7.5.8.4)."""
+    for revision in range(embedded.signed_revision + 1, reader.xrefs.total_revisions):
+        listed = reader.xrefs.get_xref_data(revision)
+        if listed.hybrid is None:
+            continue
+        hidden = listed.hybrid.xref_data
+        if listed.standard_xrefs.keys() & hidden.xrefs_in_objstm.keys() or any(
+            hidden.standard_xrefs.get(number, place) != place
+            for number, place in listed.standard_xrefs.items()
+        ):
+            return "a later revision names two places for one object"
+    return None
 
 
 def _tail_problem(file: BinaryIO, reader: PdfFileReader) -> str | None:
@@ -196,46 +292,3 @@ def _tail_problem(file: BinaryIO, reader: PdfFileReader) -> str | None:
     ):
         return "bytes were added behind the last revision that no revision accounts for"
     return None
-
-
-def _unsigned_picture(reader: PdfFileReader, signed_revision: int) -> str | None:
-    """Find a signature field without a signature that shows something it did not show before.
-
-    ISO 32000-1 12.8.2.2.2 lets fields be added for later signers. One that has a picture and no
-    signature lays unsigned content over what was signed, and nobody answers for it.
-    """
-    before = reader.get_historical_resolver(signed_revision)
-    known = {
-        name: field.get_object()
-        for name, _, field in fields.enumerate_sig_fields(before, filled_status=False)
-    }
-    for name, _, field in fields.enumerate_sig_fields(reader, filled_status=False):
-        now = field.get_object()
-        if "/AP" not in now or not _shows_something(now.raw_get("/AP")):
-            continue
-        old = known.get(name)
-        if old is None or "/AP" not in old or old.raw_get("/AP") != now.raw_get("/AP"):
-            return "a picture was added in a signature field that nobody signed"
-        for reference in _references(now.raw_get("/AP")):
-            if reader.xrefs.get_last_change(reference) > signed_revision:
-                return "a picture was changed in a signature field that nobody signed"
-    return None
-
-
-def _shows_something(appearance: Any) -> bool:
-    """Whether an appearance has content; the frame of a field left for a signer has none."""
-    return any(
-        bytes(value.data).strip()
-        for reference in _references(appearance)
-        if isinstance(value := reference.get_object(), generic.StreamObject)
-    )
-
-
-def _references(value: Any, depth: int = 3) -> Iterator[generic.Reference]:
-    """References in an appearance dictionary, which has two levels (ISO 32000-1 12.5.5)."""
-    if isinstance(value, generic.IndirectObject):
-        yield value.reference
-        value = value.get_object()
-    if depth and isinstance(value, generic.DictionaryObject):
-        for key in value:
-            yield from _references(value.raw_get(key), depth - 1)

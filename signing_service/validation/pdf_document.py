@@ -165,7 +165,8 @@ def _unread(document: _Document, entry: pdf_structure.Entry) -> findings.FoundSi
     """What can be said of a signature before its value is read."""
     later = entry.later
     scope = report.ScopeKind.FULL
-    if not later.covers_revision or later.changes is report.Changes.UNDEFINED or later.filled_in:
+    is_changed = later.changes is report.Changes.UNDEFINED or later.filled_in or later.comments
+    if not later.covers_revision or is_changed:
         scope = report.ScopeKind.PARTIAL
     notes = []
     if later.note is not None:
@@ -237,6 +238,14 @@ def _warnings(entry: pdf_structure.Entry) -> tuple[report.Finding, ...]:
                 "filled-in-after-signing",
                 f"{len(entry.later.filled_in)} form field(s) were filled in after this signature,"
                 " which does not cover their values",
+            )
+        )
+    if entry.later.comments:
+        found.append(
+            report.Finding(
+                "commented-after-signing",
+                f"{entry.later.comments} comment(s) were added after this signature, which does"
+                " not cover them",
             )
         )
     if cms_signature.has_other_bytes_behind(entry.contents):

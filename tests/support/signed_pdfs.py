@@ -54,8 +54,12 @@ class PdfMaker:
         stamped: bool = False,
         subfilter: fields.SigSeedSubFilter = fields.SigSeedSubFilter.PADES,
         certify: fields.MDPPerm | None = None,
+        field: fields.SigFieldSpec | None = None,
     ) -> bytes:
-        """B-B, or B-T where stamped; `certify` tells what may change afterwards."""
+        """B-B, or B-T where stamped.
+
+        `certify` tells what may change afterwards; `field` makes a field with a place or a lock.
+        """
         metadata = signers.PdfSignatureMetadata(
             field_name=name,
             subfilter=subfilter,
@@ -77,7 +81,10 @@ class PdfMaker:
             ),
         )
         out = signers.PdfSigner(
-            metadata, signer, timestamper=self._stamper() if stamped else None
+            metadata,
+            signer,
+            timestamper=self._stamper() if stamped else None,
+            new_field_spec=field,
         ).sign_pdf(IncrementalPdfFileWriter(io.BytesIO(pdf)))
         return out.getvalue()
 
