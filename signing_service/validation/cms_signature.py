@@ -108,9 +108,10 @@ class Message:
 
     @property
     def certificate(self) -> x509.Certificate | None:
-        """The signing certificate, found by the signer's identifier."""
+        """The signing certificate, found by the signer's identifier and the signed digest."""
         try:
             identifier = self._signer["sid"]
+            named_so = []
             for der in self.certificates_der:
                 candidate = asn1_x509.Certificate.load(der)
                 if identifier.name == "issuer_and_serial_number":
@@ -122,10 +123,12 @@ class Message:
                 else:
                     found = candidate.key_identifier == identifier.chosen.native
                 if found:
-                    return evidence.read_certificate(der)
+                    named_so.append(evidence.read_certificate(der))
         except (*ASN1_FAULTS, errors.InputError):
             return None
-        return None
+        # Anybody can add a certificate with the same name and number; the signed digest decides.
+        bound = (one for one in named_so if self.binding(one).matches)
+        return next(bound, named_so[0] if named_so else None)
 
     def certificate_among(self, candidates: Iterable[x509.Certificate]) -> x509.Certificate | None:
         """The signing certificate, found by the signer's identifier among others' certificates."""

@@ -136,10 +136,12 @@ class Evidence:
         return bool(self._responses or self._crls)
 
     def mentions(self, certificate: x509.Certificate) -> bool:
-        """Whether there is an OCSP response about its number, or a CRL of its issuer's name."""
+        """Whether there is an OCSP response about it, or a CRL of its issuer's name."""
         return any(
-            certificate.serial_number in _serial_numbers(response)
+            _names_issuer(single, certificate)
             for response in self._responses.values()
+            for single in _singles(response)
+            if single.serial_number == certificate.serial_number
         ) or any(crl.issuer == certificate.issuer for crl in self._crls.values())
 
     def nonces(self) -> list[bytes]:
@@ -287,11 +289,21 @@ def _read_response(der: bytes) -> x509_ocsp.OCSPResponse:
     return response
 
 
-def _serial_numbers(response: x509_ocsp.OCSPResponse) -> frozenset[int]:
+def _singles(response: x509_ocsp.OCSPResponse) -> list[x509_ocsp.OCSPSingleResponse]:
     try:
-        return frozenset(one.serial_number for one in response.responses)
+        return list(response.responses)
     except FAULTS:
-        return frozenset()
+        return []
+
+
+def _names_issuer(single: x509_ocsp.OCSPSingleResponse, certificate: x509.Certificate) -> bool:
+    """Whether an answer is about a certificate of this one's issuer, by the hash of its name."""
+    try:
+        name = certificate.issuer.public_bytes()
+        hashed = hashlib.new(single.hash_algorithm.name, name, usedforsecurity=False).digest()
+        return single.issuer_name_hash == hashed
+    except FAULTS:
+        return False
 
 
 def _read_crl(der: bytes) -> x509.CertificateRevocationList:

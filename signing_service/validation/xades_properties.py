@@ -103,12 +103,16 @@ def level(
     """Name the level that is really present (EN 319 132-1 6)."""
     if qualifying is None:
         return "XML-NOT-ETSI"
+    is_named = bool(
+        _signed(qualifying, "SigningCertificateV2") or _signed(qualifying, "SigningCertificate")
+    )
+    if not is_named and not _key_info_is_signed(element):
+        # EN 319 132-2 4, TS 101 903 4.4.1: without one of these it is not even a XAdES-BES.
+        return "XML-NOT-ETSI"
     baseline = (
-        etree.QName(qualifying).namespace == XADES_NAMESPACES[0]
+        is_named
+        and etree.QName(qualifying).namespace == XADES_NAMESPACES[0]
         and _signed(qualifying, "SigningTime")
-        and (
-            _signed(qualifying, "SigningCertificateV2") or _signed(qualifying, "SigningCertificate")
-        )
         and element.find(f"{_DS('KeyInfo')}/{_DS('X509Data')}/{_DS('X509Certificate')}") is not None
         and _formats_are_told(element, qualifying)
     )
@@ -141,6 +145,15 @@ def _reached(
     if not has_values:
         return "T"
     return "LTA" if unsigned(qualifying, "ArchiveTimeStamp") else "LT"
+
+
+def _key_info_is_signed(element: etree._Element) -> bool:
+    info = element.find(_DS("KeyInfo"))
+    identifier = None if info is None else info.get("Id")
+    return identifier is not None and any(
+        one.get("URI") == f"#{identifier}"
+        for one in element.findall(f"{_DS('SignedInfo')}/{_DS('Reference')}")
+    )
 
 
 def _is_time_mark(

@@ -7,6 +7,7 @@ one signature leaves out because it is a signature is itself looked at.
 
 import dataclasses
 import pathlib
+import re
 from collections.abc import Mapping, Sequence
 
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
@@ -156,7 +157,7 @@ def _signature(
         evidence_records=xades_evidence_records.records(
             context, signed.listed, (base.identifier, *names), known
         ),
-        warnings=_warnings(kind, names),
+        warnings=(*_warnings(kind, names), *_comments(signed)),
     )
     if qualifying is not None and signed.properties is None:
         problem = report.Finding(
@@ -175,6 +176,7 @@ def _check(
     element: etree._Element, key: object, detached: Mapping[str, originals.Original]
 ) -> _Signed | None:
     """Verify value and references; None where there is no key to verify with."""
+    _check_form(element)
     references = xml_signature.check_references(element, detached=detached)
     listed: list[xml_signature.SignedReference] = []
     for one in references:
@@ -190,6 +192,35 @@ def _check(
     _check_counter_signature(element, references)
     properties = _signed_properties(element, references)
     return _Signed(references, properties, method, tuple(listed))
+
+
+def _check_form(element: etree._Element) -> None:
+    """Check that a signature has the parts that XMLDSig 4.1 gives it, and no others.
+
+    What stands in it beside them is signed by nobody, and of two of a kind each reader takes its
+    own.
+    """
+    names = [one.tag for one in element.iterchildren(etree.Element)]
+    once = [_DS(one) for one in ("SignedInfo", "SignatureValue", "KeyInfo")]
+    known = {*once, _DS("Object")}
+    if not known.issuperset(names) or any(names.count(one) > 1 for one in once):
+        raise xml_trees.XMLSignatureError("expected the parts of a signature, each once")
+    if _has_text(element):
+        raise xml_trees.XMLSignatureError("expected the parts of a signature, got text")
+    holders = [
+        one
+        for holder in element.findall(_DS("Object"))
+        for space in xades_properties.XADES_NAMESPACES
+        for one in holder.iter(f"{{{space}}}QualifyingProperties")
+        if next(one.iterancestors(_DS("Signature"))) is element
+    ]
+    if len(holders) > 1:
+        # EN 319 132-1 4.4.1: all properties of a signature are in one.
+        raise xml_trees.XMLSignatureError("expected one QualifyingProperties in a signature")
+    for one in holders:
+        space = etree.QName(one).namespace
+        if len(one.findall(f"{{{space}}}SignedProperties")) > 1:
+            raise xml_trees.XMLSignatureError("expected one SignedProperties in a signature")
 
 
 def _check_counter_signature(
@@ -223,7 +254,9 @@ def _signed_properties(
     space = etree.QName(qualifying).namespace
     own = qualifying.find(f"{{{space}}}SignedProperties")
     for one in references:
-        if own is not None and one.element is own:
+        # EN 319 132-1 4.4.2: by this type a reader knows that they are signed.
+        named = (one.type_uri or "").endswith(f"#{xades_properties.SIGNED_PROPERTIES_SUFFIX}")
+        if own is not None and one.element is own and named:
             return own
     return None
 
@@ -254,12 +287,13 @@ def _scope(
             or not _has_outer_instructions(root)
         )
     else:
+        # What the root is called says what its parts mean, and only a reference to it signs that.
         shown = [
             child for child in root.iterchildren(etree.Element) if child.tag != _DS("Signature")
         ]
         whole = (
-            (bool(shown) or any(one.element is None for one in content))
-            and all(_is_within(child, covered) for child in shown)
+            not shown
+            and any(one.element is None for one in content)
             and not _shows_something_itself(root)
             and not _has_outer_instructions(root)
             and _objects_are_covered(element, covered)
@@ -309,15 +343,50 @@ def _objects_are_covered(element: etree._Element, covered: Sequence[etree._Eleme
     return all(
         _is_within(holder, inside)
         for holder in element.findall(_DS("Object"))
-        if qualifying is None or list(holder.iterchildren(etree.Element)) != [qualifying]
+        if qualifying is None
+        or list(holder.iterchildren(etree.Element)) != [qualifying]
+        or _has_text(holder)
     )
 
 
 def _shows_something_itself(root: etree._Element) -> bool:
     """Whether an element has attributes or text of its own beside its children."""
-    texts = [root.text, *(child.tail for child in root)]
     named = bool(root.attrib) and root.tag != _DS("Object")
-    return named or any(text and text.strip() for text in texts)
+    return named or _has_text(root)
+
+
+def _has_text(element: etree._Element) -> bool:
+    """Whether an element has text of its own beside its children."""
+    texts = [element.text, *(child.tail for child in element)]
+    return any(text and text.strip() for text in texts)
+
+
+def _comments(signed: _Signed) -> tuple[report.Finding, ...]:
+    """Tell of comments in what was signed that nobody signed: they split the text around them.
+
+    A program that reads the text up to the comment reads another one than was signed.
+    """
+    for one in (*signed.references, *signed.listed):
+        if one.element is None or one.element is signed.properties:
+            continue
+        text = re.search(rb"<!--", one.octets)
+        if text is None and any(_splits_text(each) for each in one.element.iter(etree.Comment)):
+            return (
+                report.Finding(
+                    "unsigned-comment",
+                    "a comment splits a text that was signed without it: read the text as a whole",
+                ),
+            )
+    return ()
+
+
+def _splits_text(comment: etree._Element) -> bool:
+    """Whether there is text on both sides of a comment."""
+    previous, parent = comment.getprevious(), comment.getparent()
+    before = parent.text if previous is None and parent is not None else None
+    if previous is not None:
+        before = previous.tail
+    return bool((before or "").strip()) and bool((comment.tail or "").strip())
 
 
 def _has_outer_instructions(root: etree._Element) -> bool:

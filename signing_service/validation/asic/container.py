@@ -13,6 +13,8 @@ from collections.abc import Iterator, Mapping
 from typing import IO
 
 from pki import errors
+from signing_service.validation.asic import layout
+from signing_service.validation.asic.layout import ContainerError
 
 MAX_ENTRIES = 2000
 """Entries of a container, folders included."""
@@ -27,12 +29,10 @@ MAX_NAME = 1024
 MIMETYPE = "mimetype"
 META = "META-INF/"
 
-_LOCAL = struct.Struct("<4s5H3L2H")
-_END = struct.Struct("<4s4H2LH")
 _CHUNK = 2**16
-_ENCRYPTED, _HAS_DESCRIPTOR, _IS_UTF8 = 0x1, 0x8, 0x800
+_ENCRYPTED = 0x1
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-_MAX_DESCRIPTOR = 24
+_UNIX, _SYMBOLIC_LINK, _FILE_KIND = 3, 0xA000, 0xF000
 _TURNING = frozenset({"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"})
 """Characters that turn the direction of writing: a name with them shows another extension."""
 _FAULTS = (
@@ -44,12 +44,6 @@ _FAULTS = (
     RuntimeError,
     ValueError,
 )
-
-
-class ContainerError(errors.InputError):
-    """The container is damaged, hostile, or says things twice."""
-
-    code = "container-malformed"
 
 
 class Container(Mapping[str, bytes]):
@@ -80,8 +74,8 @@ class Container(Mapping[str, bytes]):
         )
         _check_names(entries)
         for entry in entries:
-            _check_size(entry)
-        _check_layout(file, entries, len(self.comment))
+            _check_kind(entry)
+        layout.check(file, entries, self._archive.start_dir, len(self.comment))
         self._entries = {one.filename: one for one in entries if not one.is_dir()}
 
     def __getitem__(self, name: str) -> bytes:
@@ -167,7 +161,7 @@ def _check_names(entries: list[zipfile.ZipInfo]) -> None:
                 f"expected relative names without '.' or '..' in the container, got {name[:200]!r}"
             )
         # What a file system takes for one name shows one of two files.
-        folded = unicodedata.normalize("NFC", name.removesuffix("/")).casefold()
+        folded = "/".join(map(_as_stored, name.removesuffix("/").split("/")))
         if folded in seen:
             raise ContainerError(f"two entries of the container have the name {name[:200]!r}")
         seen[folded] = name
@@ -177,9 +171,21 @@ def _check_names(entries: list[zipfile.ZipInfo]) -> None:
             raise ContainerError("an entry of the container is a file and a folder")
 
 
-def _check_size(entry: zipfile.ZipInfo) -> None:
+def _as_stored(part: str) -> str:
+    """A part of a name as the file system that takes most names for one another has it.
+
+    Not every system heeds case and composed letters. Windows drops dots and spaces at the end, and
+    takes what follows a colon for the name of a stream in the file.
+    """
+    folded = unicodedata.normalize("NFC", unicodedata.normalize("NFC", part).casefold())
+    return folded.partition(":")[0].rstrip(". ") or folded
+
+
+def _check_kind(entry: zipfile.ZipInfo) -> None:
     if entry.flag_bits & _ENCRYPTED:
         raise ContainerError("an entry of the container is encrypted")
+    if entry.create_system == _UNIX and entry.external_attr >> 16 & _FILE_KIND == _SYMBOLIC_LINK:
+        raise ContainerError("an entry of the container is a link to another file")
     if entry.compress_type not in _METHODS:
         raise ContainerError("an entry of the container is packed in a way that is not read")
     if entry.file_size > MAX_ENTRY_BYTES:
@@ -190,53 +196,3 @@ def _check_size(entry: zipfile.ZipInfo) -> None:
         raise errors.LimitError(
             f"expected entries packed to no less than one part in {MAX_RATIO}: this one is a bomb"
         )
-
-
-def _check_layout(file: IO[bytes], entries: list[zipfile.ZipInfo], comment_size: int) -> None:
-    """Check that entries follow each other from the first byte and the directory ends the file."""
-    file.seek(0, 2)
-    size = file.tell()
-    file.seek(max(0, size - _END.size - comment_size))
-    fields = file.read(_END.size)
-    if len(fields) < _END.size or not fields.startswith(b"PK\x05\x06"):
-        raise ContainerError("bytes follow the container's directory that belong to no entry")
-    *_, directory_at, _ = _END.unpack(fields)
-    at = allowed = 0
-    for entry in sorted(entries, key=lambda one: one.header_offset):
-        if not 0 <= entry.header_offset - at <= allowed:
-            raise ContainerError(
-                "entries of the container overlap, or bytes between them belong to none"
-            )
-        at = _check_local(file, entry)
-        allowed = _MAX_DESCRIPTOR if entry.flag_bits & _HAS_DESCRIPTOR else 0
-    if directory_at != 0xFFFFFFFF and not 0 <= directory_at - at <= allowed:
-        raise ContainerError("bytes before the container's directory belong to no entry")
-
-
-def _check_local(file: IO[bytes], entry: zipfile.ZipInfo) -> int:
-    """Check that an entry says of itself what the directory says; return where it ends."""
-    file.seek(entry.header_offset)
-    header = file.read(_LOCAL.size)
-    if len(header) < _LOCAL.size or not header.startswith(b"PK\x03\x04"):
-        raise ContainerError("the container's directory names an entry that is not there")
-    _, _, flags, method, _, _, crc, packed, unpacked, name_size, extra_size = _LOCAL.unpack(header)
-    raw = file.read(name_size)
-    try:
-        name = raw.decode("utf-8" if flags & _IS_UTF8 else "cp437")
-    except UnicodeDecodeError:
-        name = ""
-    same = name == entry.orig_filename and method == entry.compress_type
-    if not flags & _HAS_DESCRIPTOR:
-        # 4.4.9 of the ZIP note: all ones stand for the sizes of a large entry, in an extra field.
-        same = (
-            same
-            and crc == entry.CRC
-            and packed in (entry.compress_size, 0xFFFFFFFF)
-            and unpacked in (entry.file_size, 0xFFFFFFFF)
-        )
-    if not same or bool(flags & _ENCRYPTED):
-        raise ContainerError(
-            f"the entry {entry.orig_filename[:200]!r} says something else of itself than the"
-            " container's directory"
-        )
-    return int(entry.header_offset + _LOCAL.size + name_size + extra_size + entry.compress_size)

@@ -9,6 +9,7 @@ import functools
 import hashlib
 import io
 import pathlib
+import re
 from collections.abc import Callable, Iterable, Sequence
 
 from cryptography import x509
@@ -31,6 +32,11 @@ MAX_SIGNATURE_FILES = 100
 """Files with signatures or time stamps in META-INF."""
 
 _META = containers.META
+_OWN_FILE = re.compile(
+    r"(manifest|container|metadata|relations)\.xml|.*signatures.*\.xml|.*ASiC.*Manifest.*\.xml"
+    r"|.*signature.*\.p7s|.*timestamp.*\.tst|.*evidencerecord.*\.(ers|xml)"
+)
+"""Files of META-INF that are the container's own (EN 319 162-1 4.3.3, 4.4.3, 4.4.4; OCF 3.5.1)."""
 
 
 class NotASicError(errors.InputError):
@@ -333,7 +339,7 @@ class _Reader:
         """Add what the container as a whole says of a signature: its scope, level and form."""
         files = self._container.data_files
         signed = [one for one in found.signed_files if one in files]
-        left_out = [one for one in files if one not in signed]
+        left_out = [one for one in (*files, *self._strange) if one not in found.signed_files]
         warnings = [*found.warnings, *self._container_warnings()]
         # A counter-signature is over another signature, whatever else it names.
         kind = report.ScopeKind.PARTIAL
@@ -378,6 +384,15 @@ class _Reader:
                 found, failure=(report.SubIndication.FORMAT_FAILURE, problem)
             )
         return found
+
+    @functools.cached_property
+    def _strange(self) -> tuple[str, ...]:
+        """Files in META-INF that no clause of EN 319 162-1 puts there: programs show them too."""
+        return tuple(
+            one
+            for one in self._container
+            if one.startswith(_META) and not _OWN_FILE.fullmatch(one.removeprefix(_META))
+        )
 
     def _container_warnings(self) -> list[report.Finding]:
         found = []

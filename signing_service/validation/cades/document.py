@@ -76,8 +76,20 @@ def read(
     found = signatures(signed, name, detached, known, supplied)
     if data[signed.ends_at :].strip(b"\0\r\n"):
         behind = report.Finding("bytes-behind-signature", "other bytes follow the signature")
-        found = tuple(dataclasses.replace(one, warnings=(*one.warnings, behind)) for one in found)
+        found = tuple(_with_bytes_behind(one, behind) for one in found)
     return findings.FoundDocument("CAdES", found, (), known)
+
+
+def _with_bytes_behind(
+    found: findings.FoundSignature, told: report.Finding
+) -> findings.FoundSignature:
+    """A signature of a file that holds more than it: what that is, nobody signed."""
+    full = found.scope_kind is report.ScopeKind.FULL
+    return dataclasses.replace(
+        found,
+        scope_kind=report.ScopeKind.PARTIAL if full else found.scope_kind,
+        warnings=(*found.warnings, told),
+    )
 
 
 def signatures(
@@ -183,6 +195,14 @@ def _signature(
         scope_kind=report.ScopeKind.NONE if chosen is None else report.ScopeKind.FULL,
         scope_names=() if chosen is None else (chosen[0],),
     )
+    if not signer.signed and octets is not None and signed_data.is_attributes(octets):
+        # RFC 5652 5.4 signs attributes as it signs a content: such a value fits both.
+        problem = report.Finding(
+            "attributes-as-content", "the content is the signed attributes of another signature"
+        )
+        return dataclasses.replace(
+            found, intact=False, failure=(report.SubIndication.FORMAT_FAILURE, problem)
+        )
     return _checked(found, message, certificate, content_digest)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from pki import der, errors, originals
-from signing_service.validation import evidence, findings
+from signing_service.validation import ber, evidence, findings
 from signing_service.validation.cades import attributes, signed_data
 from signing_service.validation.evidence_records import hash_trees, reading
 
@@ -49,9 +49,8 @@ def records(
                 one: reading.digests_of(octets, in_xml=False) for one, octets in beside.items()
             }
         one = reading.check(value, tuple(objects), objects, known)
-        if one.report.intact is False and not signed.was_definite:
-            # RFC 4998 A hashes the CMS as it was encoded, and TS 119 122-3 in DER. What was sent
-            # without lengths is here in neither form.
+        if one.report.intact is False and signed.sent != signed.octets:
+            # TS 119 122-3 hashes the CMS in DER: of BER in another order, that form is not known.
             one = reading.failed(
                 None, one.report.scope, "evidence-encoding", "the CMS is not in DER"
             )
@@ -82,11 +81,17 @@ def _forms(
         ]
         for with_earlier in (False, True)
     ]
-    forms = dict.fromkeys(_with_unsigned(signed, signer, kept) for kept in held)
+    # RFC 4998 A hashes the CMS as it was encoded, TS 119 122-3 5.2 in DER.
+    forms = dict.fromkeys(
+        _with_unsigned(octets, signed, signer, kept)
+        for kept in held
+        for octets in (signed.octets, signed.sent)
+    )
     return lambda name: [hash_trees.digest(name, one) for one in forms]
 
 
 def _with_unsigned(
+    octets: bytes,
     signed: signed_data.SignedData,
     signer: signed_data.Signer,
     kept: Sequence[signed_data.Attribute],
@@ -94,17 +99,23 @@ def _with_unsigned(
     """The CMS with other unsigned attributes of one signer, in the order in which they stand."""
     tail = [der.encode(0xA1, *(one.raw for one in kept))] if kept else []
     changed = der.encode(der.SEQUENCE, *signer.members, *tail)
-    infos = [changed if one is signer else one.raw for one in signed.signers]
-    identifier, wrapped, *behind = _inside(signed.octets)
-    (body,) = _inside(wrapped)
-    *before, _ = _inside(body)
-    return der.encode(
-        der.SEQUENCE,
-        identifier,
-        der.encode(0xA0, der.encode(der.SEQUENCE, *before, der.encode(der.SET, *infos))),
-        *behind,
-    )
+    place = next(n for n, one in enumerate(signed.signers) if one is signer)
+    # ContentInfo, its content, SignedData, the set of signers (the last field), the signer.
+    return _replaced(octets, (1, 0, -1, place), changed)
 
 
-def _inside(element: bytes) -> list[bytes]:
-    return list(signed_data.elements(signed_data.content_of(element, None)))
+def _replaced(element: bytes, path: Sequence[int], new: bytes) -> bytes:
+    """An element with another one at a place inside; what had no length gets none."""
+    if not path:
+        return new
+    body, size = ber.header(element, 0, len(element))
+    end = len(element) - (2 if size is None else 0)
+    parts = []
+    while body < end:
+        _, length = ber.to_definite(element[body:end])
+        parts.append(element[body : body + length])
+        body += length
+    parts[path[0]] = _replaced(parts[path[0]], path[1:], new)
+    if size is None:
+        return element[:1] + b"\x80" + b"".join(parts) + b"\x00\x00"
+    return der.encode(element[0], *parts)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from pki import der, errors
 from signing_service.validation import ber, cms_signature
+from signing_service.validation.cades import attributes
 
 MAX_BYTES = 64 * 2**20
 """Largest CMS that is read, with its content."""
@@ -18,6 +19,7 @@ MAX_SIGNERS = 50
 _ID_SIGNED_DATA = der.encode_oid("1.2.840.113549.1.7.2")
 _CERTIFICATES, _CRLS = 0xA0, 0xA1
 _SIGNED, _UNSIGNED = 0xA0, 0xA1
+_FIELDS = (_CERTIFICATES, _CRLS, der.SET)
 _VERSION = b"\x02\x01\x01"
 
 
@@ -67,7 +69,7 @@ class SignedData:
 
     Attributes:
         octets: The whole message, with definite lengths.
-        was_definite: It was sent so.
+        sent: The same as it was sent.
         encapsulated: The whole EncapsulatedContentInfo.
         content_type_der: The type of the content.
         content: The content's octets; None where it is detached.
@@ -79,7 +81,7 @@ class SignedData:
     """
 
     octets: bytes
-    was_definite: bool
+    sent: bytes
     encapsulated: bytes
     content_type_der: bytes
     content: bytes | None
@@ -126,17 +128,21 @@ def parse(data: bytes) -> SignedData:
         raise errors.LimitError(f"expected CMS of at most {MAX_BYTES} bytes")
     definite, ends_at = ber.to_definite(data)
     try:
-        identifier, wrapped, *_ = elements(content_of(definite, der.SEQUENCE))
+        identifier, wrapped = elements(content_of(definite, der.SEQUENCE))
         if identifier != _ID_SIGNED_DATA:
             raise SignedDataError("expected CMS SignedData, got another content type")
         (body,) = elements(content_of(wrapped, 0xA0))
         _, _, encapsulated, *rest = elements(content_of(body, der.SEQUENCE))
-        content_type_der, *content = elements(content_of(encapsulated, der.SEQUENCE))
+        content_type_der, *contents = elements(content_of(encapsulated, der.SEQUENCE))
         octets = None
-        if content:
-            (inner,) = elements(content_of(content[0], 0xA0))
+        if contents:
+            (content,) = contents
+            (inner,) = elements(content_of(content, 0xA0))
             octets = content_of(inner, None)
         fields = {one[0]: one for one in rest}
+        if [one[0] for one in rest] != [one for one in _FIELDS if one in fields]:
+            # Of two fields of a kind, one reader takes the first and another one the last.
+            raise SignedDataError("expected the fields of SignedData, each once and in their order")
         signer_list = list(elements(content_of(fields[der.SET], der.SET)))
     except (ValueError, KeyError, IndexError) as error:
         raise SignedDataError("expected CMS SignedData, got something else") from error
@@ -146,7 +152,7 @@ def parse(data: bytes) -> SignedData:
     crls = fields.get(_CRLS, b"")
     return SignedData(
         octets=definite,
-        was_definite=definite == data[:ends_at],
+        sent=data[:ends_at],
         encapsulated=encapsulated,
         content_type_der=content_type_der,
         content=octets,
@@ -186,6 +192,16 @@ def _attributes(field: bytes) -> tuple[Attribute, ...]:
             oid = ""
         found.append(Attribute(oid, type_der, tuple(elements(content_of(values, der.SET))), raw))
     return tuple(found)
+
+
+def is_attributes(content: bytes) -> bool:
+    """Whether a content has the form of signed attributes: a SET with type and digest in it."""
+    try:
+        found = _attributes(content) if content[:1] == bytes([der.SET]) else ()
+    except (ValueError, errors.InputError):
+        return False
+    names = {one.oid for one in found}
+    return {attributes.CONTENT_TYPE, attributes.MESSAGE_DIGEST} <= names
 
 
 def elements(content: bytes) -> Iterator[bytes]:

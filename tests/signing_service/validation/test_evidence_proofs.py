@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+from pki import der
 from signing_service import documents, trust
 from signing_service.validation import process, report
 from tests.support import (
@@ -156,6 +157,22 @@ def test_good_record_proves_that_the_signature_is_older_than_the_revocation(desk
     (record,) = validated.evidence_records
     assert (record.intact, record.time, record.problem) == (True, desk.at + MINUTE, None)
     assert record.scope
+
+
+def streamed(message: bytes) -> bytes:
+    """A message as a stream may write it: its outer elements without lengths."""
+    identifier, wrapped = der.read(message).children()
+    named = der.encode(identifier.tag, identifier.content)
+    return b"\x30\x80" + named + b"\xa0\x80" + wrapped.content + bytes(4)
+
+
+@pytest.mark.parametrize("hashed", [bytes, streamed], ids=["in DER", "as encoded"])
+def test_record_over_a_signature_in_ber_is_over_its_der_or_over_what_was_sent(desk, hashed):
+    """TS 119 122-3 5.2 hashes the one, RFC 4998 annex A the other."""
+    made = signed_cms.sign(CONTENT, desk.signer, desk.at)
+    value = desk.maker.record(sha(hashed(made.encode())))
+    made.signers[0].unsigned.append(evidence_records.attribute(value))
+    assert only(desk.judge(streamed(made.encode()))).best_signature_time == desk.at + MINUTE
 
 
 @places

@@ -64,11 +64,24 @@ def codes(found: report.SignatureReport) -> set[str]:
 # --- wrapping ----------------------------------------------------------------------------------
 
 
-def test_part_that_is_signed_where_it_stands_passes_in_full(judge, signer):
-    found = judge(forged_xml.sign(PART, signer, Wanted("#C")))
+@pytest.mark.parametrize("root", ["<r>", "<refusal>"])
+def test_part_that_is_signed_passes_as_a_part_since_nobody_signed_what_it_is_part_of(
+    judge, signer, root
+):
+    signed = forged_xml.sign(PART, signer, Wanted("#C"))
+    found = judge(signed.replace(b"<r>", root.encode()).replace(b"</r>", b"</" + root[1:].encode()))
+    assert found.indication is PASSED, found.errors
+    assert found.scope_kind is report.ScopeKind.PARTIAL
+    assert found.scope_names == ("#C",)
+
+
+def test_root_that_is_signed_by_its_identifier_passes_in_full(judge, signer):
+    document = '<r Id="R"><c>TEST</c></r>'
+    enveloped = (xml_signature.ENVELOPED, xml_trees.C14N_11)
+    wanted = Wanted("#R", transforms=enveloped, octets=document.encode())
+    found = judge(forged_xml.sign(document, signer, wanted))
     assert found.indication is PASSED, found.errors
     assert found.scope_kind is report.ScopeKind.FULL
-    assert found.scope_names == ("#C",)
 
 
 def test_wrapped_part_is_told_as_a_part(judge, signer):
@@ -222,7 +235,7 @@ def test_manifest_is_judged_with_what_it_lists(judge, signer):
 
     good = found(manifest(right))
     assert good.indication is PASSED, good.errors
-    assert good.scope_kind is report.ScopeKind.FULL
+    assert good.scope_names == ("#M", "#C")
     assert found(manifest(wrong)).sub_indication is report.SubIndication.HASH_FAILURE
     assert (
         found(manifest(weak, xml_signature.DS + "sha1")).sub_indication
