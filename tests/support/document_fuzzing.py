@@ -11,6 +11,8 @@ is 1. Nothing is trusted, so that a document that passes is a fault too.
 
 import argparse
 import collections
+import concurrent.futures
+import copy
 import dataclasses
 import datetime
 import hashlib
@@ -81,7 +83,7 @@ def _container(chance: random.Random, data: bytes, samples: Sequence[bytes]) -> 
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             files = [(one.filename, archive.read(one)) for one in archive.infolist()]
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError):
+    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, RuntimeError, OSError):
         return fuzzing.mutated(chance, [data])
     for _ in range(chance.randint(1, 2)):
         # What lies in META-INF is read; the rest is hashed.
@@ -139,7 +141,9 @@ def _xml(chance: random.Random, data: bytes, samples: Sequence[bytes]) -> bytes:
 
 
 def _copy(node: etree._Element) -> etree._Element:
-    return etree.fromstring(etree.tostring(node, with_tail=False))
+    copied = copy.deepcopy(node)
+    copied.tail = None
+    return copied
 
 
 def _der(chance: random.Random, data: bytes, samples: Sequence[bytes]) -> bytes:
@@ -264,17 +268,16 @@ def run(
                 if found.documents % 2000 == 0:
                     progress(f"{found.documents} documents, {len(found.faults)} faults")
 
-    with tempfile.TemporaryDirectory() as folder:
-        started = [
-            threading.Thread(target=work, args=(one, pathlib.Path(folder)))
-            for one in range(threads)
-        ]
-        for one in started:
-            one.start()
-        for one in started:
-            one.join()
-    workers.close()
-    logging.getLogger(isolation.__name__).removeHandler(places)
+    try:
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            concurrent.futures.ThreadPoolExecutor(threads) as pool,
+        ):
+            for one in [pool.submit(work, n, pathlib.Path(folder)) for n in range(threads)]:
+                one.result()
+    finally:
+        workers.close()
+        logging.getLogger(isolation.__name__).removeHandler(places)
     return found
 
 
