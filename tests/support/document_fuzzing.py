@@ -234,7 +234,8 @@ def run(
     logging.getLogger(isolation.__name__).addHandler(places)
     until = time.monotonic() + 60 * minutes
     lock = threading.Lock()
-    workers = isolation.ValidationWorkers(threads)
+    # One worker to the end: starting another takes its time, and what piles up in one is of interest.
+    workers = isolation.ValidationWorkers(threads, judgements_per_worker=sys.maxsize)
 
     def work(number: int, folder: pathlib.Path) -> None:
         chance = random.Random(seed * 1000 + number)  # noqa: S311 - the same inputs again
