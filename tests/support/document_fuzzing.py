@@ -234,7 +234,7 @@ def run(
     logging.getLogger(isolation.__name__).addHandler(places)
     until = time.monotonic() + 60 * minutes
     lock = threading.Lock()
-    # One worker to the end: starting another takes its time, and what piles up in one is of interest.
+    # One worker to the end: another takes its time to start, and what piles up shall show.
     workers = isolation.ValidationWorkers(threads, judgements_per_worker=sys.maxsize)
 
     def work(number: int, folder: pathlib.Path) -> None:
