@@ -43,6 +43,8 @@ MAX_TRANSFORMS = 8
 """Per reference."""
 
 _XADES = "http://uri.etsi.org/01903"
+COUNTERSIGNED_TYPE = _XADES + "#CountersignedSignature"
+"""The type of a reference to the value of a signature that is countersigned."""
 _TYPED = {DS + "Object": "Object", DS + "Manifest": "Manifest"}
 """What references of these types name, inside the signature that holds them."""
 _POINTER = re.compile(r"#xpointer\(id\((['\"])([^'\"]+)\1\)\)")
@@ -446,6 +448,11 @@ def _check_type(signature: etree._Element, type_uri: str, node: etree._Element) 
     XMLDSig 4.4.3.1 leaves the type unchecked. But whoever moves a signed object out of its
     signature, to show another one in its place, leaves a type behind that no longer fits.
     """
+    if type_uri == COUNTERSIGNED_TYPE and node.tag != name("SignatureValue"):
+        # EN 319 132-1 5.2.7.1: what is signed is the value of the countersigned signature.
+        raise ReferenceTypeError(
+            "a reference to the value of a countersigned signature leads to another element"
+        )
     local = _TYPED.get(type_uri)
     if local is None and type_uri.startswith(_XADES) and type_uri.endswith("#SignedProperties"):
         local = "SignedProperties"

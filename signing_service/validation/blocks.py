@@ -151,8 +151,12 @@ def judge_signature(
     proven = [one.proven_time for one in covering if one.proven_time is not None]
     proven += [one.proven_time for one in records if one.proven_time is not None]
     control = min([*proven, at])
+    enclosing = _judge_own(found.enclosing_stamps, circumstances, control)
+    proven += [one.proven_time for one in enclosing if one.proven_time is not None]
+    control = min([*proven, at])
+    covering = (*covering, *enclosing)
     own = _judge_own(found.time_stamps, circumstances, control)
-    missing = [need for verdict in own for need in verdict.missing]
+    missing = [need for verdict in (*own, *enclosing) for need in verdict.missing]
     proven += [
         verdict.proven_time
         for verdict in own
@@ -223,6 +227,7 @@ def judge_signature(
         warnings=tuple(warnings),
         info=(*found.info, *outcome.notes),
         building_blocks=outcome.course.blocks(at if best is None else best, stamps),
+        counter_signature_of=found.counter_signature_of,
     )
     return judged, missing
 

@@ -22,6 +22,7 @@ class FoundTimeStamp:
         file: Its own name in a container.
         covers: Names of the files in a container that existed at its time.
         is_broken: What it is over is there and lists files that are not what they were.
+        holder: The property or attribute that has it, as its format's reader knows it.
     """
 
     kind: report.TimeStampKind
@@ -32,6 +33,7 @@ class FoundTimeStamp:
     file: str = ""
     covers: frozenset[str] = frozenset()
     is_broken: bool = False
+    holder: object = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,6 +73,9 @@ class FoundSignature:
         signed_files: Files beside the signature whose digests it signs.
         is_counter: It was checked to sign the value of another signature, and not a document.
         evidence_records: Those over this very signature, that it carries.
+        counter_signature_of: The identifier of the signature in which it lies as a
+            counter-signature, be it a good one or not, or whose value it signs from elsewhere.
+        enclosing_stamps: Archive time stamps of the signatures it lies in that cover it too.
     """
 
     identifier: str
@@ -93,6 +98,8 @@ class FoundSignature:
     signed_files: tuple[str, ...] = ()
     is_counter: bool = False
     evidence_records: tuple[FoundEvidenceRecord, ...] = ()
+    counter_signature_of: str | None = None
+    enclosing_stamps: tuple[FoundTimeStamp, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)

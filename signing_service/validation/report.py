@@ -203,12 +203,14 @@ class SignatureReport:
     warnings: tuple[Finding, ...]
     info: tuple[Finding, ...]
     building_blocks: "tuple[building_blocks.Block, ...]" = ()
+    counter_signature_of: str | None = None
 
     def to_json(self, *, detailed: bool = False) -> dict[str, object]:
         """As the contract writes it; with the building blocks where it is to be detailed."""
         certificate = self.signing_certificate
         answer: dict[str, object] = {
             "id": self.identifier,
+            "counter_signature_of": self.counter_signature_of,
             "format": self.format,
             "level": self.level,
             "indication": self.indication.value,

@@ -45,6 +45,18 @@ def qualifying_properties(element: etree._Element) -> etree._Element | None:
     return found[0]
 
 
+def countersigned(element: etree._Element) -> etree._Element | None:
+    """The signature among whose unsigned properties a counter-signature lies, or None."""
+    holder = element.getparent()
+    if holder is None:
+        return None
+    outside = next(holder.iterancestors(_DS("Signature")), None)
+    if outside is None:
+        return None
+    properties = unsigned(qualifying_properties(outside), "CounterSignature")
+    return outside if any(one is holder for one in properties) else None
+
+
 def signing_certificate(
     element: etree._Element, qualifying: etree._Element | None
 ) -> tuple[x509.Certificate | None, bool | None]:

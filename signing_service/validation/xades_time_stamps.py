@@ -4,6 +4,7 @@ The octets are put together when a token asks for them, since each element is ca
 """
 
 import dataclasses
+import functools
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 
@@ -72,6 +73,19 @@ def unsigned(context: Context) -> tuple[findings.FoundTimeStamp, ...]:
     return tuple(stamps)
 
 
+def archives_behind(element: etree._Element, within: etree._Element) -> list[etree._Element]:
+    """The archive time stamps of a signature behind a counter-signature in it: they cover it.
+
+    Args:
+        element: The signature.
+        within: The counter-signature.
+    """
+    qualifying = xades_properties.qualifying_properties(element)
+    properties = xades_properties.unsigned(qualifying)
+    place = next(at for at, one in enumerate(properties) if one is within.getparent())
+    return [one for one in properties[place:] if etree.QName(one).localname == "ArchiveTimeStamp"]
+
+
 def content(context: Context) -> tuple[findings.FoundTimeStamp, ...]:
     """Time stamps over what is signed, themselves signed (EN 319 132-1 5.2.8)."""
     if context.properties is None:
@@ -107,6 +121,7 @@ _Octets = Callable[[Context, etree._Element], Iterator[bytes]]
 def _stamps(
     kind: report.TimeStampKind, holder: etree._Element, context: Context, octets: _Octets
 ) -> list[findings.FoundTimeStamp]:
+    @functools.cache
     def digest_of(name: str) -> bytes:
         hasher = hashlib.new(name, usedforsecurity=False)
         try:
@@ -118,7 +133,9 @@ def _stamps(
             ) from error
         return hasher.digest()
 
-    return [findings.FoundTimeStamp(kind, token, digest_of) for token in tokens(holder)]
+    return [
+        findings.FoundTimeStamp(kind, token, digest_of, holder=holder) for token in tokens(holder)
+    ]
 
 
 def _canonical(holder: etree._Element, element: etree._Element) -> bytes:

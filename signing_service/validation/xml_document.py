@@ -71,22 +71,29 @@ def read_octets(
     known = evidence.Evidence()
     for element in elements:
         xades_properties.take_evidence(element, known)
-    signatures = tuple(
-        _signature(element, number, name, detached, known)
+    names = {
+        element: element.get("Id") or f"signature-{number}"
         for number, element in enumerate(elements, start=1)
+    }
+    signatures = tuple(_signature(element, names, name, detached, known) for element in elements)
+    found = dict(zip(elements, signatures, strict=True))
+    signatures = tuple(
+        dataclasses.replace(one, enclosing_stamps=_enclosing(element, found))
+        for element, one in found.items()
     )
     return findings.FoundDocument("XAdES", signatures, (), known)
 
 
 def _signature(
     element: etree._Element,
-    number: int,
+    names: Mapping[etree._Element, str],
     name: str,
     detached: Mapping[str, originals.Original],
     known: evidence.Evidence,
 ) -> findings.FoundSignature:
+    countersigned = xades_properties.countersigned(element)
     base = findings.FoundSignature(
-        identifier=element.get("Id") or f"signature-{number}",
+        identifier=names[element],
         format="XAdES",
         level="UNKNOWN",
         intact=None,
@@ -98,6 +105,7 @@ def _signature(
         time_stamps=(),
         scope_kind=report.ScopeKind.NONE,
         scope_names=(),
+        counter_signature_of=None if countersigned is None else names[countersigned],
     )
     qualifying = xades_properties.qualifying_properties(element)
     certificate, is_bound = xades_properties.signing_certificate(element, qualifying)
@@ -133,7 +141,7 @@ def _signature(
         return _failed(base, None, report.SubIndication.FORMAT_FAILURE, error)
     if signed is None:
         return base
-    kind, names = _scope(element, signed, name)
+    kind, covered = _scope(element, signed, name)
     files = {one.file for one in (*signed.references, *signed.listed) if one.file is not None}
     if kind is report.ScopeKind.FULL and not files.issuperset(detached):
         # Whoever hands a document in wants to know whether it is signed.
@@ -150,14 +158,15 @@ def _signature(
             }
         ),
         scope_kind=kind,
-        scope_names=names,
+        scope_names=covered,
         signed_files=tuple(sorted(files)),
-        is_counter=_is_counter_signature(element),
+        is_counter=countersigned is not None,
+        counter_signature_of=base.counter_signature_of or _elsewhere(signed, names),
         time_stamps=stamps,
         evidence_records=xades_evidence_records.records(
-            context, signed.listed, (base.identifier, *names), known
+            context, signed.listed, (base.identifier, *covered), known
         ),
-        warnings=(*_warnings(kind, names), *_comments(signed)),
+        warnings=(*_warnings(kind, covered), *_comments(signed)),
     )
     if qualifying is not None and signed.properties is None:
         problem = report.Finding(
@@ -226,22 +235,45 @@ def _check_form(element: etree._Element) -> None:
 def _check_counter_signature(
     element: etree._Element, references: Sequence[xml_signature.SignedReference]
 ) -> None:
-    """A counter-signature signs the value of the signature it lies in (EN 319 132-1 5.2.7)."""
+    """A counter-signature signs the value of the signature it lies in (EN 319 132-1 5.2.7.2)."""
     parent = element.getparent()
-    if parent is None or not _is_counter_signature(element):
+    if parent is None or etree.QName(parent).localname != "CounterSignature":
         return
-    countersigned = next(parent.iterancestors(_DS("Signature")), None)
-    value = None if countersigned is None else countersigned.find(_DS("SignatureValue"))
+    countersigned = xades_properties.countersigned(element)
+    if countersigned is None:
+        raise xml_trees.XMLSignatureError(
+            "the counter-signature lies elsewhere than among the properties of a signature"
+        )
+    value = countersigned.find(_DS("SignatureValue"))
     if not any(one.element is value and value is not None for one in references):
         raise xml_trees.XMLSignatureError(
             "the counter-signature does not sign the value of the signature it lies in"
         )
 
 
-def _is_counter_signature(element: etree._Element) -> bool:
-    """Whether a signature lies where counter-signatures do; what it signs is checked before."""
-    parent = element.getparent()
-    return parent is not None and etree.QName(parent).localname == "CounterSignature"
+def _elsewhere(signed: _Signed, names: Mapping[etree._Element, str]) -> str | None:
+    """The signature that one which lies in none says to countersign (EN 319 132-1 5.2.7.1)."""
+    for one in signed.references:
+        if one.type_uri == xml_signature.COUNTERSIGNED_TYPE and one.element is not None:
+            return names.get(one.element.getparent())  # type: ignore[arg-type]
+    return None
+
+
+def _enclosing(
+    element: etree._Element, found: Mapping[etree._Element, findings.FoundSignature]
+) -> tuple[findings.FoundTimeStamp, ...]:
+    """The archive time stamps behind a counter-signature, in the signatures it lies in (5.5.2)."""
+    stamps: tuple[findings.FoundTimeStamp, ...] = ()
+    within, outside = element, xades_properties.countersigned(element)
+    while outside is not None:
+        behind = xades_time_stamps.archives_behind(outside, within)
+        stamps += tuple(
+            stamp
+            for stamp in found[outside].time_stamps
+            if any(stamp.holder is one for one in behind)
+        )
+        within, outside = outside, xades_properties.countersigned(outside)
+    return stamps
 
 
 def _signed_properties(

@@ -1,5 +1,6 @@
 """What the time stamps over a whole CAdES signature are over (EN 319 122-1 5.5, annex A)."""
 
+import functools
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
 
@@ -87,13 +88,37 @@ def _time_stamp(
         )
     if oid == attributes.ARCHIVE_TIME_STAMP_V3:
         return findings.FoundTimeStamp(
-            archive, token, lambda name: _version_3(signed, signer, token, content_digest, name)
+            archive,
+            token,
+            functools.cache(lambda name: _version_3(signed, signer, token, content_digest, name)),
+            holder=oid,
         )
     if oid in (attributes.ARCHIVE_TIME_STAMP_V2, attributes.ARCHIVE_TIME_STAMP):
         return findings.FoundTimeStamp(
             archive, token, lambda name: _version_2(signed, signer, token, content, name)
         )
     return None
+
+
+def covers_value(
+    stamp: findings.FoundTimeStamp, attribute: signed_data.Attribute, value: bytes
+) -> bool:
+    """Whether the hash index of an archive time stamp has a value of an unsigned attribute.
+
+    The index is an unsigned attribute of the token, which anybody can add to any: it counts in
+    archive-time-stamp-v3 alone, which is over it (EN 319 122-1 5.5.3).
+    """
+    if stamp.holder != attributes.ARCHIVE_TIME_STAMP_V3:
+        return False
+    try:
+        version, index = _hash_index(stamp.token)
+        name, _, _, unsigned = _index_parts(index)
+    except errors.LimitError:
+        raise
+    except (ValueError, errors.InputError):
+        return False
+    known = attribute.type_der + value if version == attributes.HASH_INDEX_V3 else attribute.raw
+    return name in hashlib.algorithms_available and _hash(name, known) in unsigned
 
 
 def over(parts: Iterable[bytes]) -> Callable[[str], bytes]:
@@ -139,18 +164,7 @@ def _index_problem(
     signed: signed_data.SignedData, signer: signed_data.Signer, version: str, index: bytes
 ) -> str | None:
     """Say which hash of an index belongs to nothing that is there (EN 319 122-1 5.5.2)."""
-    try:
-        members = list(signed_data.elements(signed_data.content_of(index, der.SEQUENCE)))
-        name = "sha256"
-        if len(members) == 4:
-            algorithm = next(signed_data.elements(signed_data.content_of(members.pop(0), 0x30)))
-            name = HASH_NAMES.get(der.decode_oid(der.read(algorithm)), "")
-        certificates, crls, unsigned = (
-            [signed_data.content_of(one, der.OCTET_STRING) for one in _inside(member)]
-            for member in members
-        )
-    except (ValueError, StopIteration, errors.InputError) as error:
-        raise cms_signature.CMSFormatError("expected a hash index that can be read") from error
+    name, certificates, crls, unsigned = _index_parts(index)
     if version == attributes.HASH_INDEX_V3:
         values = [one.type_der + value for one in signer.unsigned for value in one.values]
     else:
@@ -164,6 +178,23 @@ def _index_problem(
         if not hashes.issuperset(wanted):
             return f"a {what} that the archive time stamp covers was changed or taken out"
     return None
+
+
+def _index_parts(index: bytes) -> tuple[str, list[bytes], list[bytes], list[bytes]]:
+    """The function of a hash index, and its hashes of certificates, CRLs and attributes."""
+    try:
+        members = list(signed_data.elements(signed_data.content_of(index, der.SEQUENCE)))
+        name = "sha256"
+        if len(members) == 4:
+            algorithm = next(signed_data.elements(signed_data.content_of(members.pop(0), 0x30)))
+            name = HASH_NAMES.get(der.decode_oid(der.read(algorithm)), "")
+        certificates, crls, unsigned = (
+            [signed_data.content_of(one, der.OCTET_STRING) for one in _inside(member)]
+            for member in members
+        )
+    except (ValueError, StopIteration, errors.InputError) as error:
+        raise cms_signature.CMSFormatError("expected a hash index that can be read") from error
+    return name, certificates, crls, unsigned
 
 
 def _inside(element: bytes) -> Sequence[bytes]:

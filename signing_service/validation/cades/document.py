@@ -150,7 +150,7 @@ def signatures(
                 ),
             )
         found.append(one)
-        found += _counter_signatures(signed, signer, identifier, known, candidates, 1)
+        found += _counter_signatures(signed, signer, identifier, known, candidates, 1, one)
     outside = {} if content.is_inside else detached
     records = embedded_records.records(signed, name, outside, known)
     return tuple(dataclasses.replace(one, evidence_records=records) for one in found)
@@ -213,9 +213,19 @@ def _counter_signatures(
     known: evidence.Evidence,
     candidates: Iterable[x509.Certificate],
     depth: int,
+    outside: findings.FoundSignature,
 ) -> list[findings.FoundSignature]:
-    """Signatures over a signature's value, which it carries (RFC 5652 11.4)."""
-    values = parent.values_of(attributes.COUNTER_SIGNATURE)
+    """Signatures over a signature's value, which it carries (RFC 5652 11.4).
+
+    `outside` is the signature they lie in as it was found, with the archive time stamps over all
+    that is in it and over itself.
+    """
+    values = [
+        (attribute, value)
+        for attribute in parent.unsigned
+        if attribute.oid == attributes.COUNTER_SIGNATURE
+        for value in attribute.values
+    ]
     if not values:
         return []
     if depth > MAX_COUNTER_DEPTH or len(values) > signed_data.MAX_SIGNERS:
@@ -224,13 +234,22 @@ def _counter_signatures(
             f" {MAX_COUNTER_DEPTH} levels of them"
         )
     found = []
-    for number, raw in enumerate(values, start=1):
+    for number, (attribute, raw) in enumerate(values, start=1):
         identifier = f"{parent_identifier}-counter-{number}"
         base = dataclasses.replace(
             _unread(identifier),
             scope_kind=report.ScopeKind.PARTIAL,
             scope_names=(f"the signature {parent_identifier}",),
             is_counter=True,
+            counter_signature_of=parent_identifier,
+            enclosing_stamps=(
+                *outside.enclosing_stamps,
+                *(
+                    stamp
+                    for stamp in outside.time_stamps
+                    if archive.covers_value(stamp, attribute, raw)
+                ),
+            ),
         )
         try:
             signer = signed_data.parse_signer(raw)
@@ -244,14 +263,22 @@ def _counter_signatures(
         stamps = _time_stamps(signed, signer, message, digest, parent.signature_value)
         one = dataclasses.replace(
             base,
-            level=levels.level(signed, signer, certificate, known),
+            level=levels.level(
+                signed,
+                signer,
+                certificate,
+                known,
+                is_counter=True,
+                is_archived=bool(base.enclosing_stamps),
+            ),
             certificate=certificate,
             is_bound=None if binding is None or not binding.present else binding.matches,
             claimed_signing_time=message.signing_time,
             time_stamps=stamps,
         )
-        found.append(_checked(one, message, certificate, digest))
-        found += _counter_signatures(signed, signer, identifier, known, candidates, depth + 1)
+        one = _checked(one, message, certificate, digest)
+        found.append(one)
+        found += _counter_signatures(signed, signer, identifier, known, candidates, depth + 1, one)
     return found
 
 

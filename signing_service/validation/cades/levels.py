@@ -16,16 +16,33 @@ def level(
     signer: signed_data.Signer,
     certificate: x509.Certificate | None,
     known: evidence.Evidence,
+    *,
+    is_counter: bool = False,
+    is_archived: bool = False,
 ) -> str:
-    """Name the level of a signer's signature."""
+    """Name the level of a signer's signature.
+
+    Args:
+        signed: What the signer is in.
+        signer: Who.
+        certificate: The signer's.
+        known: The evidence that the signature carries.
+        is_counter: It is a counter-signature, which says no type of content (RFC 5652 11.4).
+        is_archived: An archive time stamp of the signature it lies in covers it: the hash index of
+            EN 319 122-1 5.5.2 has every attribute value.
+    """
     names = [one.oid for one in signer.signed]
     bound = sum(_binds(one) for one in signer.signed)
     if not bound:
         return "CMS-NOT-ETSI"
     unsigned = [one.oid for one in signer.unsigned]
     reached = _reached(signed, unsigned, certificate, known)
+    if reached == "LT" and is_archived:
+        reached = "LTA"
     if reached != "B" and attributes.EVIDENCE_RECORDS.intersection(unsigned):
         return "CAdES-ERS"
+    if is_counter:
+        names.append(attributes.CONTENT_TYPE)
     if _is_baseline(signed, names, unsigned, bound, certificate):
         return f"CAdES-BASELINE-{reached}"
     return _extended(names, unsigned, reached)
