@@ -73,6 +73,7 @@ class Wish:
     commitment: str | None = None
     role: str | None = None
     pdf: dict[str, Any] = dataclasses.field(default_factory=dict)
+    counter_signature_of: str | None = None
 
 
 @click.command(
@@ -90,6 +91,8 @@ class Wish:
         --server http://127.0.0.1:8080 --credentials w/sandbox.json -o certified.pdf
     imza sign form.pdf --field Buyer --lock include --lock-field Price --lock-field Date --card \\
         --server http://127.0.0.1:8080 --credentials w/sandbox.json -o signed.pdf
+    imza sign plan.asice --format asice --countersign signature001.p7s-signer-1 --card \\
+        --server http://127.0.0.1:8080 --credentials w/sandbox.json -o countersigned.asice
     imza sign --session 5b0f… --card \\
         --server http://127.0.0.1:8080 --credentials w/sandbox.json -o signed.pdf
     """,
@@ -117,7 +120,12 @@ class Wish:
 @click.option("--reason", help="Why the document is signed; stands in the signature.")
 @click.option("--place", help="Where it is signed.")
 @click.option("--commitment", help="What signing means, such as proof-of-approval.")
-@click.option("--role", help="As what the signer signs; for xades and asice.")
+@click.option("--role", help="As what the signer signs.")
+@click.option(
+    "--countersign",
+    metavar="ID",
+    help="Sign the signature with this id (`imza verify --json` shows it) and not the FILE.",
+)
 @click.option(
     "--packaging",
     type=click.Choice(["enveloped", "enveloping", "detached"]),
@@ -155,6 +163,7 @@ def command(
     place: str | None,
     commitment: str | None,
     role: str | None,
+    countersign: str | None,
     packaging: str | None,
     server: str,
     credentials: pathlib.Path,
@@ -183,7 +192,10 @@ def command(
         commitment,
         role,
         pdf_options.parameters(is_pdf=name == "pades", **pdf),
+        countersign,
     )
+    if countersign is not None and (name == "pades" or len(files) != 1):
+        raise click.UsageError("--countersign goes with one FILE that is xades, cades or asice")
     image = pdf["image"]
     known = client_credentials.read_credentials(credentials, "api_client", server=server)
     api = api_client.SigningApi(known)
@@ -218,6 +230,8 @@ def command(
 
 def _signed_name(file: pathlib.Path, wish: Wish) -> str:
     """Return the name of a signed document in a folder."""
+    if wish.counter_signature_of:
+        return file.name
     added = ADDED.get((wish.format, wish.packaging), "")
     return file.name if file.name.lower().endswith(added) else file.name + added
 
@@ -232,6 +246,8 @@ def _parameters(wish: Wish) -> dict[str, Any]:
         parameters["commitment"] = wish.commitment
     if wish.role:
         parameters["role"] = wish.role
+    if wish.counter_signature_of:
+        parameters["counter_signature_of"] = wish.counter_signature_of
     if wish.reason:
         parameters["reason"] = wish.reason
     if wish.place:

@@ -29,8 +29,9 @@ def add_validation_data(
     client: outbound.Client,
     at: datetime.datetime,
     responders: Sequence[str] = (),
+    position: documents.Position = -1,
 ) -> None:
-    """Raise the newest signature from B-T to B-LT.
+    """Raise a signature from B-T to B-LT.
 
     Args:
         format: Of the signature.
@@ -41,12 +42,13 @@ def add_validation_data(
         client: Fetches what is missing.
         at: The present; the time stamp was taken before.
         responders: Asked for a status after those that a certificate names.
+        position: Which signature of the document; -1 is the newest.
 
     Raises:
         CertificateRevokedError: A certificate of a path has been revoked meanwhile.
         PeerError: A source of revocation data did not answer, or not usefully.
     """
-    tokens = _tokens(format, source)
+    tokens = _tokens(format, source, position)
     units = [unit_path(token, authorities, at) for token in tokens]
     best_signature_time = min((token.info.gen_time for token in tokens), default=None)
     data = revocation_data.fetch(
@@ -56,7 +58,7 @@ def add_validation_data(
         not_before=best_signature_time,
         responders=responders,
     )
-    formats.add_validation_data(format, source, target, data)
+    formats.add_validation_data(format, source, target, data, position=position)
 
 
 def add_archive_time_stamp(
@@ -69,8 +71,9 @@ def add_archive_time_stamp(
     client: outbound.Client,
     at: datetime.datetime,
     responders: Sequence[str] = (),
+    position: documents.Position = -1,
 ) -> None:
-    """Raise the newest signature from B-LT to B-LTA.
+    """Raise a signature from B-LT to B-LTA.
 
     Revocation data for the unit that stamps is in the document already where the same unit made
     the signature's time stamp; where it is another one (its key has been changed in between), its
@@ -79,16 +82,18 @@ def add_archive_time_stamp(
     Raises:
         PeerError: The time-stamping authority or a source of revocation data failed.
     """
-    known = {signed_token.find_signer_certificate(token) for token in _tokens(format, source)}
+    known = {
+        signed_token.find_signer_certificate(token) for token in _tokens(format, source, position)
+    }
     with tempfile.TemporaryDirectory(dir=target.parent) as folder:
         stamped = pathlib.Path(folder) / "stamped"
-        formats.add_archive_time_stamp(format, source, stamped, request_token)
-        path = unit_path(_tokens(format, stamped)[-1], authorities, at)
+        formats.add_archive_time_stamp(format, source, stamped, request_token, position=position)
+        path = unit_path(_tokens(format, stamped, position)[-1], authorities, at)
         if path[0] in known:
             stamped.replace(target)
             return
         data = revocation_data.fetch([path], client=client, at=at, responders=responders)
-        formats.add_validation_data(format, stamped, target, data)
+        formats.add_validation_data(format, stamped, target, data, position=position)
 
 
 def unit_path(
@@ -107,7 +112,8 @@ def unit_path(
 
 
 def _tokens(
-    format: documents.SignatureFormat, source: pathlib.Path
+    format: documents.SignatureFormat, source: pathlib.Path, position: documents.Position
 ) -> list[signed_token.TimeStampToken]:
-    found = formats.time_stamp_tokens(format, source)
-    return [signed_token.parse_token(token) for token in found]
+    found = formats.time_stamp_tokens(format, source, position=position)
+    # CMS has attributes in the order of their octets, so their place tells no time.
+    return sorted(map(signed_token.parse_token, found), key=lambda token: token.info.gen_time)

@@ -170,7 +170,9 @@ class _Work:
     def _fetch(self, found: documents.FoundSignature) -> revocation_data.ValidationData:
         """Data for the signer and all units; for those of archive time stamps where renewed."""
         authorities, at = self._service.authorities, self._at
-        tokens = [signed_token.parse_token(one) for one in found.tokens]
+        tokens = sorted(
+            map(signed_token.parse_token, found.tokens), key=lambda token: token.info.gen_time
+        )
         # The signer's certificate may have expired since the first archive time stamp, which
         # covers all that is needed to judge it.
         renewed = found.is_archived

@@ -2,17 +2,39 @@
 
 import dataclasses
 import enum
+import json
 import pathlib
+from collections.abc import Sequence
+from typing import TypeAlias
 
 from cryptography import x509
 
-from pki import algorithms, errors
+from pki import algorithms, errors, signature
 
 
 class DocumentRefusedError(errors.InputError):
     """The document cannot be signed, for the reason its code names."""
 
     code = "document-refused"
+
+
+class UnknownSignatureError(DocumentRefusedError):
+    """No signature of the document has the identifier, or several have it."""
+
+    code = "signature-unknown"
+
+    def __init__(self, identifier: str, present: Sequence[str]) -> None:
+        """Tell the identifiers that there are; they are a stranger's, so they are cut and few."""
+        shown = ", ".join(repr(one[:100]) for one in present[:MAX_NAMED]) or "none"
+        count = list(present).count(identifier)
+        super().__init__(
+            f"expected the identifier of one signature of the document, got {identifier[:100]!r},"
+            f" which {'none' if count == 0 else count} of them have; there are: {shown}"
+        )
+
+
+MAX_NAMED = 20
+"""Identifiers in a message."""
 
 
 class SignatureFormat(enum.Enum):
@@ -45,6 +67,11 @@ class SignatureLevel(enum.IntEnum):
             if level.label == label:
                 return level
         raise errors.InputError(f"expected a level from B-B to B-LTA, got {label!r}")
+
+
+Position: TypeAlias = int | signature.SignatureValue
+"""Which signature of a document: its place among those that lie in no other one, where -1 is the
+newest; or the one with a value, counter-signatures included."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,6 +137,10 @@ def single(path: pathlib.Path) -> SignersDocuments:
     return SignersDocuments((Document(path.name, path),))
 
 
+COUNTER_SIGNATURE_OF = "counter_signature_of"
+"""The member of a context that makes it a counter-signature's."""
+
+
 @dataclasses.dataclass(frozen=True)
 class PreparedSignature:
     """A signature that waits for its value; it can be stored, and any worker can finish it.
@@ -128,6 +159,26 @@ class PreparedSignature:
     data_to_be_signed: bytes
     hash_algorithm: algorithms.HashAlgorithm
     context: bytes
+
+    @property
+    def counter_signature_of(self) -> str | None:
+        """The identifier of the signature whose value is signed, or None."""
+        # A context may hold a whole signature file, which is read for this alone.
+        if COUNTER_SIGNATURE_OF.encode() not in self.context:
+            return None
+        found = json.loads(self.context).get(COUNTER_SIGNATURE_OF)
+        return None if found is None else str(found)
+
+    def countersigning(self, identifier: str | None) -> "PreparedSignature":
+        """Return the same, as the counter-signature of the signature with an identifier."""
+        if identifier is None:
+            return self
+        context = json.loads(self.context) | {COUNTER_SIGNATURE_OF: identifier}
+        return dataclasses.replace(self, context=json.dumps(context).encode())
+
+    def position(self, value: signature.SignatureValue) -> Position:
+        """Return which signature of the document it has become, once it has its value."""
+        return -1 if self.counter_signature_of is None else value
 
 
 @dataclasses.dataclass(frozen=True)

@@ -87,7 +87,9 @@ def _make_level(
         return
     source = service.store.path(row.id, file_name(documents.SignatureLevel(step - 1)))
     if step is documents.SignatureLevel.B_T:
-        formats.add_signature_time_stamp(row.format, source, target, service.request_token)
+        formats.add_signature_time_stamp(
+            row.format, source, target, service.request_token, position=row.position
+        )
     elif step is documents.SignatureLevel.B_LT:
         augment.add_validation_data(
             row.format,
@@ -98,6 +100,7 @@ def _make_level(
             client=service.client,
             at=at,
             responders=service.settings.ocsp_fallback_urls,
+            position=row.position,
         )
     else:
         augment.add_archive_time_stamp(
@@ -109,6 +112,7 @@ def _make_level(
             client=service.client,
             at=at,
             responders=service.settings.ocsp_fallback_urls,
+            position=row.position,
         )
 
 
@@ -202,6 +206,7 @@ def record_event(
             "serial_number": certificates.serial_text(signer.serial_number),
             "certificate_sha256": certificates.sha256(signer),
             "representation": row.representation.hash.hex(),
+            **({"counter_signature": True} if row.prepared.counter_signature_of else {}),
             **({} if row.seal is None else {"seal": row.seal}),
         },
     )

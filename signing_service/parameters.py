@@ -228,8 +228,10 @@ MIN_BOX = (60, 20)
 """Smallest width and height of a visible signature, in points."""
 
 
+MAX_IDENTIFIER = 500
+"""Longest identifier of a signature: one of XML is as long as its maker likes."""
+
 _CONTAINERS = (documents.SignatureFormat.ASIC_E, documents.SignatureFormat.ASIC_S)
-_WITH_ROLE = (documents.SignatureFormat.XADES, *_CONTAINERS)
 _INSIDE_THE_DOCUMENT = (documents.SignatureFormat.PADES, documents.SignatureFormat.XADES)
 
 
@@ -248,6 +250,8 @@ class SignatureParameters:
         display_text: What a phone shows beside its control code.
         certification: Makes a PDF's first signature a certification: what it permits after it.
         lock: Form fields of a PDF that must not change any more.
+        counter_signature_of: The identifier of a signature of the document, as a validation report
+            names it: that signature's value is signed, and not the document.
     """
 
     format: documents.SignatureFormat
@@ -262,6 +266,7 @@ class SignatureParameters:
     display_text: str | None = None
     certification: PermittedChanges | None = None
     lock: FieldLock | None = None
+    counter_signature_of: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse combinations that the formats forbid."""
@@ -308,10 +313,20 @@ class SignatureParameters:
                 " beside the documents",
                 field="packaging",
             )
-        if self.role is not None and self.format not in _WITH_ROLE:
+        if self.counter_signature_of is not None:
+            self._check_counter_signature(self.counter_signature_of)
+
+    def _check_counter_signature(self, identifier: str) -> None:
+        if self.format is documents.SignatureFormat.PADES:
+            raise UnsupportedFormatError(
+                "expected XAdES, CAdES or a container for a counter-signature: a PDF gets one more"
+                " signature instead",
+                field="counter_signature_of",
+            )
+        if not 1 <= len(identifier) <= MAX_IDENTIFIER:
             raise ParametersError(
-                f"expected a role only for XAdES and ASiC-E, got one for {self.format.value}",
-                field="role",
+                f"expected an identifier of 1 to {MAX_IDENTIFIER} characters",
+                field="counter_signature_of",
             )
 
 

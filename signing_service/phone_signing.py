@@ -12,10 +12,13 @@ import logging
 from mobile_id import addressee, results
 from mobile_id import client as mobile_client
 from pki import errors
-from signing_service import flow, levels, sessions, signers
+from signing_service import flow, levels, parameters, sessions, signers
 from signing_service.service import SigningService
 
 log = logging.getLogger(__name__)
+
+COUNTER_SIGNATURE = "Counter-signature"
+"""The words on a phone; with the caller's own they still have to fit on its screen."""
 
 RETRY_AFTER = datetime.timedelta(seconds=5)
 """When a gateway that did not answer is asked again about a phone that was asked."""
@@ -66,7 +69,7 @@ def open_phone_session(
         return row  # The same request, at the same time, has asked the phone already.
     try:
         started = phones.client.start_signature(
-            who, row.representation, text=opening.parameters.display_text or ""
+            who, row.representation, text=shown_text(opening.parameters)
         )
     except errors.ImzaError as error:
         _end(phones, row.id, error, at)
@@ -79,6 +82,14 @@ def open_phone_session(
         session.commit()
     phones.waiting.submit(follow, phones, row.id)
     return row
+
+
+def shown_text(chosen: parameters.SignatureParameters) -> str:
+    """Return what the phone shows; of a counter-signature the person reads that it is one."""
+    text = chosen.display_text or ""
+    if chosen.counter_signature_of is None:
+        return text
+    return f"{COUNTER_SIGNATURE}: {text}" if text else COUNTER_SIGNATURE
 
 
 def follow(phones: PhoneSigning, session_id: str) -> None:

@@ -140,6 +140,7 @@ class SigningShape(_Shape):
     ] = None
     lock: LockShape | None = None
     display_text: str | None = None
+    counter_signature_of: str | None = None
     digests: Annotated[list[DigestShape], pydantic.Field(max_length=MAX_DIGESTS)] = []
 
 
@@ -225,6 +226,7 @@ def read_signing(
         certification=_changes(shape.certification),
         lock=_lock(shape.lock),
         display_text=shape.display_text,
+        counter_signature_of=shape.counter_signature_of,
     )
     digests = _digests(shape.digests)
     return chosen, _signer(shape.signer), digests
@@ -413,6 +415,9 @@ def show_session(row: sessions.SigningSession) -> dict[str, object]:
         "level_reached": row.reached.label if row.reached is not None else None,
         "expires_at": clock.time_text(row.expires_at),
     }
+    countersigned = row.prepared.counter_signature_of
+    if countersigned is not None:
+        shown["counter_signature_of"] = countersigned
     if row.control_code is not None:
         shown["control_code"] = row.control_code
     if row.error_code is not None:

@@ -156,6 +156,11 @@ class SigningSession(database.Base):
         )
 
     @property
+    def position(self) -> documents.Position:
+        """Which signature of the signed document is this session's."""
+        return -1 if self.value is None else self.prepared.position(self.value)
+
+    @property
     def reached(self) -> documents.SignatureLevel | None:
         """The level of the document that is stored."""
         return None if self.level_reached is None else documents.SignatureLevel(self.level_reached)

@@ -6,7 +6,6 @@ same documents; a container keeps its kind.
 """
 
 import base64
-import contextlib
 import dataclasses
 import datetime
 import hashlib
@@ -14,7 +13,7 @@ import json
 import pathlib
 import re
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from cryptography import x509
 from lxml import etree
@@ -23,9 +22,10 @@ from pki import algorithms, signature, xml_signature, xml_trees
 from signing_service import documents, parameters, revocation_data
 from signing_service.creation import (
     asic_container,
+    asic_signatures,
     cades,
-    cms_files,
     xades,
+    xades_countersignatures,
     xades_signature,
     xades_unsigned,
 )
@@ -74,9 +74,15 @@ def prepare(
     Raises:
         DocumentRefusedError: For the reason that its code names.
     """
-    kind = parameters.container_signature
     hash_algorithm = algorithms.key_kind(certificate.public_key()).hash_algorithm
     digests: dict[str, bytes] = {}
+    if parameters.counter_signature_of is not None:
+        asic_container.rewrite(signed.only_file.path, target, {})
+        container = asic_container.read(target)
+        made = _Maker(container, digests, hash_algorithm, certificate, chain, parameters, at)
+        data_to_be_signed, context = made.counter_signature(parameters.counter_signature_of)
+        return made.prepared(data_to_be_signed, context)
+    kind = parameters.container_signature
     if len(signed.files) == 1 and asic_container.is_container(signed.files[0].path):
         # In the form of ours, so that the signature can be put behind it.
         asic_container.rewrite(signed.files[0].path, target, {})
@@ -91,12 +97,7 @@ def prepare(
     _check_container(container, parameters.format)
     made = _Maker(container, digests, hash_algorithm, certificate, chain, parameters, at)
     data_to_be_signed, context = made.cades() if kind is CADES else made.xades()
-    return documents.PreparedSignature(
-        format=parameters.format,
-        data_to_be_signed=data_to_be_signed,
-        hash_algorithm=hash_algorithm,
-        context=json.dumps(context).encode(),
-    )
+    return made.prepared(data_to_be_signed, context)
 
 
 def embed(
@@ -129,7 +130,7 @@ def embed(
         xades_signature.embed(
             element, prepared.data_to_be_signed, context["signature_method"], value
         )
-        added[name] = _serialised(tree)
+        added[name] = asic_signatures.serialised(tree)
     asic_container.add(source, target, added)
 
 
@@ -138,17 +139,17 @@ def add_signature_time_stamp(
     target: pathlib.Path,
     request_token: RequestToken,
     *,
-    position: int = -1,
+    position: documents.Position = -1,
 ) -> None:
     """Put a time stamp on a signature, the newest or the one at a position: B-T."""
 
-    def by_cades(old: pathlib.Path, new: pathlib.Path, number: int) -> None:
-        cades.add_signature_time_stamp(old, new, request_token, position=number)
+    def by_cades(old: pathlib.Path, new: pathlib.Path, inside: documents.Position) -> None:
+        cades.add_signature_time_stamp(old, new, request_token, position=inside)
 
     def by_xades(element: etree._Element) -> None:
         xades_unsigned.add_signature_time_stamp(element, request_token)
 
-    _change(source, target, by_cades, by_xades, position)
+    asic_signatures.change(source, target, by_cades, by_xades, position)
 
 
 def add_validation_data(
@@ -156,17 +157,17 @@ def add_validation_data(
     target: pathlib.Path,
     data: revocation_data.ValidationData,
     *,
-    position: int = -1,
+    position: documents.Position = -1,
 ) -> None:
     """Put certificates and revocation data into a signature, the newest or another: B-LT."""
 
-    def by_cades(old: pathlib.Path, new: pathlib.Path, number: int) -> None:
-        cades.add_validation_data(old, new, data, position=number)
+    def by_cades(old: pathlib.Path, new: pathlib.Path, inside: documents.Position) -> None:
+        cades.add_validation_data(old, new, data, position=inside)
 
     def by_xades(element: etree._Element) -> None:
         xades_unsigned.add_validation_data(element, data)
 
-    _change(source, target, by_cades, by_xades, position)
+    asic_signatures.change(source, target, by_cades, by_xades, position)
 
 
 def add_archive_time_stamp(
@@ -174,30 +175,54 @@ def add_archive_time_stamp(
     target: pathlib.Path,
     request_token: RequestToken,
     *,
-    position: int = -1,
+    position: documents.Position = -1,
 ) -> None:
     """Put an archive time stamp on a signature, the newest or another: B-LTA."""
     container = asic_container.read(source)
 
-    def by_cades(old: pathlib.Path, new: pathlib.Path, number: int) -> None:
-        cades.add_archive_time_stamp(old, new, request_token, position=number)
+    def by_cades(old: pathlib.Path, new: pathlib.Path, inside: documents.Position) -> None:
+        cades.add_archive_time_stamp(old, new, request_token, position=inside)
 
     def by_xades(element: etree._Element) -> None:
         xades_unsigned.add_archive_time_stamp(
             element, request_token, xades.octets_of(element, _openers(container))
         )
 
-    _change(source, target, by_cades, by_xades, position)
+    asic_signatures.change(source, target, by_cades, by_xades, position)
 
 
-def time_stamp_tokens(source: pathlib.Path) -> tuple[bytes, ...]:
-    """Return the tokens of the newest signature."""
+def time_stamp_tokens(
+    source: pathlib.Path, *, position: documents.Position = -1
+) -> tuple[bytes, ...]:
+    """Return the tokens of a signature, the newest or the one at a position."""
     container = asic_container.read(source)
-    name, number = _at(container, -1)
+    name, inside = asic_signatures.at(container, position)
     if name.endswith(".xml"):
-        return xades_unsigned.time_stamp_tokens(_elements(_tree(container, name))[number])
-    with _extracted(container, name) as path:
-        return cades.time_stamp_tokens(path)
+        tree = asic_signatures.tree(container, name)
+        return xades_unsigned.time_stamp_tokens(xades_countersignatures.at(tree.getroot(), inside))
+    with asic_signatures.extracted(container, name) as path:
+        return cades.time_stamp_tokens(path, position=inside)
+
+
+def add_counter_signature_place(
+    source: pathlib.Path, target: pathlib.Path, countersigned: str
+) -> None:
+    """Put an empty counter-signature where one would be, to see what that would break.
+
+    Raises:
+        UnknownSignatureError: No signature has the identifier.
+        DocumentRefusedError: It cannot get one, for the reason that its code names.
+    """
+    container = asic_container.read(source)
+    name = asic_signatures.named(container, countersigned)
+    with asic_signatures.extracted(container, name) as path:
+        result = path.with_name("result")
+        if name.endswith(".xml"):
+            xades.add_counter_signature_place(path, result, countersigned)
+        else:
+            inside = countersigned.removeprefix(asic_signatures.prefix(name))
+            cades.add_counter_signature_place(path, result, inside)
+        asic_container.rewrite(source, target, {name: result.read_bytes()})
 
 
 def find_signatures(source: pathlib.Path) -> tuple[documents.FoundSignature, ...]:
@@ -210,9 +235,9 @@ def find_signatures(source: pathlib.Path) -> tuple[documents.FoundSignature, ...
     found: list[documents.FoundSignature] = []
     for name in container.signatures:
         if name.endswith(".xml"):
-            found += map(xades_unsigned.describe, _elements(_tree(container, name)))
+            found += map(xades_unsigned.describe, asic_signatures.elements(container, name))
         else:
-            with _extracted(container, name) as path:
+            with asic_signatures.extracted(container, name) as path:
                 found += cades.find_signatures(path)
     return tuple(found)
 
@@ -229,10 +254,19 @@ class _Maker:
     chosen: parameters.SignatureParameters
     at: datetime.datetime
 
+    def prepared(
+        self, data_to_be_signed: bytes, context: dict[str, object]
+    ) -> documents.PreparedSignature:
+        return documents.PreparedSignature(
+            format=self.chosen.format,
+            data_to_be_signed=data_to_be_signed,
+            hash_algorithm=self.hash_algorithm,
+            context=json.dumps(context).encode(),
+        )
+
     def xades(self) -> tuple[bytes, dict[str, object]]:
         name, root = self._signatures_file()
         element = etree.SubElement(root, xml_signature.name("Signature"))
-        identifier = xades_signature.new_identifier()
         data_objects = [
             xades_signature.DataObject(
                 xades_signature.file_reference(one, self._digest(one), self.hash_algorithm),
@@ -240,6 +274,28 @@ class _Maker:
             )
             for one in self.container.data_files
         ]
+        return self._xades_in(name, element, data_objects)
+
+    def counter_signature(self, countersigned: str) -> tuple[bytes, dict[str, object]]:
+        """A signature over the value of one that the container has, in the file of that one."""
+        name = asic_signatures.named(self.container, countersigned)
+        if name.endswith(".xml"):
+            root = asic_signatures.tree(self.container, name).getroot()
+            parent = xades_countersignatures.find(root, countersigned)
+            data_object = xades_countersignatures.data_object(parent, self.hash_algorithm)
+            element = xades_countersignatures.add_place(parent)
+            return self._xades_in(name, element, [data_object])
+        inside = countersigned.removeprefix(asic_signatures.prefix(name))
+        with asic_signatures.extracted(self.container, name) as path:
+            return self._cades_in(name, {}, documents.single(path), inside)
+
+    def _xades_in(
+        self,
+        name: str,
+        element: etree._Element,
+        data_objects: Sequence[xades_signature.DataObject],
+    ) -> tuple[bytes, dict[str, object]]:
+        identifier = xades_signature.new_identifier()
         method = xades_signature.build(
             element,
             identifier,
@@ -249,7 +305,7 @@ class _Maker:
             chosen=self.chosen,
             at=self.at,
         )
-        content = _serialised(root.getroottree())
+        content = asic_signatures.serialised(element.getroottree())
         context: dict[str, object] = {
             "files": {name: base64.b64encode(content).decode()},
             "signature": name,
@@ -281,19 +337,32 @@ class _Maker:
             covered = f"META-INF/ASiCManifest{number:03}.xml"
             files[covered] = self._manifest(name)
             digest = self.hash_algorithm.digest(files[covered])
-        chosen = dataclasses.replace(
-            self.chosen, format=CADES, packaging=parameters.Packaging.DETACHED, role=None
-        )
+        known = documents.DocumentDigest(covered, self.hash_algorithm, digest)
         with tempfile.TemporaryDirectory() as folder:
-            waiting = pathlib.Path(folder) / "waiting"
             held: tuple[documents.Document, ...] = ()
             if name in files:
                 existing = pathlib.Path(folder) / "existing"
                 existing.write_bytes(files[name])
                 held = documents.single(existing).files
-            known = documents.DocumentDigest(covered, self.hash_algorithm, digest)
+            return self._cades_in(name, files, documents.SignersDocuments(held, (known,)))
+
+    def _cades_in(
+        self,
+        name: str,
+        files: dict[str, bytes],
+        signed: documents.SignersDocuments,
+        countersigned: str | None = None,
+    ) -> tuple[bytes, dict[str, object]]:
+        chosen = dataclasses.replace(
+            self.chosen,
+            format=CADES,
+            packaging=parameters.Packaging.DETACHED,
+            counter_signature_of=countersigned,
+        )
+        with tempfile.TemporaryDirectory() as folder:
+            waiting = pathlib.Path(folder) / "waiting"
             made = cades.prepare(
-                documents.SignersDocuments(held, (known,)),
+                signed,
                 waiting,
                 certificate=self.certificate,
                 chain=self.chain,
@@ -328,7 +397,7 @@ class _Maker:
                 MimeType=cades.mime_type_of(one) or xades_signature.UNKNOWN_TYPE,
             )
             entry.extend(list(reference))
-        return _serialised(root.getroottree())
+        return asic_signatures.serialised(root.getroottree())
 
     def _digest(self, name: str) -> bytes:
         known = self.digests.get(name)
@@ -362,70 +431,8 @@ def _check_container(
         )
 
 
-def _change(
-    source: pathlib.Path,
-    target: pathlib.Path,
-    by_cades: Callable[[pathlib.Path, pathlib.Path, int], None],
-    by_xades: Callable[[etree._Element], None],
-    position: int,
-) -> None:
-    container = asic_container.read(source)
-    name, number = _at(container, position)
-    if name.endswith(".xml"):
-        tree = _tree(container, name)
-        by_xades(_elements(tree)[number])
-        changed = _serialised(tree)
-    else:
-        with _extracted(container, name) as path:
-            result = path.with_name("result")
-            by_cades(path, result, number)
-            changed = result.read_bytes()
-    asic_container.rewrite(source, target, {name: changed})
-
-
-def _at(container: asic_container.Container, position: int) -> tuple[str, int]:
-    """The file of a signature, and the signature's place in it."""
-    places = [
-        (name, number) for name in container.signatures for number in range(_count(container, name))
-    ]
-    if not -len(places) <= position < len(places):
-        raise asic_container.ContainerError("expected a signed container, found no signature")
-    return places[position]
-
-
-def _count(container: asic_container.Container, name: str) -> int:
-    if name.endswith(".xml"):
-        return len(_elements(_tree(container, name)))
-    with _extracted(container, name) as path:
-        return len(cms_files.read(path).signers)
-
-
-def _tree(container: asic_container.Container, name: str) -> etree._ElementTree:
-    return xml_trees.parse(container.read(name))
-
-
-def _elements(tree: etree._ElementTree) -> list[etree._Element]:
-    found = xades_signature.outermost(xml_signature.signatures_in(tree.getroot()))
-    if not found:
-        raise asic_container.ContainerError("expected a signature in the container's XML")
-    return found
-
-
 def _openers(container: asic_container.Container) -> dict[str, xades.Pieces]:
     def opener(name: str) -> xades.Pieces:
         return lambda: container.pieces(name)
 
     return {name: opener(name) for name in container.names}
-
-
-@contextlib.contextmanager
-def _extracted(container: asic_container.Container, name: str) -> Iterator[pathlib.Path]:
-    """Give a signature file of a container a path of its own for a while."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = pathlib.Path(folder) / "signature"
-        path.write_bytes(container.read(name))
-        yield path
-
-
-def _serialised(tree: etree._ElementTree) -> bytes:
-    return etree.tostring(tree, xml_declaration=True, encoding="UTF-8")

@@ -17,7 +17,7 @@ from cryptography import x509
 
 from pki import algorithms, certificates, der, errors, signature
 from signing_service import documents, parameters, revocation_data
-from signing_service.creation import cms, cms_archive, cms_files
+from signing_service.creation import cms, cms_archive, cms_countersignatures, cms_files
 
 Packaging = parameters.Packaging
 
@@ -66,7 +66,8 @@ def prepare(
 
     Args:
         signed: One file, or one hash for a detached signature; a detached signature that gets
-            a further signer may come with the hash of its document.
+            a further signer may come with the hash of its document. The signature that is to be
+            countersigned comes alone.
         target: Becomes a copy of the document, or of the signature that gets a further signer;
             empty for a detached signature.
         certificate: The signing certificate, whose key decides the algorithms.
@@ -77,6 +78,11 @@ def prepare(
     Raises:
         DocumentRefusedError: Not exactly one document, or one known by another hash.
     """
+    if parameters.counter_signature_of is not None:
+        return _prepare_counter_signature(
+            signed.only_file.path, target, parameters.counter_signature_of,
+            certificate=certificate, chain=chain, chosen=parameters, at=at,
+        )  # fmt: skip
     check_packaging(parameters)
     hash_algorithm = algorithms.key_kind(certificate.public_key()).hash_algorithm
     inside = [certificate, *(one for one in chain if one.issuer != one.subject)]
@@ -118,6 +124,7 @@ def prepare(
             signing_time=at,
             place=parameters.place,
             mime_type=mime_type,
+            role=parameters.role,
         ),
         hash_algorithm=hash_algorithm,
         context=json.dumps(context).encode(),
@@ -140,6 +147,14 @@ def embed(
     """
     context = json.loads(prepared.context)
     chain = [certificates.parse(base64.b64decode(one)) for one in context["chain"]]
+    made = der.encode(der.SEQUENCE, cms.signed_part(prepared.data_to_be_signed, value, chain[0]))
+    inside = [certificates.to_der(one) for one in chain]
+    if "countersigned" in context:
+        countersigned = base64.b64decode(context["countersigned"])
+        cms_countersignatures.add(
+            cms_files.read(source).with_validation_data(inside, ()), countersigned, made
+        ).write(target)
+        return
     if context["parallel"]:
         signed = cms_files.read(source)
     else:
@@ -148,26 +163,31 @@ def embed(
         expected = cms.message_digest(prepared.data_to_be_signed)
         if context["attached"] and content.digest(prepared.hash_algorithm) != expected:
             raise errors.TamperedError("the prepared document is not the one that was prepared")
-    signer = cms.parse_signer(
-        der.read(
-            der.encode(der.SEQUENCE, cms.signed_part(prepared.data_to_be_signed, value, chain[0]))
-        )
-    )
-    signed.with_signer(signer, [certificates.to_der(one) for one in chain]).write(target)
+    signed.with_signer(cms.parse_signer(der.read(made)), inside).write(target)
 
 
 def add_signature_time_stamp(
-    source: pathlib.Path, target: pathlib.Path, request_token: RequestToken, *, position: int = -1
+    source: pathlib.Path,
+    target: pathlib.Path,
+    request_token: RequestToken,
+    *,
+    position: documents.Position = -1,
 ) -> None:
     """Put a time stamp on a signer, the newest or the one at a position: B-T.
 
     EN 319 122-1 5.3: over the octets of the signature value.
     """
+
+    def stamped(signer: cms.Signer) -> cms.Signer:
+        token = request_token(signature.represent(signer.signature_value, signer.hash_algorithm))
+        return signer.with_attribute(cms.attribute(cms.ID_TIME_STAMP_TOKEN, token))
+
     signed = cms_files.read(source)
-    signer = signed.signer(position)
-    token = request_token(signature.represent(signer.signature_value, signer.hash_algorithm))
-    stamped = signer.with_attribute(cms.attribute(cms.ID_TIME_STAMP_TOKEN, token))
-    signed.with_changed_signer(position, stamped).write(target)
+    if isinstance(position, signature.SignatureValue):
+        changed = cms_countersignatures.change(signed, position.encoded_for_cms(), stamped)
+    else:
+        changed = signed.with_changed_signer(position, stamped(signed.signer(position)))
+    changed.write(target)
 
 
 def add_validation_data(
@@ -175,7 +195,7 @@ def add_validation_data(
     target: pathlib.Path,
     data: revocation_data.ValidationData,
     *,
-    position: int = -1,
+    position: documents.Position = -1,
 ) -> None:
     """Put certificates and revocation data into SignedData: B-LT (EN 319 122-1 6.3).
 
@@ -199,15 +219,46 @@ def add_validation_data(
 
 
 def add_archive_time_stamp(
-    source: pathlib.Path, target: pathlib.Path, request_token: RequestToken, *, position: int = -1
+    source: pathlib.Path,
+    target: pathlib.Path,
+    request_token: RequestToken,
+    *,
+    position: documents.Position = -1,
 ) -> None:
-    """Put an archive time stamp on a signer, the newest or the one at a position: B-LTA."""
-    cms_archive.add(cms_files.read(source), position, request_token).write(target)
+    """Put an archive time stamp on a signer, the newest or the one at a position: B-LTA.
+
+    EN 319 122-1 5.5.3 hashes the fields of an element of `signerInfos`, which a counter-signature
+    is not. So its archive time stamp is that of the signature it lies in: the hash index has each
+    attribute value, and so the counter-signature with all that is in it (5.5.2).
+    """
+    signed = cms_files.read(source)
+    cms_archive.add(signed, _outermost(signed, position), request_token).write(target)
 
 
-def time_stamp_tokens(source: pathlib.Path) -> tuple[bytes, ...]:
-    """Return the time-stamp tokens of the newest signer, archive time stamps last."""
-    return _tokens(cms_files.read(source).signer(-1))
+def time_stamp_tokens(
+    source: pathlib.Path, *, position: documents.Position = -1
+) -> tuple[bytes, ...]:
+    """Return the time-stamp tokens of a signer, the newest or another; archive ones last."""
+    signed = cms_files.read(source)
+    outermost = own = signed.signer(_outermost(signed, position))
+    if isinstance(position, signature.SignatureValue):
+        own = cms_countersignatures.signer_with(signed, position.encoded_for_cms())
+    return (*own.values(cms.ID_TIME_STAMP_TOKEN), *cms_archive.tokens(outermost))
+
+
+def add_counter_signature_place(
+    source: pathlib.Path, target: pathlib.Path, countersigned: str
+) -> None:
+    """Put an empty counter-signature where one would be, to see what that would break.
+
+    Raises:
+        UnknownSignatureError: No signature has the identifier.
+        OldArchiveError: An archive time stamp covers whatever is added.
+    """
+    signed = cms_files.read(source)
+    parent = cms_countersignatures.find(signed, countersigned)
+    place = der.encode(der.SEQUENCE)
+    cms_countersignatures.add(signed, parent.signature_value, place).write(target)
 
 
 def find_signatures(source: pathlib.Path) -> tuple[documents.FoundSignature, ...]:
@@ -230,6 +281,48 @@ def find_signatures(source: pathlib.Path) -> tuple[documents.FoundSignature, ...
             )
         )
     return tuple(found)
+
+
+def _prepare_counter_signature(
+    source: pathlib.Path,
+    target: pathlib.Path,
+    countersigned: str,
+    *,
+    certificate: x509.Certificate,
+    chain: Sequence[x509.Certificate],
+    chosen: parameters.SignatureParameters,
+    at: datetime,
+) -> documents.PreparedSignature:
+    """A signature over the value of another one (RFC 5652 11.4): no content, so no type of it."""
+    hash_algorithm = algorithms.key_kind(certificate.public_key()).hash_algorithm
+    parent = cms_countersignatures.find(cms_files.read(source), countersigned)
+    inside = [certificate, *(one for one in chain if one.issuer != one.subject)]
+    shutil.copyfile(source, target)
+    context = {
+        "chain": [base64.b64encode(certificates.to_der(one)).decode() for one in inside],
+        "countersigned": base64.b64encode(parent.signature_value).decode(),
+    }
+    return documents.PreparedSignature(
+        format=documents.SignatureFormat.CADES,
+        data_to_be_signed=cms.signed_attributes(
+            content_digest=hash_algorithm.digest(parent.signature_value),
+            hash_algorithm=hash_algorithm,
+            certificate=certificate,
+            commitment_oid=None if chosen.commitment is None else chosen.commitment.oid,
+            content_type=None,
+            signing_time=at,
+            place=chosen.place,
+            role=chosen.role,
+        ),
+        hash_algorithm=hash_algorithm,
+        context=json.dumps(context).encode(),
+    )
+
+
+def _outermost(signed: cms_files.SignedDataFile, position: documents.Position) -> int:
+    if isinstance(position, signature.SignatureValue):
+        return cms_countersignatures.outermost_with(signed, position.encoded_for_cms())
+    return position
 
 
 def mime_type_of(name: str) -> str | None:

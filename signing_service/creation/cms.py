@@ -39,6 +39,8 @@ _ID_MESSAGE_DIGEST = der.encode_oid("1.2.840.113549.1.9.4")
 _ID_COMMITMENT_TYPE = der.encode_oid("1.2.840.113549.1.9.16.2.16")
 _ID_SIGNING_TIME = der.encode_oid("1.2.840.113549.1.9.5")
 _ID_SIGNER_LOCATION = der.encode_oid("1.2.840.113549.1.9.16.2.17")
+_ID_SIGNER_ATTRIBUTES_V2 = der.encode_oid("0.4.0.19122.1.1")
+_ID_TITLE = der.encode_oid("2.5.4.12")
 _ID_MIME_TYPE = der.encode_oid("0.4.0.1733.2.1")
 ID_TIME_STAMP_TOKEN = der.encode_oid("1.2.840.113549.1.9.16.2.14")
 _ID_SIGNING_CERTIFICATE_V2 = der.encode_oid("1.2.840.113549.1.9.16.2.47")
@@ -68,10 +70,11 @@ def signed_attributes(
     hash_algorithm: algorithms.HashAlgorithm,
     certificate: x509.Certificate,
     commitment_oid: str | None = None,
-    content_type: bytes = ID_DATA,
+    content_type: bytes | None = ID_DATA,
     signing_time: datetime.datetime | None = None,
     place: str | None = None,
     mime_type: str | None = None,
+    role: str | None = None,
 ) -> bytes:
     """Build the signed attributes as the DER SET that is hashed (RFC 5652 5.4).
 
@@ -80,17 +83,20 @@ def signed_attributes(
         hash_algorithm: The function of `content_digest`, used for the certificate too.
         certificate: The signing certificate, bound by ESS signing-certificate-v2.
         commitment_oid: What signing means, or None for no such attribute.
-        content_type: The identifier of the content's type, as a whole element.
+        content_type: The identifier of the content's type, as a whole element; None for a
+            counter-signature, which has none (RFC 5652 11.4).
         signing_time: Claimed; None in a PDF, which says it in its own dictionary
             (EN 319 142-1 6.3).
         place: The locality of signer-location (EN 319 122-1 5.2.5).
         mime_type: What a file format the content has.
+        role: Claimed, in signer-attributes-v2 (EN 319 122-1 5.2.6.1).
     """
     attributes = [
-        attribute(_ID_CONTENT_TYPE, content_type),
         attribute(_ID_MESSAGE_DIGEST, der.encode(der.OCTET_STRING, content_digest)),
         attribute(_ID_SIGNING_CERTIFICATE_V2, _signing_certificate_v2(certificate, hash_algorithm)),
     ]
+    if content_type is not None:
+        attributes.append(attribute(_ID_CONTENT_TYPE, content_type))
     if commitment_oid is not None:
         attributes.append(
             attribute(_ID_COMMITMENT_TYPE, der.encode(der.SEQUENCE, der.encode_oid(commitment_oid)))
@@ -103,6 +109,8 @@ def signed_attributes(
         attributes.append(attribute(_ID_SIGNER_LOCATION, der.encode(der.SEQUENCE, locality)))
     if mime_type is not None:
         attributes.append(attribute(_ID_MIME_TYPE, der.encode(der.UTF8_STRING, mime_type.encode())))
+    if role is not None:
+        attributes.append(attribute(_ID_SIGNER_ATTRIBUTES_V2, _claimed_role(role)))
     # DER orders the members of a SET OF by their encodings (X.690 11.6).
     return der.encode(der.SET, *sorted(attributes))
 
@@ -191,6 +199,13 @@ def attribute(identifier: bytes, value: bytes) -> bytes:
     return der.encode(der.SEQUENCE, identifier, der.encode(der.SET, value))
 
 
+def _claimed_role(role: str) -> bytes:
+    """SignerAttributeV2 with one claimed attribute: the X.520 title, a function that one has."""
+    title = attribute(_ID_TITLE, der.encode(der.UTF8_STRING, role.encode()))
+    # [0] EXPLICIT ClaimedAttributes, a SEQUENCE OF Attribute.
+    return der.encode(der.SEQUENCE, der.encode(_CONTEXT_0, der.encode(der.SEQUENCE, title)))
+
+
 def _signing_certificate_v2(
     certificate: x509.Certificate, hash_algorithm: algorithms.HashAlgorithm
 ) -> bytes:
@@ -270,7 +285,7 @@ class SignedData:
 
     def time_stamp_tokens(self) -> tuple[bytes, ...]:
         """Return the signature time-stamp tokens, each a ContentInfo."""
-        return _values(self.unsigned_attributes, ID_TIME_STAMP_TOKEN)
+        return attribute_values(self.unsigned_attributes, ID_TIME_STAMP_TOKEN)
 
 
 def parse(data: bytes) -> SignedData:
@@ -347,7 +362,7 @@ class Signer:
 
     def values(self, identifier: bytes) -> tuple[bytes, ...]:
         """Return the values of all unsigned attributes of a type, each a whole element."""
-        return _values(self.unsigned_attributes, identifier)
+        return attribute_values(self.unsigned_attributes, identifier)
 
     @property
     def message_digest(self) -> bytes:
@@ -361,7 +376,7 @@ def message_digest(attributes: bytes) -> bytes:
     Raises:
         CmsError: Not exactly one.
     """
-    found = _values(tuple(map(whole, der.read(attributes).children())), _ID_MESSAGE_DIGEST)
+    found = attribute_values(tuple(map(whole, der.read(attributes).children())), _ID_MESSAGE_DIGEST)
     if len(found) != 1:
         raise CmsError(f"expected one message-digest in a signer, got {len(found)}")
     return der.read(found[0]).expect(der.OCTET_STRING).content
@@ -390,7 +405,12 @@ def parse_signer(info: der.Element) -> Signer:
     )
 
 
-def _values(attributes: Sequence[bytes], identifier: bytes) -> tuple[bytes, ...]:
+def attribute_values(attributes: Sequence[bytes], identifier: bytes) -> tuple[bytes, ...]:
+    """Return the values of all attributes of a type, each a whole element.
+
+    Raises:
+        CmsError: An attribute of another form.
+    """
     found: list[bytes] = []
     for one in attributes:
         named, values = _members(der.read(one), 2)

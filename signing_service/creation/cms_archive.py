@@ -11,7 +11,11 @@ from pki import algorithms, der, signature
 from signing_service.creation import cms, cms_files
 
 ID_ARCHIVE_TIME_STAMP_V3 = der.encode_oid("0.4.0.1733.2.4")
-_ID_ARCHIVE_TIME_STAMP_V2 = der.encode_oid("1.2.840.113549.1.9.16.2.48")
+_IDS_OF_OLD_ARCHIVES = (
+    der.encode_oid("1.2.840.113549.1.9.16.2.27"),
+    der.encode_oid("1.2.840.113549.1.9.16.2.48"),
+)
+"""Archive time stamps of TS 101 733 before ats-hash-index: they cover whatever is there."""
 _ID_ATS_HASH_INDEX_V3 = der.encode_oid("0.4.0.19122.1.5")
 
 RequestToken = Callable[[signature.DataToBeSignedRepresentation], bytes]
@@ -51,12 +55,12 @@ def add(
 
 
 def check_extensible(signer: cms.Signer) -> None:
-    """Refuse a signer with an archive time stamp that validation data would break.
+    """Refuse a signer with an archive time stamp that anything added would break.
 
     Raises:
-        OldArchiveError: It has archive-time-stamp-v2.
+        OldArchiveError: It has archive-time-stamp-v2, or the one before it.
     """
-    if signer.values(_ID_ARCHIVE_TIME_STAMP_V2):
+    if any(signer.values(one) for one in _IDS_OF_OLD_ARCHIVES):
         raise OldArchiveError(
             "expected no archive-time-stamp-v2: it covers all certificates and attributes, so"
             " nothing can be added without breaking it"

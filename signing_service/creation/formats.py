@@ -9,7 +9,7 @@ from cryptography import x509
 
 from pki import signature
 from signing_service import documents, parameters, revocation_data
-from signing_service.creation import asic, cades, pades, xades
+from signing_service.creation import asic, cades, countersigning, pades, xades
 from signing_service.creation.pdf import fonts
 
 RequestToken = Callable[[signature.DataToBeSignedRepresentation], bytes]
@@ -57,7 +57,7 @@ class FormatModule(Protocol):
         target: pathlib.Path,
         request_token: RequestToken,
         *,
-        position: int = -1,
+        position: documents.Position = -1,
     ) -> None:
         """Put a time stamp on a signature, the newest or the one at a position: B-T."""
 
@@ -67,7 +67,7 @@ class FormatModule(Protocol):
         target: pathlib.Path,
         data: revocation_data.ValidationData,
         *,
-        position: int = -1,
+        position: documents.Position = -1,
     ) -> None:
         """Put certificates and revocation data inside: B-LT."""
 
@@ -77,12 +77,19 @@ class FormatModule(Protocol):
         target: pathlib.Path,
         request_token: RequestToken,
         *,
-        position: int = -1,
+        position: documents.Position = -1,
     ) -> None:
         """Put an archive time stamp on a signature, the newest or another: B-LTA."""
 
-    def time_stamp_tokens(self, source: pathlib.Path) -> tuple[bytes, ...]:
-        """Return the tokens of the newest signature, in the order of time."""
+    def time_stamp_tokens(
+        self, source: pathlib.Path, *, position: documents.Position = -1
+    ) -> tuple[bytes, ...]:
+        """Return the tokens of a signature, the newest or another."""
+
+    def add_counter_signature_place(
+        self, source: pathlib.Path, target: pathlib.Path, countersigned: str
+    ) -> None:
+        """Put an empty counter-signature where one would be, to see what that would break."""
 
     def find_signatures(self, source: pathlib.Path) -> tuple[documents.FoundSignature, ...]:
         """Return all signatures, in the order of their positions."""
@@ -129,7 +136,9 @@ def check_document(document: documents.Document, chosen: parameters.SignaturePar
     Raises:
         DocumentRefusedError: For the reason that its code names.
     """
-    if chosen.format is PADES:
+    if chosen.counter_signature_of is not None:
+        countersigning.check(document, chosen, module(chosen.format).add_counter_signature_place)
+    elif chosen.format is PADES:
         pades.check_document(document.path, chosen)
     else:
         module(chosen.format).check_document(document.path, chosen)
@@ -151,6 +160,13 @@ def check_documents(
             f" got {chosen.format.value}",
             field="format",
         )
+    if chosen.counter_signature_of is not None:
+        if len(signed.files) != 1 or signed.digests:
+            raise documents.DocumentRefusedError(
+                "expected one document, with the signature that is to be countersigned, got"
+                f" {len(signed.names)}"
+            )
+        return
     if (
         chosen.format is documents.SignatureFormat.XADES
         and chosen.packaging is Packaging.DETACHED
@@ -181,6 +197,8 @@ def check_documents(
 def signed_name(signed: documents.SignersDocuments, chosen: parameters.SignatureParameters) -> str:
     """Return the name of the signed document: the first original's, with what is added to it."""
     first = signed.names[0]
+    if chosen.counter_signature_of is not None:
+        return first
     added = _SUFFIXES.get((chosen.format, chosen.packaging), "")
     if first.lower().endswith(_ENDINGS.get(chosen.format, (added,))):
         return first  # A signature or container of others, which got one more.
@@ -219,9 +237,10 @@ def prepare(
             at=at,
             font=font,
         )
-    return module(chosen.format).prepare(
+    prepared = module(chosen.format).prepare(
         signed, target, certificate=path[0], chain=path[1:], parameters=chosen, at=at
     )
+    return prepared.countersigning(chosen.counter_signature_of)
 
 
 def embed(
@@ -242,12 +261,14 @@ def add_signature_time_stamp(
     source: pathlib.Path,
     target: pathlib.Path,
     request_token: RequestToken,
+    *,
+    position: documents.Position = -1,
 ) -> None:
-    """Raise the newest signature from B-B to B-T."""
+    """Raise a signature, the newest or another, from B-B to B-T."""
     if format is PADES:
         pades.add_signature_time_stamp(source, target, request_token)
     else:
-        module(format).add_signature_time_stamp(source, target, request_token)
+        module(format).add_signature_time_stamp(source, target, request_token, position=position)
 
 
 def add_validation_data(
@@ -255,12 +276,14 @@ def add_validation_data(
     source: pathlib.Path,
     target: pathlib.Path,
     data: revocation_data.ValidationData,
+    *,
+    position: documents.Position = -1,
 ) -> None:
-    """Raise the newest signature from B-T to B-LT."""
+    """Raise a signature, the newest or another, from B-T to B-LT."""
     if format is PADES:
         pades.add_validation_data(source, target, data)
     else:
-        module(format).add_validation_data(source, target, data)
+        module(format).add_validation_data(source, target, data, position=position)
 
 
 def add_archive_time_stamp(
@@ -268,16 +291,23 @@ def add_archive_time_stamp(
     source: pathlib.Path,
     target: pathlib.Path,
     request_token: RequestToken,
+    *,
+    position: documents.Position = -1,
 ) -> None:
-    """Raise the newest signature from B-LT to B-LTA."""
+    """Raise a signature, the newest or another, from B-LT to B-LTA."""
     if format is PADES:
         pades.add_document_time_stamp(source, target, request_token)
     else:
-        module(format).add_archive_time_stamp(source, target, request_token)
+        module(format).add_archive_time_stamp(source, target, request_token, position=position)
 
 
-def time_stamp_tokens(format: documents.SignatureFormat, source: pathlib.Path) -> tuple[bytes, ...]:
-    """Return the tokens that belong to the newest signature, in the order of time."""
+def time_stamp_tokens(
+    format: documents.SignatureFormat,
+    source: pathlib.Path,
+    *,
+    position: documents.Position = -1,
+) -> tuple[bytes, ...]:
+    """Return the tokens that belong to a signature, the newest or another."""
     if format is PADES:
         return pades.time_stamp_tokens(source)
-    return module(format).time_stamp_tokens(source)
+    return module(format).time_stamp_tokens(source, position=position)

@@ -141,6 +141,7 @@ def prepare(
             hash_algorithm=hash_algorithm,
             certificate=certificate,
             commitment_oid=commitment.oid if commitment is not None else None,
+            role=parameters.role,
         ),
         hash_algorithm=hash_algorithm,
         context=json.dumps(context).encode(),

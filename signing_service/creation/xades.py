@@ -30,7 +30,14 @@ from pki import (
     xml_trees,
 )
 from signing_service import documents, parameters, revocation_data
-from signing_service.creation import cades, cms_files, xades_signature, xades_unsigned, xml_room
+from signing_service.creation import (
+    cades,
+    cms_files,
+    xades_countersignatures,
+    xades_signature,
+    xades_unsigned,
+    xml_room,
+)
 
 XADES = xades_signature.XADES
 SIGNED_PROPERTIES_TYPE = xades_signature.SIGNED_PROPERTIES_TYPE
@@ -94,7 +101,8 @@ def prepare(
     """Write the signature, or the document with it, that lacks only the value.
 
     Args:
-        signed: One document to be enveloped, and otherwise any number; detached also hashes.
+        signed: One document to be enveloped, or with the signature to be countersigned, and
+            otherwise any number; detached also hashes.
         target: Receives the prepared file. What is enveloped keeps its bytes if it is in UTF-8,
             and is written in UTF-8 otherwise.
         certificate: The signing certificate, whose key decides the algorithms.
@@ -110,7 +118,12 @@ def prepare(
     inside: list[etree._Element] = []
     tag = xml_signature.name("Signature")
     room: xml_room.Room | None = None
-    if parameters.packaging is Packaging.ENVELOPED:
+    if parameters.counter_signature_of is not None:
+        tree = _read(signed.only_file.path)
+        parent = xades_countersignatures.find(tree.getroot(), parameters.counter_signature_of)
+        data_objects = [xades_countersignatures.data_object(parent, hash_algorithm)]
+        element = xades_countersignatures.add_place(parent)
+    elif parameters.packaging is Packaging.ENVELOPED:
         room = xml_room.find(_content(signed.only_file.path))
         _check_identifiers(room.tree.getroot())
         data_objects = [_enveloped_object(room.tree, hash_algorithm)]
@@ -143,7 +156,11 @@ def prepare(
         prepared = room.filled(element, data_to_be_signed)
     else:
         prepared = etree.tostring(element.getroottree(), xml_declaration=True, encoding="UTF-8")
-        _check_written(prepared, data_to_be_signed, parameters.packaging)
+        inside_itself = (
+            parameters.counter_signature_of is not None
+            or parameters.packaging is Packaging.ENVELOPING
+        )
+        _check_written(prepared, identifier, data_to_be_signed, with_references=inside_itself)
     target.write_bytes(prepared)
     return documents.PreparedSignature(
         format=documents.SignatureFormat.XADES,
@@ -229,7 +246,7 @@ def add_signature_time_stamp(
     target: pathlib.Path,
     request_token: RequestToken,
     *,
-    position: int = -1,
+    position: documents.Position = -1,
 ) -> None:
     """Add a time stamp to a signature, the newest or the one at a position: B-T.
 
@@ -246,7 +263,7 @@ def add_validation_data(
     target: pathlib.Path,
     data: revocation_data.ValidationData,
     *,
-    position: int = -1,
+    position: documents.Position = -1,
 ) -> None:
     """Add certificates and revocation data to a signature, the newest or another: B-LT."""
     tree = _read(source)
@@ -259,7 +276,7 @@ def add_archive_time_stamp(
     target: pathlib.Path,
     request_token: RequestToken,
     *,
-    position: int = -1,
+    position: documents.Position = -1,
     detached: Mapping[str, Pieces] | None = None,
 ) -> None:
     """Add an archive time stamp to a signature, the newest or another: B-LTA.
@@ -276,9 +293,27 @@ def add_archive_time_stamp(
     _write(tree, target)
 
 
-def time_stamp_tokens(source: pathlib.Path) -> tuple[bytes, ...]:
-    """Return the tokens of the newest signature."""
-    return xades_unsigned.time_stamp_tokens(_at(_read(source), -1))
+def time_stamp_tokens(
+    source: pathlib.Path, *, position: documents.Position = -1
+) -> tuple[bytes, ...]:
+    """Return the tokens of a signature, the newest or the one at a position."""
+    return xades_unsigned.time_stamp_tokens(_at(_read(source), position))
+
+
+def add_counter_signature_place(
+    source: pathlib.Path, target: pathlib.Path, countersigned: str
+) -> None:
+    """Put an empty counter-signature where one would be, to see what that would break.
+
+    Raises:
+        UnknownSignatureError: No signature has the identifier.
+        DocumentRefusedError: It cannot get one, for the reason that its code names.
+    """
+    tree = _read(source)
+    parent = xades_countersignatures.find(tree.getroot(), countersigned)
+    xades_countersignatures.data_object(parent, algorithms.HashAlgorithm.SHA256)
+    xades_countersignatures.add_place(parent)
+    _write(tree, target)
 
 
 def find_signatures(source: pathlib.Path) -> tuple[documents.FoundSignature, ...]:
@@ -390,11 +425,8 @@ def _check_size(source: pathlib.Path) -> None:
         )
 
 
-def _at(tree: etree._ElementTree, position: int) -> etree._Element:
-    signatures = xades_signature.outermost(xml_signature.signatures_in(tree.getroot()))
-    if not -len(signatures) <= position < len(signatures):
-        raise documents.DocumentRefusedError("expected a signed document, found no signature")
-    return signatures[position]
+def _at(tree: etree._ElementTree, position: documents.Position) -> etree._Element:
+    return xades_countersignatures.at(tree.getroot(), position)
 
 
 def _read(source: pathlib.Path) -> etree._ElementTree:
@@ -442,10 +474,12 @@ def _check_existing(root: etree._Element, new: etree._Element | None) -> None:
             )
 
 
-def _check_written(prepared: bytes, data_to_be_signed: bytes, packaging: Packaging) -> None:
+def _check_written(
+    prepared: bytes, identifier: str, data_to_be_signed: bytes, *, with_references: bool
+) -> None:
     """Refuse to sign what reads differently once it is written."""
-    again = xml_trees.parse(prepared).getroot()
-    if packaging is Packaging.ENVELOPING:
+    again = xml_trees.find_by_id(xml_trees.parse(prepared).getroot(), identifier)
+    if with_references:
         xml_signature.check_references(again)
     if xml_signature.signed_info_octets(again) != data_to_be_signed:
         raise NotXMLError("the document changes when it is written, so it cannot be signed")

@@ -40,10 +40,12 @@ class DataObject:
     Attributes:
         reference: A ds:Reference without an identifier; it gets one.
         mime_type: What kind of file it is, for DataObjectFormat.
+        is_file: It is no other signature's value, of which no format is told.
     """
 
     reference: etree._Element
     mime_type: str | None
+    is_file: bool = True
 
 
 def new_identifier() -> str:
@@ -107,9 +109,7 @@ def build(
     for position, one in enumerate(data_objects):
         one.reference.set("Id", f"{identifier}-data-{position}")
         references.append(one.reference)
-    properties = _signed_properties(
-        identifier, [one.mime_type for one in data_objects], certificate, chosen, at
-    )
+    properties = _signed_properties(identifier, data_objects, certificate, chosen, at)
     qualifying.append(properties)
     # Canonicalised in its place, with the namespaces and xml: attributes that the document gives.
     signed_properties = xml_signature.build_reference(
@@ -183,7 +183,7 @@ def outermost(signatures: Sequence[etree._Element]) -> list[etree._Element]:
 
 def _signed_properties(
     identifier: str,
-    mime_types: Sequence[str | None],
+    data_objects: Sequence[DataObject],
     certificate: x509.Certificate,
     chosen: parameters.SignatureParameters,
     at: datetime.datetime,
@@ -202,14 +202,17 @@ def _signed_properties(
         role = etree.SubElement(about_signature, name("SignerRoleV2"))
         claimed = etree.SubElement(role, name("ClaimedRoles"))
         etree.SubElement(claimed, name("ClaimedRole")).text = chosen.role
-    about_data = etree.SubElement(properties, name("SignedDataObjectProperties"))
-    for position, mime_type in enumerate(mime_types):
-        xades_elements.add_data_object_format(
-            about_data, f"{identifier}-data-{position}", mime_type or UNKNOWN_TYPE
-        )
+    about_data = etree.Element(name("SignedDataObjectProperties"))
+    for position, one in enumerate(data_objects):
+        if one.is_file:
+            xades_elements.add_data_object_format(
+                about_data, f"{identifier}-data-{position}", one.mime_type or UNKNOWN_TYPE
+            )
     if chosen.commitment is not None:
         commitment = etree.SubElement(about_data, name("CommitmentTypeIndication"))
         kind = etree.SubElement(commitment, name("CommitmentTypeId"))
         etree.SubElement(kind, name("Identifier")).text = chosen.commitment.uri
         etree.SubElement(commitment, name("AllSignedDataObjects"))
+    if len(about_data):
+        properties.append(about_data)
     return properties

@@ -56,7 +56,7 @@ def add_signature_time_stamp(element: etree._Element, request_token: RequestToke
         TokenMismatchError: The token is over another hash.
         NotXAdESError: There is nowhere to put it.
     """
-    unsigned = _unsigned_properties(element)
+    unsigned = unsigned_properties(element)
     value = xml_trees.child(element, xml_signature.name("SignatureValue"))
     # EN 319 132-1 5.3: over the canonical ds:SignatureValue element, tags included.
     octets = xml_trees.canonicalise(value, xml_trees.C14N_11)
@@ -77,7 +77,7 @@ def add_validation_data(element: etree._Element, data: revocation_data.Validatio
     units, go to TimeStampValidationData; so does everything that comes later, when the first two
     are there and may be under an archive time stamp.
     """
-    unsigned = _unsigned_properties(element)
+    unsigned = unsigned_properties(element)
     present = set(_encapsulated(element))
     known = [
         certificates.to_der(one)
@@ -121,7 +121,7 @@ def add_archive_time_stamp(
     Raises:
         TokenMismatchError: The token is over another hash.
     """
-    unsigned = _unsigned_properties(element)
+    unsigned = unsigned_properties(element)
     hash_algorithm = algorithms.HashAlgorithm.SHA256
     hasher = hashlib.new(hash_algorithm.short_name)
     # What a reference gives as nodes is canonicalised by the default method when it is hashed;
@@ -234,13 +234,18 @@ def _add_encapsulated(parent: etree._Element, local: str, ders: Sequence[bytes])
 
 
 def _encapsulated(element: etree._Element) -> Iterable[bytes]:
-    """Certificates and revocation data that the signature carries, its key info included."""
+    """Certificates and revocation data that this signature carries, its key info included."""
     locals_ = ("EncapsulatedX509Certificate", "EncapsulatedCRLValue", "EncapsulatedOCSPValue")
     tags = (*map(name, locals_), xml_signature.name("X509Certificate"))
-    return (xml_trees.read_base64(one) for one in element.iter(*tags))
+    return (xml_trees.read_base64(one) for one in _own(element, *tags))
 
 
-def _unsigned_properties(element: etree._Element) -> etree._Element:
+def unsigned_properties(element: etree._Element) -> etree._Element:
+    """Return where a signature has its unsigned properties, made if it had none.
+
+    Raises:
+        NotXAdESError: It has no qualifying properties at all.
+    """
     qualifying = next(_own(element, name("QualifyingProperties")), None)
     if qualifying is None:
         raise NotXAdESError("expected a XAdES signature, found none")

@@ -255,7 +255,9 @@ def test_signed_document_is_judged_by_the_validation_call(portal: Portal) -> Non
         ({"appearance": {"box": [0, 0, 1, 1]}}, "appearance.box"),
         ({"digests": [{}]}, "digests.0.name"),
         ({"digests": [{"name": "a", "algorithm": "SHA-256", "value": "AA=="}]}, "digests.0.value"),
-        ({"role": "chief"}, "role"),
+        ({"role": "two\nlines"}, "role"),
+        ({"counter_signature_of": "Signature1"}, "counter_signature_of"),
+        ({"format": "CAdES", "counter_signature_of": ""}, "counter_signature_of"),
         ({"unknown": 1}, "unknown"),
     ],
 )
@@ -637,6 +639,61 @@ def test_several_documents_are_signed_in_one_container(portal: Portal) -> None:
     assert answer.headers["content-disposition"].endswith("a.txt.asice")
     with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
         assert archive.read("ə.txt") == b"TEST b"
+
+
+@pytest.mark.parametrize("format", ["XAdES", "CAdES", "ASiC-E"])
+def test_seal_signs_and_card_and_phone_countersign(portal: Portal, format: str) -> None:
+    def open(content: bytes, **others: Any) -> httpx.Response:
+        return portal.http.post(
+            SESSIONS,
+            files=[("document", ("form.xml", content))],
+            data={"parameters": json.dumps(portal.parameters(format=format, **others))},
+        )
+
+    def document(session: dict[str, Any]) -> bytes:
+        return portal.http.get(f"{SESSIONS}/{session['id']}/document").content
+
+    def judged(content: bytes) -> list[dict[str, Any]]:
+        files = [("document", ("form.xml", content)), ("detached", ("form.xml", b"<f>TEST</f>"))]
+        chosen = files if format == "CAdES" else files[:1]
+        answer = portal.http.post("/api/v1/validations", files=chosen)
+        return list(answer.json()["signatures"])
+
+    sealed = document(open(b"<f>TEST</f>", signer={"seal": "ministry"}).json())
+    (main,) = judged(sealed)
+    assert main["counter_signature_of"] is None
+    opened = open(sealed, counter_signature_of=main["id"], level="B-LT").json()
+    assert opened["counter_signature_of"] == main["id"]
+    done = portal.http.post(
+        f"{SESSIONS}/{opened['id']}/signature-value", json=portal.value(opened)
+    ).json()
+    assert (done["state"], done["level_reached"]) == ("completed", "B-LT")
+    by_card = document(opened)
+    shown = len(portal.gateway.shown)
+    asked = open(
+        by_card, counter_signature_of=main["id"], signer=phone(portal), display_text="Plan 7"
+    ).json()
+    portal.wait(asked["id"], "completed")
+    assert portal.gateway.shown[shown:] == ["Counter-signature: Plan 7"]
+    found = judged(document(asked))
+    assert [one["counter_signature_of"] for one in found] == [None, main["id"], main["id"]]
+    assert [one["intact"] for one in found] == [True] * 3
+    # In CMS all signers share one place for their statuses.
+    levels = ["LT", "LT"] if format == "CAdES" else ["-T", "LT"]
+    assert sorted(one["level"][-2:] for one in found[1:]) == levels
+    assert any(
+        kind == "session.completed" and details.get("counter_signature")
+        for kind, _, details in _audited(portal)
+    )
+
+
+def test_identifier_that_no_signature_has_is_answered_with_those_there_are(
+    portal: Portal,
+) -> None:
+    made = signed_cms.sign(b"TEST", portal.holder, portal.world.clock.now())
+    answer = portal.open(made.encode(), format="CAdES", counter_signature_of="signer-2")
+    assert (answer.status_code, answer.json()["code"]) == (422, "signature-unknown")
+    assert "'signer-1'" in answer.json()["detail"]
 
 
 def test_document_that_the_portal_keeps_is_signed_by_its_hash(portal: Portal) -> None:

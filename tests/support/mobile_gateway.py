@@ -19,6 +19,7 @@ class Gateway:
         key: What the phone signs with; another holder's for a phone with a wrong key.
         result: None while the person has not answered.
         asked: The hashes that the phone was asked to sign.
+        shown: The texts that it was asked to show with them.
     """
 
     holder: hierarchy.Holder
@@ -27,6 +28,7 @@ class Gateway:
     person_code: str = "5AB12CD"
     result: str | None = "OK"
     asked: dict[str, bytes] = dataclasses.field(default_factory=dict)
+    shown: list[str] = dataclasses.field(default_factory=list)
     polls: int = 0
 
     def routes(self) -> fastapi.APIRouter:
@@ -43,6 +45,7 @@ class Gateway:
         def start(body: dict[str, str]) -> dict[str, str]:
             session_id = secrets.token_hex(8)
             self.asked[session_id] = base64.b64decode(body["hash"])
+            self.shown.append(body.get("displayText", ""))
             return {"sessionID": session_id}
 
         @router.get("/signature/session/{session_id}")

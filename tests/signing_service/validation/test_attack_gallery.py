@@ -6,14 +6,17 @@ document of each format is judged first, so that no attack is noticed for anothe
     python -m pytest tests/signing_service/validation/test_attack_gallery.py -v
 """
 
+import base64
 import dataclasses
 import re
 from collections.abc import Callable
 
 import pytest
+from lxml import etree
 
-from pki import der, errors, xml_signature
-from signing_service import documents, trust
+from pki import algorithms, der, errors, signature, xml_signature, xml_trees
+from signing_service import documents, parameters, trust
+from signing_service.creation import xades_countersignatures, xades_signature
 from signing_service.validation import process, report
 from tests.support import forged_xml, hierarchy, packed_containers, signed_cms, signed_pdfs
 from tests.support.forged_xml import Wanted
@@ -193,6 +196,76 @@ def xml_fake_counter_signature(who: Attacker) -> bytes:
     return who.xml().replace(b"</x:QualifyingProperties>", fake + b"</x:QualifyingProperties>", 1)
 
 
+def _countersigned(who: Attacker, *, in_object: bool = False) -> etree._Element:
+    """A signed form whose signature Mallory has countersigned; returns the counter-signature."""
+    root = xml_trees.parse(who.xml()).getroot()
+    parent = xades_countersignatures.find(root, "S")
+    element = xades_countersignatures.add_place(parent)
+    if in_object:
+        etree.SubElement(parent, xml_signature.name("Object")).append(element.getparent())
+    xades_signature.build(
+        element,
+        "C",
+        [xades_countersignatures.data_object(parent, algorithms.HashAlgorithm.SHA256)],
+        certificate=who.mallory.certificate,
+        chain=who.mallory.issuers,
+        chosen=parameters.SignatureParameters(
+            documents.SignatureFormat.XADES, documents.SignatureLevel.B_B
+        ),
+        at=who.at,
+    )
+    octets = xml_signature.signed_info_octets(element)
+    hash_algorithm = algorithms.key_kind(who.mallory.key.public_key()).hash_algorithm
+    value = who.mallory.handle.sign(signature.represent(octets, hash_algorithm))
+    holder = element.find(xml_signature.name("SignatureValue"))
+    holder.text = base64.b64encode(value.value).decode()
+    return element
+
+
+def xml_countersigned(who: Attacker) -> bytes:
+    return etree.tostring(_countersigned(who).getroottree())
+
+
+def xml_counter_signature_moved(who: Attacker) -> bytes:
+    moved = _countersigned(who)
+    root = xml_trees.parse(
+        forged_xml.sign("<f><sum>900</sum></f>", who.victim, Wanted(""))
+    ).getroot()
+    place = xades_countersignatures.add_place(xades_countersignatures.find(root, "S"))
+    place.getparent().replace(place, moved)
+    return etree.tostring(root)
+
+
+def xml_counter_signature_elsewhere(who: Attacker) -> bytes:
+    """Beside the properties: what is said to be countersigned is not, for whoever looks there."""
+    return etree.tostring(_countersigned(who, in_object=True).getroottree())
+
+
+def xml_counter_signature_of_something_else(who: Attacker) -> bytes:
+    return forged_xml.sign(
+        '<f><sum Id="A">100</sum></f>',
+        who.victim,
+        Wanted("#A", xml_signature.COUNTERSIGNED_TYPE),
+    )
+
+
+def cms_counter_signature_moved(who: Attacker) -> bytes:
+    made, other = who.cms(), signed_cms.sign(b"another contract", who.victim, who.at)
+    counter = signed_cms.Signer(who.mallory, other.signers[0].value, who.at, content_type=None)
+    made.signers[0].unsigned.append(signed_cms.attribute(signed_cms.COUNTER_SIGNATURE, counter.raw))
+    made.certificates = [*made.all_certificates(), who.mallory.der]
+    return made.encode()
+
+
+def cms_signer_as_counter_signature(who: Attacker) -> bytes:
+    """RFC 5652 11.4: one with a content type signs a content, and not a value."""
+    made = who.cms()
+    counter = signed_cms.Signer(who.mallory, made.signers[0].value, who.at)
+    made.signers[0].unsigned.append(signed_cms.attribute(signed_cms.COUNTER_SIGNATURE, counter.raw))
+    made.certificates = [*made.all_certificates(), who.mallory.der]
+    return made.encode()
+
+
 def pdf_changed(who: Attacker) -> bytes:
     return who.pdf().replace(b"TEST contract 1", b"TEST contract 9")
 
@@ -247,6 +320,17 @@ GALLERY = (
     Attack(xml_entity, "an entity that changes the text shown", REFUSED),
     Attack(xml_properties_swapped, "another signing time", "HASH_FAILURE"),
     Attack(xml_fake_counter_signature, "a counter-signature over something else", "TOTAL-FAILED"),
+    Attack(xml_counter_signature_moved, "a counter-signature of another signature", "HASH_FAILURE"),
+    Attack(
+        xml_counter_signature_elsewhere, "one that lies beside the properties", "FORMAT_FAILURE"
+    ),
+    Attack(
+        xml_counter_signature_of_something_else,
+        "a signature that says to countersign and signs something else",
+        "SIGNED_DATA_NOT_FOUND",
+    ),
+    Attack(cms_counter_signature_moved, "a counter-signature of another signer", "HASH_FAILURE"),
+    Attack(cms_signer_as_counter_signature, "a signature as counter-signature", "FORMAT_FAILURE"),
     Attack(pdf_changed, "another text on the page", "HASH_FAILURE"),
     Attack(pdf_appended, "an object behind the last revision", "undefined"),
     Attack(pdf_range_moved, "bytes between the ranges that are not signed", "TOTAL-FAILED"),
@@ -304,6 +388,14 @@ def test_honest_document_lacks_a_status_and_nothing_else(who, judge, made):
     said = judge(content)
     assert "TRY_LATER" in said
     assert "full" in said
+
+
+def test_honest_counter_signature_lacks_a_status_and_nothing_else(who, judge):
+    outer, inner = judge(xml_countersigned(who)).split(" / ")
+    assert "TRY_LATER" in outer
+    assert "full" in outer
+    assert "TRY_LATER" in inner
+    assert "partial" in inner
 
 
 @pytest.mark.parametrize("attack", GALLERY, ids=lambda one: f"{one.tries} -> {one.says}")
