@@ -131,3 +131,32 @@ def hybrid(stem: bytes) -> bytes:
         % (table_stream, start)
     )
     return written.getvalue()
+
+
+def nested(*, levels: int, pages: int) -> bytes:
+    """A PDF whose pages hang deep in the tree and inherit all they have.
+
+    The media box stands at the root of the tree; each node above the pages has one kid.
+    """
+    objects = [b"<< /Type /Catalog /Pages 2 0 R >>"]
+    for level in range(levels):
+        number = 2 + level
+        parent = b"/Parent %d 0 R" % (number - 1) if level else b"/MediaBox [0 0 400 400]"
+        last = level == levels - 1
+        kids = [number + 1 + place for place in range(pages)] if last else [number + 1]
+        listed = b" ".join(b"%d 0 R" % kid for kid in kids)
+        objects.append(b"<< /Type /Pages %s /Kids [%s] /Count %d >>" % (parent, listed, pages))
+    objects += [b"<< /Type /Page /Parent %d 0 R >>" % (1 + levels)] * pages
+    written = io.BytesIO(b"%PDF-1.4\n")
+    written.seek(0, 2)
+    places = []
+    for number, content in enumerate(objects, 1):
+        places.append(written.tell())
+        written.write(b"%d 0 obj\n%s\nendobj\n" % (number, content))
+    start = written.tell()
+    written.write(b"xref\n0 %d\n0000000000 65535 f \n" % (len(objects) + 1))
+    written.writelines(b"%010d 00000 n \n" % place for place in places)
+    written.write(
+        b"trailer\n<< /Size %d /Root 1 0 R >>\nstartxref\n%d\n%%%%EOF\n" % (len(objects) + 1, start)
+    )
+    return written.getvalue()

@@ -6,12 +6,13 @@ import pathlib
 from collections.abc import Callable
 
 import pytest
+from asn1crypto import x509 as asn1_x509
 from pyhanko.pdf_utils import generic, reader
 from pyhanko.sign import fields
 from pyhanko.sign.diff_analysis import ModificationLevel
 from pyhanko.sign.validation import pdf_embedded
 
-from pki import errors, signature
+from pki import certificates, errors, signature
 from signing_service import parameters
 from signing_service.creation import pades
 from signing_service.validation import pdf_document, report
@@ -410,10 +411,6 @@ def test_demand_that_nobody_knows_is_refused(form: pathlib.Path, sign: Sign) -> 
 def test_demands_on_the_certificate_are_met_or_refused(
     form: pathlib.Path, sign: Sign, hierarchy: hierarchy.Hierarchy
 ) -> None:
-    from asn1crypto import x509 as asn1_x509
-
-    from pki import certificates
-
     mine = certificates.to_asn1(hierarchy.signer().certificate)
     others = certificates.to_asn1(hierarchy.signer("5ZZ99ZZ").certificate)
     issuing = certificates.to_asn1(hierarchy.issuing.certificate)

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+from pyhanko.sign import fields
 
 from pki import errors, signature
 from signing_service import parameters
@@ -85,7 +86,7 @@ def rendered(pdf: pathlib.Path, *, dots: int = 72) -> Image.Image:
 
 def places_of(page: Image.Image, colour: int) -> tuple[float, float, float, float]:
     """Left, bottom, right and top of what is strongly red (0), green (1) or blue (2)."""
-    bands = [band.point(lambda value: value) for band in page.split()]
+    bands = page.split()
     strong = bands[colour].point(lambda value: 255 if value > 180 else 0)
     for other in {0, 1, 2} - {colour}:
         weak = bands[other].point(lambda value: 255 if value < 90 else 0)
@@ -172,8 +173,6 @@ def test_existing_field_without_a_page_of_its_own_is_drawn_upright(
     at: datetime.datetime,
     rotation: int,
 ) -> None:
-    from pyhanko.sign import fields
-
     box = pdf_places.View(CROP, rotation).to_page((30, 60, 238, 168))
     form_pdfs.add_signature_field(contract, fields.SigFieldSpec("Buyer", box=box))
 
