@@ -186,7 +186,7 @@ def _unread(document: _Document, entry: pdf_structure.Entry) -> findings.FoundSi
         scope_names=(document.name,),
         changes=later.changes,
         ends_at=entry.ends_at,
-        warnings=_warnings(entry),
+        warnings=_warnings(document.structure, entry),
         info=tuple(notes),
     )
 
@@ -229,9 +229,19 @@ def _signature(
     return _judge_form(entry, message, _check(document.file, entry, message, found))
 
 
-def _warnings(entry: pdf_structure.Entry) -> tuple[report.Finding, ...]:
+def _warnings(
+    structure: pdf_structure.Structure, entry: pdf_structure.Entry
+) -> tuple[report.Finding, ...]:
     """What does not break the signature, and a person should know."""
     found = []
+    if structure.is_repaired:
+        found.append(
+            report.Finding(
+                "repaired-structure",
+                "the file's cross-reference tables are damaged: its objects were looked for, and"
+                " only such as every program finds were taken",
+            )
+        )
     if entry.later.filled_in:
         found.append(
             report.Finding(

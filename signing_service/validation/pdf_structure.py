@@ -26,6 +26,7 @@ from signing_service.validation import (
     hexadecimal_strings,
     pades_levels,
     pdf_changes,
+    pdf_repair,
 )
 
 MAX_SIGNATURES = 100
@@ -95,11 +96,13 @@ class Structure:
         entries: Signatures and document time stamps.
         evidence: Of the security store.
         has_security_store: There is one (EN 319 142-1 5.4.2).
+        is_repaired: The objects were looked for, since the file's own table of them is damaged.
     """
 
     entries: tuple[Entry, ...]
     evidence: evidence.Evidence
     has_security_store: bool
+    is_repaired: bool = False
 
 
 def read(file: BinaryIO) -> Structure:
@@ -112,31 +115,38 @@ def read(file: BinaryIO) -> Structure:
     """
     with _quiet(), hexadecimal_strings.read_in_pieces():
         try:
-            reader = PdfFileReader(file, strict=False)
-            _open(reader)
-            found = list(fields.enumerate_sig_fields(reader, filled_status=True))
-            if len(found) > MAX_SIGNATURES:
-                raise errors.LimitError(f"expected at most {MAX_SIGNATURES} signatures in a PDF")
-            seen: set[object] = set()
-            entries = []
-            for field_name, value, field in found:
-                reference = field.get_object().raw_get("/V")
-                key = (
-                    reference.reference
-                    if isinstance(reference, generic.IndirectObject)
-                    else id(value)
-                )
-                if key in seen:
-                    continue
-                seen.add(key)
-                entries.append(_read_entry(file, reader, field_name, value, field))
-            return Structure(tuple(entries), _read_security_store(reader), "/DSS" in reader.root)
+            return _read(file, PdfFileReader(file, strict=False))
         except errors.ImzaError:
             raise
-        except Exception as error:
-            raise PDFUnreadableError(
+        except Exception as error:  # noqa: BLE001 - raised below unless another reading succeeds
+            failure = PDFUnreadableError(
                 f"the PDF cannot be read ({type(error).__name__}): it is damaged"
-            ) from error
+            )
+            failure.__cause__ = error
+        try:
+            return dataclasses.replace(_read(file, pdf_repair.read(file)), is_repaired=True)
+        except errors.LimitError:
+            raise
+        except Exception:  # noqa: BLE001 - what is wrong with the file was said the first time
+            raise failure from failure.__cause__
+
+
+def _read(file: BinaryIO, reader: PdfFileReader) -> Structure:
+    """Raises whatever the library raises."""
+    _open(reader)
+    found = list(fields.enumerate_sig_fields(reader, filled_status=True))
+    if len(found) > MAX_SIGNATURES:
+        raise errors.LimitError(f"expected at most {MAX_SIGNATURES} signatures in a PDF")
+    seen: set[object] = set()
+    entries = []
+    for field_name, value, field in found:
+        reference = field.get_object().raw_get("/V")
+        key = reference.reference if isinstance(reference, generic.IndirectObject) else id(value)
+        if key in seen:
+            continue
+        seen.add(key)
+        entries.append(_read_entry(file, reader, field_name, value, field))
+    return Structure(tuple(entries), _read_security_store(reader), "/DSS" in reader.root)
 
 
 def _open(reader: PdfFileReader) -> None:
