@@ -154,7 +154,7 @@ REWRITTEN = (
     (r.free_and_use_again, "a number freed and used again", "undefined"),
     # Signature wrapping and universal forgery.
     (r.hide_content_beside_the_signature, "objects beside the signature", "FORMAT_FAILURE"),
-    (r.name_a_second_range, "a second byte range", UNREADABLE),
+    (r.name_a_second_range, "a second byte range", "refused FORMAT_FAILURE"),
     (r.without_a_range, "no byte range", "FORMAT_FAILURE"),
     (r.without_a_signature, "no signature value", UNREADABLE),
     (r.with_an_empty_signature, "an empty signature value", "refused FORMAT_FAILURE"),
