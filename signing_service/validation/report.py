@@ -210,7 +210,6 @@ class SignatureReport:
         certificate = self.signing_certificate
         answer: dict[str, object] = {
             "id": self.identifier,
-            "counter_signature_of": self.counter_signature_of,
             "format": self.format,
             "level": self.level,
             "indication": self.indication.value,
@@ -230,6 +229,8 @@ class SignatureReport:
             "warnings": [one.to_json() for one in self.warnings],
             "info": [one.to_json() for one in self.info],
         }
+        if self.counter_signature_of is not None:
+            answer["counter_signature_of"] = self.counter_signature_of
         if detailed:
             answer["building_blocks"] = [one.to_json() for one in self.building_blocks]
         return answer
