@@ -1,8 +1,9 @@
-"""Originals that lie beside a detached signature: their octets, or their hashes alone."""
+"""Originals that signatures are over: their octets, where these are read, or their hashes alone."""
 
 import dataclasses
 import hashlib
-from collections.abc import Mapping
+import pathlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from pki import errors
 
@@ -24,7 +25,71 @@ class HashedOriginal:
     hashes: Mapping[str, bytes]
 
 
-Original = bytes | HashedOriginal
+class StoredOriginal:
+    """An original that is read in pieces whenever it is hashed, so that it is never held.
+
+    Each hash is taken once, however many signatures ask for it.
+    """
+
+    def __init__(self, read: Callable[[], Iterable[bytes]]) -> None:
+        """Take what gives the pieces, each time from the beginning; nothing is read yet."""
+        self._read = read
+        self._hashes: dict[str, bytes] = {}
+
+    def pieces(self) -> Iterator[bytes]:
+        """Give the octets in pieces; raises what the reading raises."""
+        yield from self._read()
+
+    def digest(self, algorithm: str) -> bytes:
+        """Return the hash by an algorithm that hashlib knows."""
+        if algorithm not in self._hashes:
+            hasher = hashlib.new(algorithm, usedforsecurity=False)
+            for piece in self.pieces():
+                hasher.update(piece)
+            self._hashes[algorithm] = hasher.digest()
+        return self._hashes[algorithm]
+
+
+Original = bytes | HashedOriginal | StoredOriginal
+
+_PIECE = 2**18
+
+
+def of_file(path: pathlib.Path) -> StoredOriginal:
+    """Return a file as an original; it has to stay as it is."""
+
+    def read() -> Iterator[bytes]:
+        with path.open("rb") as file:
+            while piece := file.read(_PIECE):
+                yield piece
+
+    return StoredOriginal(read)
+
+
+def of_parts(path: pathlib.Path, parts: Iterable[bytes | tuple[int, int]]) -> StoredOriginal:
+    """Return what follows each other: bytes, and parts of a file by their offsets and sizes.
+
+    Raises:
+        OriginalMissingError: When it is read: the file has become shorter.
+    """
+    known = tuple(parts)
+
+    def read() -> Iterator[bytes]:
+        with path.open("rb") as file:
+            for part in known:
+                if isinstance(part, bytes):
+                    yield part
+                    continue
+                file.seek(part[0])
+                left = part[1]
+                while left:
+                    piece = file.read(min(_PIECE, left))
+                    if not piece:
+                        raise OriginalMissingError("expected the whole original, got its beginning")
+                    left -= len(piece)
+                    yield piece
+
+    return StoredOriginal(read)
 
 
 def digest(original: Original, algorithm: str) -> bytes:
@@ -39,6 +104,8 @@ def digest(original: Original, algorithm: str) -> bytes:
     """
     if isinstance(original, bytes):
         return hashlib.new(algorithm, original, usedforsecurity=False).digest()
+    if isinstance(original, StoredOriginal):
+        return original.digest(algorithm)
     if algorithm not in original.hashes:
         raise OriginalMissingError(
             f"expected the {algorithm} hash of the detached document, got only"
@@ -47,12 +114,20 @@ def digest(original: Original, algorithm: str) -> bytes:
     return original.hashes[algorithm]
 
 
-def octets(original: Original) -> bytes:
-    """Return the octets of an original.
+def pieces(original: Original) -> Iterator[bytes]:
+    """Give the octets of an original in pieces.
 
     Raises:
         OriginalMissingError: Only its hash is known.
     """
+    if isinstance(original, HashedOriginal):
+        raise OriginalMissingError("expected the detached document itself here, got only its hash")
     if isinstance(original, bytes):
-        return original
-    raise OriginalMissingError("expected the detached document itself here, got only its hash")
+        yield original
+    else:
+        yield from original.pieces()
+
+
+def octets(original: Original) -> bytes:
+    """Return the octets of an original; raises as `pieces` does."""
+    return original if isinstance(original, bytes) else b"".join(pieces(original))

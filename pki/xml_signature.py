@@ -13,7 +13,7 @@ import dataclasses
 import functools
 import re
 import urllib.parse
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from lxml import etree
 
@@ -104,6 +104,11 @@ class SignedReference:
             originals.OriginalMissingError: They are not here; a hash was handed in.
         """
         return originals.octets(self.content)
+
+    @property
+    def pieces(self) -> Iterator[bytes]:
+        """The same, in pieces where it lies in a file."""
+        return originals.pieces(self.content)
 
 
 def name(local: str) -> str:

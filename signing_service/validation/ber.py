@@ -6,6 +6,7 @@ are not touched, since hashes and signatures inside are over them.
 """
 
 import dataclasses
+import mmap
 
 from pki import der, errors
 
@@ -99,7 +100,7 @@ def _may_hold_indefinite(data: bytes, tag: int, body: int, end: int) -> bool:
     )
 
 
-def header(data: bytes, start: int, limit: int) -> tuple[int, int | None]:
+def header(data: bytes | mmap.mmap, start: int, limit: int) -> tuple[int, int | None]:
     """Where the content begins and how long it is; None for an indefinite length."""
     offset = start + 1
     if start < limit and data[start] & 0x1F == 0x1F:

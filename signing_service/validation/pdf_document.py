@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 from cryptography import x509
 
-from pki import errors
+from pki import errors, originals
 from signing_service.validation import (
     cms_signature,
     evidence,
@@ -152,7 +152,7 @@ def _several(
         except errors.InputError as error:
             yield _failed(alone, False, report.SubIndication.FORMAT_FAILURE, error)
             continue
-        message.content = signed.content
+        message.content = None if signed.content is None else originals.octets(signed.content)
         found = dataclasses.replace(
             _signature(document, entry, message, alone), level="PDF-NOT-ETSI"
         )

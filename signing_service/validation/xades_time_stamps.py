@@ -170,7 +170,7 @@ def _archive_octets(context: Context, holder: etree._Element) -> Iterator[bytes]
     if context.references is None:
         raise xml_trees.XMLSignatureError("the references of the signature do not verify")
     for signed in context.references:
-        yield signed.octets
+        yield from signed.pieces
     for local in ("SignedInfo", "SignatureValue", "KeyInfo"):
         for one in context.element.findall(_DS(local)):
             yield _canonical(holder, one)
@@ -186,7 +186,7 @@ def _all_objects_octets(context: Context, holder: etree._Element) -> Iterator[by
     """EN 319 132-1 5.2.8.1: every reference but the one to the signed properties."""
     for signed in context.references or ():
         if signed.element is not context.properties or signed.element is None:
-            yield signed.octets
+            yield from signed.pieces
 
 
 def _individual_octets(context: Context, holder: etree._Element) -> Iterator[bytes]:
@@ -200,7 +200,7 @@ def _individual_octets(context: Context, holder: etree._Element) -> Iterator[byt
         signed = by_id.get((one.get("URI") or "").removeprefix("#"))
         if signed is None or one.get("referencedData") != "true":
             raise xml_trees.XMLSignatureError("it includes something else than a reference")
-        yield signed.octets
+        yield from signed.pieces
 
 
 def before(context: Context, holder: etree._Element) -> Iterator[etree._Element]:

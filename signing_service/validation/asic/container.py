@@ -5,14 +5,17 @@ between and behind entries, about local and central headers. Each of these lets 
 different documents under one signature, so such a container is refused.
 """
 
+import functools
+import pathlib
 import struct
 import unicodedata
+import weakref
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
 from typing import IO
 
-from pki import errors
+from pki import errors, originals
 from signing_service.validation.asic import layout
 from signing_service.validation.asic.layout import ContainerError
 
@@ -29,7 +32,7 @@ MAX_NAME = 1024
 MIMETYPE = "mimetype"
 META = "META-INF/"
 
-_CHUNK = 2**16
+_CHUNK = 2**18
 _ENCRYPTED = 0x1
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _UNIX, _SYMBOLIC_LINK, _FILE_KIND = 3, 0xA000, 0xF000
@@ -78,10 +81,32 @@ class Container(Mapping[str, bytes]):
         layout.check(file, entries, self._archive.start_dir, len(self.comment))
         self._entries = {one.filename: one for one in entries if not one.is_dir()}
 
+    @classmethod
+    def at(cls, path: pathlib.Path) -> "Container":
+        """Read the container at a path; its file is open as long as a file in it may be read."""
+        file = path.open("rb")
+        try:
+            found = cls(file)
+        except BaseException:
+            file.close()
+            raise
+        weakref.finalize(found, file.close)
+        return found
+
     def __getitem__(self, name: str) -> bytes:
         """Unpack a file; raises `LimitError` for one that is larger than it said or may be."""
+        return b"".join(self.pieces(name))
+
+    @functools.cached_property
+    def originals(self) -> Mapping[str, originals.Original]:
+        """The files as what signatures are over: each is unpacked when it is hashed."""
+        return {
+            name: originals.StoredOriginal(functools.partial(self.pieces, name)) for name in self
+        }
+
+    def pieces(self, name: str) -> Iterator[bytes]:
+        """Unpack a file piece by piece; raises as a look-up does."""
         entry = self._entries[name]
-        parts = []
         size = 0
         try:
             with self._archive.open(entry) as unpacked:
@@ -93,10 +118,9 @@ class Container(Mapping[str, bytes]):
                             "expected a container that unpacks to what it says, and to at most"
                             f" {MAX_TOTAL_BYTES} bytes"
                         )
-                    parts.append(chunk)
+                    yield chunk
         except _FAULTS as error:
             raise ContainerError(f"the entry {name[:200]!r} of the container is damaged") from error
-        return b"".join(parts)
 
     def head(self, name: str, size: int) -> bytes:
         """The first bytes of a file; fewer where it is shorter."""

@@ -6,15 +6,14 @@ well the signature verifies: each file that is left out is told.
 
 import dataclasses
 import functools
-import hashlib
 import io
 import pathlib
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 from cryptography import x509
 
-from pki import errors
+from pki import errors, originals
 from signing_service.validation import cms_signature, evidence, findings, report, xml_document
 from signing_service.validation.asic import container as containers
 from signing_service.validation.asic import manifests, nested, sealed_files
@@ -60,8 +59,7 @@ def read(
         ContainerError: It is damaged or hostile.
         LimitError: It is over a limit.
     """
-    with path.open("rb") as file:
-        return _Reader(containers.Container(file), name, tuple(supplied)).read()
+    return _Reader(containers.Container.at(path), name, tuple(supplied)).read()
 
 
 @dataclasses.dataclass
@@ -198,7 +196,7 @@ class _Reader:
     def _xades(self, file: str) -> list[findings.FoundSignature]:
         """XAdES signatures of one file; they name data files by URI (EN 319 162-1 4.4.3)."""
         try:
-            read = xml_document.read_octets(self._container[file], file, self._container)
+            read = xml_document.read_octets(self._container[file], file, self._container.originals)
         except errors.LimitError:
             raise
         except errors.InputError as error:
@@ -215,7 +213,7 @@ class _Reader:
             raise
         except errors.InputError as error:
             return [_unreadable(file, "CAdES", error)]
-        detached = {} if subject is None else {subject: self._container[subject]}
+        detached = {} if subject is None else {subject: self._container.originals[subject]}
         found = cades_document.signatures(
             signed,
             file,
@@ -224,7 +222,7 @@ class _Reader:
             self._supplied,
             prefix=f"{_base(file)}-",
         )
-        if signed.content is not None and signed.content != detached.get(subject or ""):
+        if signed.content is not None and not _is_same(signed.content, detached.get(subject or "")):
             # EN 319 162-1 4.3.3.2, 4.4.4: detached; a content of its own is not what is shown.
             problem = report.Finding(
                 "encapsulated-content", "the signature holds a content of its own"
@@ -278,7 +276,7 @@ class _Reader:
         """A signature over a manifest: what it says of the files it lists."""
         if found.is_counter or found.failure is not None:
             return found
-        changed = manifest.changed(self._container)
+        changed = manifest.changed(self._container.originals)
         if changed:
             problem = report.Finding(
                 "manifest-digest", f"the file {changed[0][:200]!r} is not what was signed"
@@ -288,7 +286,7 @@ class _Reader:
             )
         signed = tuple(one.name for one in manifest.entries if one.name in self._container)
         found = dataclasses.replace(found, signed_files=signed)
-        missing = manifest.missing(self._container)
+        missing = manifest.missing(self._container.originals)
         if missing:
             problem = report.Finding(
                 "signed-data-missing",
@@ -310,23 +308,26 @@ class _Reader:
         except errors.InputError as error:
             problem = report.Finding(error.code, error.message)
             return findings.FoundTimeStamp(kind, token, _nothing, problem=problem, file=file)
-        octets = self._container[subject]
+        original = self._container.originals[subject]
         manifest = self._manifests.get(subject)
         covers = {subject}
         damage: report.Finding | None = None
         if isinstance(manifest, manifests.Manifest):
-            changed, missing = manifest.changed(self._container), manifest.missing(self._container)
+            changed, missing = (
+                manifest.changed(self._container.originals),
+                manifest.missing(self._container.originals),
+            )
             if changed or missing:
                 damage = report.Finding(
                     "manifest-digest",
                     f"the file {(changed or missing)[0][:200]!r}, which it covers, was changed or"
                     " taken out",
                 )
-            covers |= manifests.covered(manifest, self._manifests, self._container)
+            covers |= manifests.covered(manifest, self._manifests, self._container.originals)
         return findings.FoundTimeStamp(
             kind,
             token,
-            _digests(octets),
+            functools.partial(originals.digest, original),
             problem=damage,
             file=file,
             covers=frozenset(covers),
@@ -438,8 +439,10 @@ def _nothing(name: str) -> bytes:
     return b""
 
 
-def _digests(octets: bytes) -> Callable[[str], bytes]:
-    return lambda name: hashlib.new(name, octets, usedforsecurity=False).digest()
+def _is_same(content: originals.Original, other: originals.Original | None) -> bool:
+    return other is not None and originals.digest(content, "sha512") == originals.digest(
+        other, "sha512"
+    )
 
 
 def _unreadable(

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from lxml import etree
 
-from pki import errors, xml_algorithms, xml_signature, xml_trees
+from pki import errors, originals, xml_algorithms, xml_signature, xml_trees
 
 MAX_ENTRIES = 2000
 MAX_BYTES = 5 * 2**20
@@ -54,27 +54,26 @@ class Manifest:
     subject: str
     entries: tuple[Entry, ...]
 
-    def missing(self, files: Mapping[str, bytes]) -> list[str]:
+    def missing(self, files: Mapping[str, originals.Original]) -> list[str]:
         """The files that are named and not there."""
         return [one.name for one in self.entries if one.name not in files]
 
-    def changed(self, files: Mapping[str, bytes]) -> list[str]:
+    def changed(self, files: Mapping[str, originals.Original]) -> list[str]:
         """The files that are there with another digest than the one named."""
         return [one.name for one in self.entries if one.name in files and not fits(one, files)]
 
 
-def fits(entry: Entry, files: Mapping[str, bytes]) -> bool:
+def fits(entry: Entry, files: Mapping[str, originals.Original]) -> bool:
     """Whether a file has the digest that an entry names."""
     if entry.hash_name not in hashlib.algorithms_available:
         return False
-    found = hashlib.new(entry.hash_name, files[entry.name], usedforsecurity=False).digest()
-    return found == entry.digest
+    return originals.digest(files[entry.name], entry.hash_name) == entry.digest
 
 
 def covered(
     manifest: Manifest,
     others: Mapping[str, Manifest | errors.InputError],
-    files: Mapping[str, bytes],
+    files: Mapping[str, originals.Original],
 ) -> set[str]:
     """The files that a manifest lists, unchanged, and those that manifests among them list."""
     found: set[str] = set()

@@ -33,7 +33,7 @@ def record(
     covers = {subject}
     if isinstance(manifest, manifests.Manifest):
         names = tuple(one.name for one in manifest.entries)
-        covers |= {*names, *manifests.covered(manifest, known_manifests, container)}
+        covers |= {*names, *manifests.covered(manifest, known_manifests, container.originals)}
     found = _over(file, names, manifest, container, known)
     return dataclasses.replace(found, file=file, covers=frozenset(covers))
 
@@ -46,10 +46,10 @@ def _over(
     known: evidence.Evidence,
 ) -> findings.FoundEvidenceRecord:
     if isinstance(manifest, manifests.Manifest):
-        missing = manifest.missing(container)
+        missing = manifest.missing(container.originals)
         if missing:
             return reading.failed(None, names, "evidence-data-missing", missing[0])
-        changed = manifest.changed(container)
+        changed = manifest.changed(container.originals)
         if changed:
             return reading.failed(False, names, "evidence-data-changed", changed[0])
     octets = container[file]

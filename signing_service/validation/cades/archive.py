@@ -4,7 +4,7 @@ import functools
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
 
-from pki import der, errors
+from pki import der, errors, originals
 from signing_service.validation import cms_signature, findings, report
 from signing_service.validation.cades import attributes, signed_data
 
@@ -31,7 +31,7 @@ def time_stamps(
     signed: signed_data.SignedData,
     signer: signed_data.Signer,
     content_digest: ContentDigest,
-    content: bytes | None,
+    content: originals.Original | None,
 ) -> list[findings.FoundTimeStamp]:
     """All time stamps among a signer's unsigned attributes.
 
@@ -56,7 +56,7 @@ def _time_stamp(
     oid: str,
     token: bytes,
     content_digest: ContentDigest,
-    content: bytes | None,
+    content: originals.Original | None,
 ) -> findings.FoundTimeStamp | None:
     archive = report.TimeStampKind.ARCHIVE
     if oid == attributes.SIGNATURE_TIME_STAMP:
@@ -205,7 +205,7 @@ def _version_2(
     signed: signed_data.SignedData,
     signer: signed_data.Signer,
     token: bytes,
-    content: bytes | None,
+    content: originals.Original | None,
     name: str,
 ) -> bytes:
     """TS 101 733 6.4.1: the fields as they were, so without the archive time stamps after this.
@@ -217,15 +217,21 @@ def _version_2(
     if signed.content is None and content is None:
         raise cms_signature.UnsupportedCMSError("what the archive time stamp is over is not here")
     imprint = _imprint(token)
-    outside = b"" if signed.content is not None or content is None else content
-    head = signed.encapsulated + outside + signed.certificates_field + signed.crls_field
-    fixed = b"".join(signer.members)
+    hasher = _hasher(name)
+    for piece in originals.pieces(signed.encapsulated):
+        hasher.update(piece)
+    if signed.content is None and content is not None:
+        for piece in originals.pieces(content):
+            hasher.update(piece)
+    hasher.update(b"".join((signed.certificates_field, signed.crls_field, *signer.members)))
     digest = b""
     for kept in _kept_attributes(signer, token):
         body = b"".join(one.raw for one in kept)
         ordered = b"".join(sorted(one.raw for one in kept))
         for tail in (der.encode(_UNSIGNED, body), body, der.encode(_UNSIGNED, ordered)):
-            digest = _hash(name, head + fixed + (tail if kept else b""))
+            whole = hasher.copy()
+            whole.update(tail if kept else b"")
+            digest = whole.digest()
             if digest == imprint:
                 return digest
     return digest
@@ -273,6 +279,12 @@ def _bodies(signer: signed_data.Signer, oid: str) -> list[bytes]:
 
 
 def _hash(name: str, octets: bytes) -> bytes:
+    hasher = _hasher(name)
+    hasher.update(octets)
+    return hasher.digest()
+
+
+def _hasher(name: str) -> "hashlib._Hash":
     if name not in hashlib.algorithms_available:
         raise cms_signature.UnsupportedCMSError(f"the hash {name!r} is not known")
-    return hashlib.new(name, octets, usedforsecurity=False).digest()
+    return hashlib.new(name, usedforsecurity=False)

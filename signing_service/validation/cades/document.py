@@ -17,6 +17,7 @@ from signing_service.validation.cades import (
     embedded_records,
     levels,
     signed_data,
+    signed_data_file,
 )
 
 MAX_COUNTER_DEPTH = 5
@@ -68,13 +69,10 @@ def read(
         SignedDataError: The file is no CMS signature.
         LimitError: It is over a limit.
     """
-    if path.stat().st_size > signed_data.MAX_BYTES:
-        raise errors.LimitError(f"expected CMS of at most {signed_data.MAX_BYTES} bytes")
-    data = path.read_bytes()
-    signed = signed_data.parse(data)
+    signed = signed_data_file.read(path)
     known = evidence.Evidence()
     found = signatures(signed, name, detached, known, supplied)
-    if data[signed.ends_at :].strip(b"\0\r\n"):
+    if signed_data_file.has_other_bytes_behind(path, signed.ends_at):
         behind = report.Finding("bytes-behind-signature", "other bytes follow the signature")
         found = tuple(_with_bytes_behind(one, behind) for one in found)
     return findings.FoundDocument("CAdES", found, (), known)
@@ -180,8 +178,8 @@ def _signature(
         return originals.digest(original, name)
 
     certificate = message.certificate or message.certificate_among(candidates)
-    octets = original if isinstance(original, bytes) else None
-    stamps = _time_stamps(signed, signer, message, content_digest, octets)
+    known_whole = None if isinstance(original, originals.HashedOriginal) else original
+    stamps = _time_stamps(signed, signer, message, content_digest, known_whole)
     for stamp in stamps:
         carried_evidence.take_token(stamp.token, known)
     binding = None if certificate is None else message.binding(certificate)
@@ -195,7 +193,7 @@ def _signature(
         scope_kind=report.ScopeKind.NONE if chosen is None else report.ScopeKind.FULL,
         scope_names=() if chosen is None else (chosen[0],),
     )
-    if not signer.signed and octets is not None and signed_data.is_attributes(octets):
+    if not signer.signed and known_whole is not None and signed_data.is_attributes(known_whole):
         # RFC 5652 5.4 signs attributes as it signs a content: such a value fits both.
         problem = report.Finding(
             "attributes-as-content", "the content is the signed attributes of another signature"
@@ -319,7 +317,7 @@ def _time_stamps(
     signer: signed_data.Signer,
     message: cms_signature.Message,
     content_digest: archive.ContentDigest,
-    content: bytes | None,
+    content: originals.Original | None,
 ) -> tuple[findings.FoundTimeStamp, ...]:
     early = [
         findings.FoundTimeStamp(report.TimeStampKind.CONTENT, value, content_digest)

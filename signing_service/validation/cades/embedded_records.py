@@ -34,7 +34,11 @@ def records(
             raise errors.LimitError(f"expected at most {MAX_RECORDS} evidence records in a CMS")
         objects: dict[str, hash_trees.DigestsOf] = {name: _forms(signed, signer, attribute)}
         if attribute.oid == attributes.EXTERNAL_EVIDENCE_RECORD:
-            beside = {k: one for k, one in detached.items() if isinstance(one, bytes)}
+            beside = {
+                key: one
+                for key, one in detached.items()
+                if not isinstance(one, originals.HashedOriginal)
+            }
             if not beside or len(beside) != len(detached):
                 found.append(
                     reading.failed(
@@ -46,10 +50,11 @@ def records(
                 )
                 continue
             objects |= {
-                one: reading.digests_of(octets, in_xml=False) for one, octets in beside.items()
+                key: reading.digests_of(originals.octets(one), in_xml=False)
+                for key, one in beside.items()
             }
         one = reading.check(value, tuple(objects), objects, known)
-        if one.report.intact is False and signed.sent != signed.octets:
+        if one.report.intact is False and originals.octets(signed.sent) != signed.octets:
             # TS 119 122-3 hashes the CMS in DER: of BER in another order, that form is not known.
             one = reading.failed(
                 None, one.report.scope, "evidence-encoding", "the CMS is not in DER"
@@ -85,7 +90,7 @@ def _forms(
     forms = dict.fromkeys(
         _with_unsigned(octets, signed, signer, kept)
         for kept in held
-        for octets in (signed.octets, signed.sent)
+        for octets in (signed.octets, originals.octets(signed.sent))
     )
     return lambda name: [hash_trees.digest(name, one) for one in forms]
 

@@ -7,7 +7,7 @@ several signers into a SignedData of its own, without the content, for `cms_sign
 import dataclasses
 from collections.abc import Iterator
 
-from pki import der, errors
+from pki import der, errors, originals
 from signing_service.validation import ber, cms_signature
 from signing_service.validation.cades import attributes
 
@@ -68,7 +68,7 @@ class SignedData:
     """What a SignedData holds; fields that are absent are empty.
 
     Attributes:
-        octets: The whole message, with definite lengths.
+        message: The whole message, with definite lengths.
         sent: The same as it was sent.
         encapsulated: The whole EncapsulatedContentInfo.
         content_type_der: The type of the content.
@@ -80,17 +80,22 @@ class SignedData:
         ends_at: Where the SignedData ended in what was read.
     """
 
-    octets: bytes
-    sent: bytes
-    encapsulated: bytes
+    message: originals.Original
+    sent: originals.Original
+    encapsulated: originals.Original
     content_type_der: bytes
-    content: bytes | None
+    content: originals.Original | None
     certificates_field: bytes
     certificates: tuple[bytes, ...]
     crls_field: bytes
     crls: tuple[bytes, ...]
     signers: tuple[Signer, ...]
     ends_at: int
+
+    @property
+    def octets(self) -> bytes:
+        """The whole message, with definite lengths, in memory."""
+        return originals.octets(self.message)
 
     def message_of(
         self, signer: Signer, *, is_counter_signature: bool = False
@@ -151,7 +156,7 @@ def parse(data: bytes) -> SignedData:
     certificates = fields.get(_CERTIFICATES, b"")
     crls = fields.get(_CRLS, b"")
     return SignedData(
-        octets=definite,
+        message=definite,
         sent=data[:ends_at],
         encapsulated=encapsulated,
         content_type_der=content_type_der,
@@ -194,14 +199,29 @@ def _attributes(field: bytes) -> tuple[Attribute, ...]:
     return tuple(found)
 
 
-def is_attributes(content: bytes) -> bool:
+def is_attributes(content: originals.Original) -> bool:
     """Whether a content has the form of signed attributes: a SET with type and digest in it."""
+    octets = bytearray()
+    for piece in originals.pieces(content):
+        octets += piece
+        head = bytes(octets[:16])
+        if head[:1] != bytes((der.SET,)) or len(octets) >= _first_element_size(head):
+            break
     try:
-        found = _attributes(content) if content[:1] == bytes([der.SET]) else ()
+        found = _attributes(bytes(octets)) if octets[:1] == bytes((der.SET,)) else ()
     except (ValueError, errors.InputError):
         return False
     names = {one.oid for one in found}
     return {attributes.CONTENT_TYPE, attributes.MESSAGE_DIGEST} <= names
+
+
+def _first_element_size(octets: bytes) -> int:
+    """How long the first element says it is; 0 where it does not, or is no element."""
+    try:
+        body, size = ber.header(octets, 0, MAX_BYTES)
+    except (errors.InputError, IndexError):
+        return 0
+    return 0 if size is None else body + size
 
 
 def elements(content: bytes) -> Iterator[bytes]:
