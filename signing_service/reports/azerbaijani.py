@@ -94,6 +94,11 @@ WORDING = Wording(
         "permitted": "imzadan sonra yalnız icazə verilən əlavələr edilib",
         "undefined": "imzadan sonra imzalayanın gözləməyəcəyi dəyişiklik edilib",
     },
+    pages="Səhifələr",
+    pages_different="imzalanandan fərqli görünür: {pages}",
+    pages_same="imzalananda olduğu kimi görünür",
+    pages_counted="imzalananda {before}, indi {after}",
+    pages_compared="müqayisə edilib: {compared}",
     stamp_kinds={
         "content": "məzmun üzrə",
         "signature": "imza üzrə",

@@ -93,6 +93,11 @@ WORDING = Wording(
         "permitted": "only permitted additions after it",
         "undefined": "changed after it in a way a signer would not expect",
     },
+    pages="Pages",
+    pages_different="look different from what was signed: {pages}",
+    pages_same="look as they did when signed",
+    pages_counted="{before} when signed, {after} now",
+    pages_compared="{compared} compared",
     stamp_kinds={
         "content": "over the content",
         "signature": "over the signature",

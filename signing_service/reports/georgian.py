@@ -94,6 +94,11 @@ WORDING = Wording(
         "permitted": "ხელმოწერის შემდეგ მხოლოდ დასაშვები დამატებებია",
         "undefined": "ხელმოწერის შემდეგ შეიცვალა ისე, როგორც ხელმომწერი არ მოელოდა",
     },
+    pages="გვერდები",
+    pages_different="გამოიყურება სხვაგვარად, ვიდრე ხელმოწერისას: {pages}",
+    pages_same="გამოიყურება ისე, როგორც ხელმოწერისას",
+    pages_counted="ხელმოწერისას {before}, ახლა {after}",
+    pages_compared="შედარებულია: {compared}",
     stamp_kinds={
         "content": "შინაარსზე",
         "signature": "ხელმოწერაზე",

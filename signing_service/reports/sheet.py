@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 from signing_service.reports import course
 from signing_service.reports.course import Tone
 from signing_service.reports.wording import Wording
+from signing_service.validation import report
 
 Json: TypeAlias = Mapping[str, Any]
 
@@ -100,6 +101,7 @@ def _section(number: int, one: Json, words: Wording, *, detailed: bool) -> Secti
     if (kind := one.get("qualified")) is not None:
         lines.append(Line(words.qualification, words.qualifications.get(kind, kind)))
     lines.append(Line(words.covers, _scope(one, words)))
+    lines += _pages(one.get("page_appearance"), words)
     reason = one.get("sub_indication")
     if reason is not None and reason in words.reasons:
         lines.append(Line(words.why, words.reasons[reason]))
@@ -136,6 +138,25 @@ def _scope(one: Json, words: Wording) -> str:
     covered = words.scopes[one["scope"]["kind"]]
     later = words.changes.get(one["changes_after_signing"])
     return covered if later is None else f"{covered}; {later}"
+
+
+def _pages(found: Json | None, words: Wording) -> list[Line]:
+    """How the pages look now, beside what was signed."""
+    if found is None:
+        return []
+    told = []
+    before, after, different = found["pages_before"], found["pages_after"], found["different"]
+    if before != after:
+        told.append(words.pages_counted.format(before=before, after=after))
+    if different:
+        numbers = [str(one) for one in different[: report.MAX_PAGES_TOLD]]
+        numbers += ["..."] if len(different) > report.MAX_PAGES_TOLD else []
+        told.append(words.pages_different.format(pages=", ".join(numbers)))
+    elif found["compared"]:
+        told.append(words.pages_same)
+    if found["compared"] < min(before, after):
+        told.append(words.pages_compared.format(compared=found["compared"]))
+    return [Line(words.pages, "; ".join(told))] if told else []
 
 
 def _stamp(stamp: Json, words: Wording) -> str:

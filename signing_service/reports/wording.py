@@ -17,6 +17,7 @@ class Wording:
         qualifications: What each value of `qualified` is called.
         scopes: What a signature covers.
         changes: What came after it; nothing is said of `none`.
+        pages: The heading over how the pages look now; `pages_...` are what is said there.
         stamp_kinds: What a time stamp is over.
         stamp_states: Keys are `true`, `false` and `null`.
         stages: The headings over the building blocks: `basic`, `time`, `past` and `quality`.
@@ -61,6 +62,11 @@ class Wording:
     qualifications: Mapping[str, str]
     scopes: Mapping[str, str]
     changes: Mapping[str, str]
+    pages: str
+    pages_different: str
+    pages_same: str
+    pages_counted: str
+    pages_compared: str
     stamp_kinds: Mapping[str, str]
     stamp_states: Mapping[str, str]
     course: str

@@ -72,6 +72,7 @@ class FoundSignature:
         file: The file of a container that it is in.
         signed_files: Files beside the signature whose digests it signs.
         is_counter: It was checked to sign the value of another signature, and not a document.
+        may_look_different: Something that is drawn came after it in a PDF.
         evidence_records: Those over this very signature, that it carries.
         counter_signature_of: The identifier of the signature in which it lies as a
             counter-signature, be it a good one or not, or whose value it signs from elsewhere.
@@ -97,6 +98,7 @@ class FoundSignature:
     file: str = ""
     signed_files: tuple[str, ...] = ()
     is_counter: bool = False
+    may_look_different: bool = False
     evidence_records: tuple[FoundEvidenceRecord, ...] = ()
     counter_signature_of: str | None = None
     enclosing_stamps: tuple[FoundTimeStamp, ...] = ()

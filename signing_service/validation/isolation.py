@@ -45,6 +45,8 @@ TIME_LIMIT_S = 10.0
 """For one judgement of one document; ordinary ones take a fraction of a second."""
 MEMORY_LIMIT_BYTES = 512 * 2**20
 """What a judgement may use beyond the loaded program."""
+DRAWING_LIMIT_S = 5.0
+"""For the pages of one document, before and after; `page_appearance` stops by itself at three."""
 START_LIMIT_S = 60.0
 """For a worker to load its libraries on a busy machine."""
 
@@ -124,6 +126,14 @@ class _Drawing:
 
 
 @dataclasses.dataclass(frozen=True)
+class _Pages:
+    """The wish to have the pages of a PDF drawn and compared."""
+
+    path: pathlib.Path
+    revisions: tuple[report.SignedRevision, ...]
+
+
+@dataclasses.dataclass(frozen=True)
 class _Accepted:
     """The document can be signed."""
 
@@ -143,14 +153,19 @@ class _Refusal:
     where: str | None = None
 
 
-_Question: TypeAlias = _Job | _Check | _CertificateJob | _Drawing
+_Question: TypeAlias = _Job | _Check | _CertificateJob | _Drawing | _Pages
 _Answer: TypeAlias = (
-    process.Outcome | certificate_validation.CertificateOutcome | parameters.Picture | _Accepted
+    process.Outcome
+    | certificate_validation.CertificateOutcome
+    | parameters.Picture
+    | report.PageAppearances
+    | _Accepted
 )
 _ANSWERS = (
     process.Outcome,
     certificate_validation.CertificateOutcome,
     parameters.Picture,
+    report.PageAppearances,
     _Accepted,
     _Refusal,
 )
@@ -259,6 +274,8 @@ class ValidationWorkers:
     ) -> report.ValidationReport:
         """Validate as `process.validate` does, in a worker; the fetching is done in this process.
 
+        The pages of a PDF that was changed are drawn and compared too, which changes no verdict.
+
         Raises:
             InputError: The document cannot be parsed or is over a limit; its `code` says which.
         """
@@ -272,9 +289,11 @@ class ValidationWorkers:
             None,
         )
         outcome = self._judge(job)
-        if fetch is None or not outcome.missing:
+        if fetch is not None and outcome.missing:
+            outcome = self._judge(dataclasses.replace(job, fetched=fetch(outcome.missing)))
+        if not outcome.signed_revisions:
             return outcome.report
-        return self._judge(dataclasses.replace(job, fetched=fetch(outcome.missing))).report
+        return self._with_pages(document, outcome)
 
     def validate_certificate(
         self,
@@ -347,15 +366,38 @@ class ValidationWorkers:
             raise ValidationCrashError("the validation worker answered another question")
         return answer
 
+    def _with_pages(
+        self, document: documents.Document, outcome: process.Outcome
+    ) -> report.ValidationReport:
+        """The report with what drawing the pages found, or that they could not be drawn."""
+        drawn: dict[str, report.PageAppearance] = {}
+        try:
+            answer = self._run(_Pages(document.path, outcome.signed_revisions), DRAWING_LIMIT_S)
+            if isinstance(answer, report.PageAppearances):
+                drawn = dict(answer.found)
+        except errors.InputError as error:
+            log.info("pages_not_drawn code=%s", error.code)
+        wanted = {one.identifier for one in outcome.signed_revisions}
+        return dataclasses.replace(
+            outcome.report,
+            signatures=tuple(
+                _with_appearance(one, drawn.get(one.identifier))
+                if one.identifier in wanted
+                else one
+                for one in outcome.report.signatures
+            ),
+        )
+
     def _judge_certificate(self, job: _CertificateJob) -> certificate_validation.CertificateOutcome:
         answer = self._run(job)
         if not isinstance(answer, certificate_validation.CertificateOutcome):
             raise ValidationCrashError("the validation worker answered another question")
         return answer
 
-    def _run(self, job: _Question) -> _Answer:
+    def _run(self, job: _Question, time_limit_s: float | None = None) -> _Answer:
         with self._worker() as worker:
-            answer = worker.answer(job, self._time_limit_s)
+            limit = self._time_limit_s if time_limit_s is None else time_limit_s
+            answer = worker.answer(job, limit)
         if isinstance(answer, _Refusal):
             if answer.where is not None:
                 log.warning("document_worker_failed code=%s where=%s", answer.code, answer.where)
@@ -384,6 +426,17 @@ class ValidationWorkers:
             self._places.put(worker)
 
 
+def _with_appearance(
+    one: report.SignatureReport, appearance: report.PageAppearance | None
+) -> report.SignatureReport:
+    found: tuple[report.Finding, ...] = (
+        report.Finding("page-appearance-unknown", "the pages could not be drawn for comparison"),
+    )
+    if appearance is not None:
+        found = appearance.findings()
+    return dataclasses.replace(one, info=(*one.info, *found), page_appearance=appearance)
+
+
 def _refused(refusal: _Refusal) -> errors.InputError:
     """An input error with the code that the worker's error had."""
     kind = type("DocumentRefused", (errors.InputError,), {"code": refusal.code})
@@ -395,7 +448,11 @@ def _serve(connection: mp_connection.Connection, memory_limit_bytes: int) -> Non
     # Loaded before the limit is set, which then leaves the same room for every document.
     from PIL import JpegImagePlugin, PngImagePlugin  # noqa: F401
 
-    from signing_service.validation import pdf_document, xml_document  # noqa: F401
+    from signing_service.validation import (  # noqa: F401
+        page_appearance,
+        pdf_document,
+        xml_document,
+    )
     from signing_service.validation.asic import document  # noqa: F401
 
     _limit_memory(memory_limit_bytes)
@@ -412,6 +469,11 @@ def _answer(job: _Question) -> _Answer | _Refusal:
     try:
         if isinstance(job, _Drawing):
             return pictures.read(job.picture)
+        if isinstance(job, _Pages):
+            # Loaded in workers alone: no other process needs PDFium.
+            from signing_service.validation import page_appearance
+
+            return page_appearance.compare(job.path, job.revisions)
         if isinstance(job, _Check):
             formats.check_document(job.document, job.chosen)
             return _Accepted()

@@ -65,6 +65,7 @@ class Later:
         changed: Where, for `undefined`: some ways from the trailer to what is not the same.
         filled_in: Names of form fields, other than signatures, whose values were changed.
         comments: Number of comments that were added.
+        is_drawn: Something was permitted that is drawn, and not evidence alone.
     """
 
     changes: report.Changes
@@ -73,6 +74,12 @@ class Later:
     changed: tuple[str, ...] = ()
     filled_in: tuple[str, ...] = ()
     comments: int = 0
+    is_drawn: bool = False
+
+    @property
+    def may_look_different(self) -> bool:
+        """Whether it pays to compare what the signer saw with what is seen now."""
+        return self.covers_revision and (self.is_drawn or self.changes is report.Changes.UNDEFINED)
 
 
 def judge(
@@ -115,7 +122,13 @@ def _compare(
         return Later(report.Changes.NONE, covers)
     filled_in = dict.fromkeys(one.field for one in changes if one.is_value and one.field)
     comments = sum(one.kind is Kind.COMMENT for one in changes)
-    return Later(report.Changes.PERMITTED, covers, filled_in=tuple(filled_in), comments=comments)
+    return Later(
+        report.Changes.PERMITTED,
+        covers,
+        filled_in=tuple(filled_in),
+        comments=comments,
+        is_drawn=any(one.kind is not Kind.EVIDENCE for one in changes),
+    )
 
 
 def _find(compared: Comparison) -> Iterator[Change]:

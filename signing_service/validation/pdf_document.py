@@ -185,6 +185,7 @@ def _unread(document: _Document, entry: pdf_structure.Entry) -> findings.FoundSi
         scope_kind=scope,
         scope_names=(document.name,),
         changes=later.changes,
+        may_look_different=later.may_look_different,
         ends_at=entry.ends_at,
         warnings=_warnings(document.structure, entry),
         info=tuple(notes),

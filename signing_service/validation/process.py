@@ -46,12 +46,21 @@ class FetchedEvidence:
     asked_at: datetime.datetime | None = None
 
 
+SignedRevisions: TypeAlias = tuple[report.SignedRevision, ...]
+
+
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """A report, and what would have to be fetched to say more."""
+    """A report, and what would have to be fetched or drawn to say more.
+
+    Attributes:
+        missing: Statuses that nobody has.
+        signed_revisions: Of a PDF; what is drawn may differ from them.
+    """
 
     report: report.ValidationReport
     missing: tuple[evidence.MissingStatus, ...]
+    signed_revisions: SignedRevisions = ()
 
 
 Fetch: TypeAlias = Callable[[Sequence[evidence.MissingStatus]], FetchedEvidence]
@@ -129,7 +138,12 @@ def judge(
         ),
         evidence_records=judgement.evidence_records,
     )
-    return Outcome(shown, judgement.missing)
+    revisions = tuple(
+        report.SignedRevision(one.identifier, one.ends_at)
+        for one in found.signatures
+        if one.may_look_different
+    )
+    return Outcome(shown, judgement.missing, revisions)
 
 
 def _read(

@@ -63,6 +63,10 @@ FAILURES = frozenset(
 """The sub-indications of TOTAL-FAILED; all others go with INDETERMINATE."""
 
 
+MAX_PAGES_TOLD = 20
+"""Numbers of pages in one sentence."""
+
+
 class TimeStampKind(enum.Enum):
     """What a time stamp is over."""
 
@@ -175,11 +179,81 @@ class EvidenceRecordReport:
 
 
 @dataclasses.dataclass(frozen=True)
+class SignedRevision:
+    """A revision of a PDF that a signature covers, after which something drawn may have come.
+
+    Attributes:
+        identifier: The signature's.
+        ends_at: Its number of bytes.
+    """
+
+    identifier: str
+    ends_at: int
+
+
+@dataclasses.dataclass(frozen=True)
+class PageAppearance:
+    """How a PDF looks now, beside how it looked when a signature was made.
+
+    Attributes:
+        pages_before: Number of pages that were signed.
+        pages_after: Number of pages now.
+        compared: Number of pages that were drawn and compared, from the first.
+        different: Numbers of the pages that look different, from 1.
+    """
+
+    pages_before: int
+    pages_after: int
+    compared: int
+    different: tuple[int, ...]
+
+    def to_json(self) -> dict[str, object]:
+        """As the report writes it."""
+        return dataclasses.asdict(self) | {"different": list(self.different)}
+
+    def findings(self) -> tuple[Finding, ...]:
+        """The same in sentences."""
+        found = []
+        if self.pages_before != self.pages_after:
+            found.append(
+                Finding(
+                    "page-count-changed",
+                    f"{self.pages_before} page(s) were signed, and there are {self.pages_after}",
+                )
+            )
+        if self.different:
+            numbers = ", ".join(str(one) for one in self.different[:MAX_PAGES_TOLD])
+            more = ", ..." if len(self.different) > MAX_PAGES_TOLD else ""
+            found.append(
+                Finding(
+                    "page-appearance-changed",
+                    f"looks different from what was signed: page {numbers}{more}",
+                )
+            )
+        elif self.compared:
+            found.append(
+                Finding(
+                    "page-appearance-same",
+                    f"{self.compared} page(s) drawn look as they did when they were signed",
+                )
+            )
+        return tuple(found)
+
+
+@dataclasses.dataclass(frozen=True)
+class PageAppearances:
+    """The appearances of several signed revisions, with the signatures' identifiers."""
+
+    found: tuple[tuple[str, PageAppearance], ...]
+
+
+@dataclasses.dataclass(frozen=True)
 class SignatureReport:
     """One signature and the verdict on it; the contract's section 4 explains the fields.
 
     Attributes:
         building_blocks: How the verdict came about; told by the detailed report alone.
+        page_appearance: Of a PDF to which something that is drawn was added; None elsewhere.
     """
 
     identifier: str
@@ -204,6 +278,7 @@ class SignatureReport:
     info: tuple[Finding, ...]
     building_blocks: "tuple[building_blocks.Block, ...]" = ()
     counter_signature_of: str | None = None
+    page_appearance: PageAppearance | None = None
 
     def to_json(self, *, detailed: bool = False) -> dict[str, object]:
         """As the contract writes it; with the building blocks where it is to be detailed."""
@@ -231,6 +306,8 @@ class SignatureReport:
         }
         if self.counter_signature_of is not None:
             answer["counter_signature_of"] = self.counter_signature_of
+        if self.page_appearance is not None:
+            answer["page_appearance"] = self.page_appearance.to_json()
         if detailed:
             answer["building_blocks"] = [one.to_json() for one in self.building_blocks]
         return answer
