@@ -35,6 +35,7 @@ from signing_service import (
     validation_api,
 )
 from signing_service.service import SigningService
+from signing_service.validation import diagnostic_data
 
 MAX_WAIT_S = 60.0
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 0.5
@@ -277,7 +278,9 @@ def _augment(
 ) -> fastapi.Response:
     at = service.clock.now()
     # In a process with limits, before anything here reads a stranger's document.
-    report = judges.document(upload.document, upload.detached, at, None)
+    report = judges.document(
+        upload.document, upload.detached, at, None, diagnostic_data.Extent.NONE
+    )
     if not report.signatures or any(one.intact is False for one in report.signatures):
         raise augmentation.NotIntactError(
             "expected a document with signatures that verify, got one without or with another"

@@ -71,9 +71,13 @@ class ServerRefusedError(errors.InputError):
 @click.option(
     "--report",
     "kind",
-    type=click.Choice(["simple", "detailed", "etsi"]),
+    type=click.Choice(["simple", "detailed", "etsi", "diagnostic"]),
     default="simple",
-    help="How much to tell a person; or etsi: the XML of TS 119 102-2.",
+    help="How much to tell a person; or etsi: the XML of TS 119 102-2; or diagnostic: as JSON, what"
+    " was found before it was judged.",
+)
+@click.option(
+    "--values", is_flag=True, help="Etsi and diagnostic: certificates and statuses in full."
 )
 @click.option(
     "--language", type=click.Choice(["az", "ka", "en"]), default="en", help="Of the report."
@@ -81,8 +85,9 @@ class ServerRefusedError(errors.InputError):
 @click.option(
     "-o",
     "--output",
-    type=click.Path(dir_okay=False, path_type=pathlib.Path),
-    help="Write the report to this file: a page if it ends in .html, a PDF if in .pdf.",
+    type=click.Path(path_type=pathlib.Path),
+    help="Write the report to this file: a page if it ends in .html, a PDF if in .pdf. Of several"
+    " documents: into this folder.",
 )
 @click.option(
     "--policy",
@@ -103,6 +108,7 @@ def verify(
     at_text: str | None,
     policy: str | None,
     kind: str,
+    values: bool,
     language: str,
     output: pathlib.Path | None,
     offline: bool,
@@ -126,9 +132,8 @@ def verify(
     if server is not None and (trusted or list_signers or list_memory or offline):
         raise click.UsageError("--trust and --offline are for validating here, not at a --server")
     at = None if at_text is None else read_time(at_text)
-    wish = _wish(kind, language, output, as_json=as_json)
-    if len(files) > 1 and (output is not None or kind == "etsi"):
-        raise click.UsageError("--output and --report etsi are for one document at a time")
+    wish = _wish(kind, language, output, values=values, as_json=as_json)
+    shelf = _Shelf(output, files, wish)
     if server is None and not trusted:
         click.echo(
             "Nothing is trusted, so no signature can pass: name roots with --trust FILE.", err=True
@@ -145,14 +150,14 @@ def verify(
             except errors.InputError as error:
                 if len(files) == 1:
                     raise
-                _show_refusal(path, error, as_json)
+                _show_refusal(path, error, as_json or kind == "diagnostic")
                 codes.append(EXIT_REFUSED)
                 continue
-            if output is None:
+            written = shelf.put(number, path, content)
+            if written is None:
                 click.echo(content)
             else:
-                durable_files.replace(output, content)
-                click.echo(f"{path.name}: {overall}; the report is in {output}", err=True)
+                click.echo(f"{path.name}: {overall}; the report is in {written}", err=True)
             codes.append(_EXIT_CODES[overall])
     return next(code for code in _WORST_FIRST if code in codes)
 
@@ -167,10 +172,55 @@ class _Wish:
 
     form: "forms.Form | None"
     words: "wording.Wording"
-    detailed: bool
+    kind: "forms.Kind"
+    values: bool
+
+    @property
+    def detailed(self) -> bool:
+        return self.kind.value == "detailed"
 
 
-def _wish(kind: str, language: str, output: pathlib.Path | None, *, as_json: bool) -> _Wish:
+class _Shelf:
+    """Where reports are written: nowhere, to one file, or into a folder, each by its document."""
+
+    def __init__(
+        self, output: pathlib.Path | None, files: Sequence[pathlib.Path], wish: _Wish
+    ) -> None:
+        several = len(files) > 1
+        if several and output is None and wish.kind.value == "etsi":
+            raise click.UsageError("--report etsi of several documents: expected --output FOLDER")
+        if several and output is not None and (output.suffix or output.is_file()):
+            raise click.UsageError(
+                "--output: expected a folder for the reports of several documents"
+            )
+        if output is not None and output.is_dir() and not several:
+            raise click.UsageError("--output: expected a file for the report of one document")
+        self._output, self._several = output, several
+        media_type = "text/plain" if wish.form is None else wish.form.value
+        self._suffix = {"application/xml": ".xml", "application/json": ".json"}.get(
+            media_type, ".txt"
+        )
+        self._taken: set[str] = set()
+
+    def put(self, number: int, path: pathlib.Path, content: bytes) -> pathlib.Path | None:
+        """Write a report and return its file; None where it is to be printed."""
+        if self._output is None:
+            return None
+        target = self._output
+        if self._several:
+            target.mkdir(parents=True, exist_ok=True)
+            name = path.name + self._suffix
+            if name in self._taken:
+                name = f"{number}-{name}"
+            self._taken.add(name)
+            target = target / name
+        durable_files.replace(target, content)
+        return target
+
+
+def _wish(
+    kind: str, language: str, output: pathlib.Path | None, *, values: bool, as_json: bool
+) -> _Wish:
     from signing_service.reports import forms, languages
 
     suffix = "" if output is None else output.suffix.lower()
@@ -179,11 +229,17 @@ def _wish(kind: str, language: str, output: pathlib.Path | None, *, as_json: boo
         if form is not None or as_json:
             raise click.UsageError("--report etsi is XML: expected no other form besides")
         form = forms.Form.XML
+    elif kind == "diagnostic":
+        if form is not None:
+            raise click.UsageError("--report diagnostic is JSON: expected no other form besides")
+        form = forms.Form.JSON
     elif as_json:
         if form is not None:
             raise click.UsageError("--json is for programs: expected another ending of --output")
         form = forms.Form.JSON
-    return _Wish(form, languages.WORDINGS[language], kind == "detailed")
+    if values and kind not in ("etsi", "diagnostic"):
+        raise click.UsageError("--values goes with --report etsi or diagnostic")
+    return _Wish(form, languages.WORDINGS[language], forms.Kind(kind), values)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -273,11 +329,12 @@ class _Judge:
                 fetch=None if self._offline else fetch,
                 detached=self._detached,
                 rules=rules,
+                diagnose=wish.kind.extent(wish.form, values=wish.values),
             )
             if wish.form is None:
                 content = _text(report.to_json(detailed=wish.detailed), wish)
             else:
-                content = forms.render(report, wish.form, wish.words, detailed=wish.detailed)
+                content = forms.render(report, wish.form, wish.words, wish.kind)
             return report.overall.value, content
 
         return judge
@@ -293,7 +350,9 @@ class _Judge:
         self._close.append(client.close)
         tokens = credentials.TokenSource(client, known, scope="validate")
         wish = self._wish
-        chosen: dict[str, object] = {"report": "detailed" if wish.detailed else "simple"}
+        chosen: dict[str, object] = {"report": wish.kind.value}
+        if wish.values:
+            chosen["values"] = True
         if self._policy is not None:
             chosen["policy"] = self._policy
         if self._at is not None:

@@ -13,6 +13,7 @@ import pydantic
 
 from pki import algorithms, certificates, clock, errors, signature
 from signing_service import batches, documents, parameters, sessions, signers
+from signing_service.reports import forms
 
 MAX_PARAMETERS_BYTES = 64 * 2**10
 """The largest part `parameters`: a certificate in base64 takes two to four kilobytes."""
@@ -149,7 +150,8 @@ class ValidationShape(_Shape):
 
     policy: str | None = None
     at: str | None = None
-    report: Literal["simple", "detailed", "etsi"] = "simple"
+    report: Literal["simple", "detailed", "etsi", "diagnostic"] = "simple"
+    values: bool = False
     digests: Annotated[list[DigestShape], pydantic.Field(max_length=MAX_DIGESTS)] = []
 
 
@@ -262,15 +264,15 @@ class ValidationChoice:
 
     Attributes:
         at: The time judged.
-        detailed: A report for people has all there is.
-        etsi: The report is the XML of TS 119 102-2.
+        kind: What the report tells.
+        values: Certificates and revocation data are told with their DER, where they are told.
         policy: Its name; None is the built-in one.
         digests: Hashes of originals that stay with the caller.
     """
 
     at: datetime.datetime
-    detailed: bool
-    etsi: bool
+    kind: forms.Kind
+    values: bool
     policy: str | None
     digests: tuple[documents.DocumentDigest, ...] = ()
 
@@ -301,8 +303,8 @@ def read_validation(text: bytes, now: datetime.datetime) -> ValidationChoice:
     at = now if shape.at is None else _time(shape.at, "at")
     return ValidationChoice(
         at,
-        shape.report == "detailed",
-        shape.report == "etsi",
+        forms.Kind(shape.report),
+        shape.values,
         shape.policy,
         _digests(shape.digests),
     )

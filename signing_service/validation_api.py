@@ -2,7 +2,6 @@
 
 import dataclasses
 import datetime
-import functools
 from collections.abc import Callable, Sequence
 from typing import Annotated
 
@@ -13,7 +12,7 @@ from pki import access, errors, web
 from signing_service import documents, request_bodies, schemas, uploads
 from signing_service.reports import forms, languages, page
 from signing_service.service import SigningService
-from signing_service.validation import certificate_report
+from signing_service.validation import certificate_report, diagnostic_data
 from signing_service.validation import report as validation_report
 
 MAX_CERTIFICATES_BYTES = 512 * 2**10
@@ -34,13 +33,19 @@ class Judges:
 
     Attributes:
         document: Judges a document, beside its detached originals, for a time, by the policy of a
-            name.
+            name, with as much diagnostic data as is asked for.
         certificate: Judges a certificate in DER or PEM, beside others, for a time, by the policy
             of a name.
     """
 
     document: Callable[
-        [documents.Document, Sequence[documents.Detached], datetime.datetime, str | None],
+        [
+            documents.Document,
+            Sequence[documents.Detached],
+            datetime.datetime,
+            str | None,
+            diagnostic_data.Extent,
+        ],
         validation_report.ValidationReport,
     ]
     certificate: Callable[
@@ -75,7 +80,7 @@ def add_routes(
             request, max_bytes=service.settings.max_validation_bytes, takes_detached=True
         ) as upload:
             chosen = schemas.read_validation(upload.parameters, service.clock.now())
-            form = forms.Form.XML if chosen.etsi else wanted
+            form = chosen.kind.form(wanted)
             if form is None:
                 raise NotAcceptableError(f"expected Accept: one of {_FORMS}")
             words = languages.preferred(request.headers.get("accept-language", ""))
@@ -86,10 +91,9 @@ def add_routes(
                 beside,
                 chosen.at,
                 chosen.policy,
+                chosen.kind.extent(form, values=chosen.values),
             )
-            content = await anyio.to_thread.run_sync(
-                functools.partial(forms.render, report, form, words, detailed=chosen.detailed)
-            )
+            content = await anyio.to_thread.run_sync(forms.render, report, form, words, chosen.kind)
         return fastapi.Response(content, headers=_report_headers(report, form, words.language))
 
     @router.post(

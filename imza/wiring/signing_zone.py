@@ -24,7 +24,14 @@ from signing_service import (
 )
 from signing_service import service as signing
 from signing_service.lists import followed_trust, trust_sources
-from signing_service.validation import certificate_report, fetching, isolation, policy, report
+from signing_service.validation import (
+    certificate_report,
+    diagnostic_data,
+    fetching,
+    isolation,
+    policy,
+    report,
+)
 
 
 def build(resources: Resources, config: configs.Config, tokens: access.AccessTokens | None) -> Zone:
@@ -117,6 +124,7 @@ def _judges(
         detached: Sequence[documents.Detached],
         at: datetime.datetime,
         policy_name: str | None,
+        diagnose: diagnostic_data.Extent,
     ) -> report.ValidationReport:
         return workers.validate(
             document,
@@ -125,6 +133,7 @@ def _judges(
             fetch=fetch,
             detached=detached,
             rules=policy.named(policies, policy_name),
+            diagnose=diagnose,
         )
 
     def judge_certificate(

@@ -3,9 +3,9 @@
 import enum
 import json
 
-from signing_service.reports import etsi, page, preferences, printed, sheet
+from signing_service.reports import diagnostic, etsi, page, preferences, printed, sheet
 from signing_service.reports.wording import Wording
-from signing_service.validation import report
+from signing_service.validation import diagnostic_data, report
 
 
 class Form(enum.Enum):
@@ -15,6 +15,27 @@ class Form(enum.Enum):
     XML = "application/xml"
     HTML = "text/html"
     PDF = "application/pdf"
+
+
+class Kind(enum.Enum):
+    """What a report tells."""
+
+    SIMPLE = "simple"
+    DETAILED = "detailed"
+    ETSI = "etsi"
+    """The XML of TS 119 102-2, whatever the client accepts."""
+    DIAGNOSTIC = "diagnostic"
+    """What was found before anything was judged, as JSON."""
+
+    def form(self, wanted: Form | None) -> Form | None:
+        """The form that the kind has; where it has several, the one that is wanted."""
+        return {Kind.ETSI: Form.XML, Kind.DIAGNOSTIC: Form.JSON}.get(self, wanted)
+
+    def extent(self, form: Form | None, *, values: bool) -> diagnostic_data.Extent:
+        """How much diagnostic data has to be collected for a report of this kind in a form."""
+        if self is not Kind.DIAGNOSTIC and form is not Form.XML:
+            return diagnostic_data.Extent.NONE
+        return diagnostic_data.Extent.VALUES if values else diagnostic_data.Extent.NAMES
 
 
 _NAMES = {
@@ -34,16 +55,20 @@ def choose(accept: str) -> Form | None:
     return None
 
 
-def render(shown: report.ValidationReport, form: Form, words: Wording, *, detailed: bool) -> bytes:
-    """Return a report in a form; language is for those that people read, detail for JSON too.
+def render(shown: report.ValidationReport, form: Form, words: Wording, kind: Kind) -> bytes:
+    """Return a report in a form; language is for those that people read.
 
     Raises:
         NothingToReportError: XML of a document without a signature.
         FontError: The font of the PDF cannot be read.
     """
-    if form is Form.JSON:
-        return json.dumps(shown.to_json(detailed=detailed), ensure_ascii=False).encode()
     if form is Form.XML:
         return etsi.build(shown)
-    told = sheet.make(shown.to_json(detailed=detailed), words, detailed=detailed)
-    return page.set_sheet(told) if form is Form.HTML else printed.set_sheet(told)
+    if kind is Kind.DIAGNOSTIC and shown.diagnostic is not None:
+        return diagnostic.render(shown.diagnostic)
+    detailed = kind is Kind.DETAILED
+    told = shown.to_json(detailed=detailed)
+    if form is Form.JSON:
+        return json.dumps(told, ensure_ascii=False).encode()
+    set_out = sheet.make(told, words, detailed=detailed)
+    return page.set_sheet(set_out) if form is Form.HTML else printed.set_sheet(set_out)

@@ -154,6 +154,26 @@ class Message:
         return frozenset(self._attributes)
 
     @property
+    def unsigned_attribute_names(self) -> frozenset[str]:
+        """The unsigned attributes that can be read, as asn1crypto names them."""
+        return frozenset(self._unsigned)
+
+    @property
+    def signature_algorithm(self) -> str | None:
+        """The identifier of the signature algorithm, by asn1crypto's name where it has one."""
+        try:
+            return str(self._signer["signature_algorithm"]["algorithm"].native)
+        except ASN1_FAULTS:
+            return None
+
+    def attribute_octets(self, name: str) -> tuple[bytes, ...]:
+        """The values of a signed attribute, each a whole element; none where it is not there."""
+        try:
+            return tuple(_encoded(one) for one in self._attributes.get(name, ()))
+        except ASN1_FAULTS:
+            return ()
+
+    @property
     def signing_time(self) -> datetime.datetime | None:
         """The signing-time attribute; what the signer claims."""
         try:

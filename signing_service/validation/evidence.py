@@ -3,7 +3,7 @@
 import dataclasses
 import datetime
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TypeVar
 
 from cryptography import exceptions, x509
@@ -21,6 +21,9 @@ ARCHIVE_CUTOFF = x509.ObjectIdentifier("1.3.6.1.5.5.7.48.1.6")
 """RFC 6960 4.4.4: the responder keeps the status of expired certificates."""
 EXPIRED_ON_CRL = x509.ObjectIdentifier("2.5.29.60")
 """X.509 9.5.2.8: the CRL keeps expired certificates."""
+
+DOCUMENT, FETCHED = "document", "fetched"
+"""Where evidence is from."""
 
 Item = TypeVar("Item")
 
@@ -101,6 +104,7 @@ class Evidence:
         self.certificates: dict[bytes, x509.Certificate] = {}
         self._responses: dict[bytes, x509_ocsp.OCSPResponse] = {}
         self._crls: dict[bytes, x509.CertificateRevocationList] = {}
+        self._origins: dict[bytes, set[str]] = {}
         self.add(certificates_der=certificates_der, ocsp_responses=ocsp_responses, crls=crls)
 
     def add(
@@ -110,17 +114,58 @@ class Evidence:
         ocsp_responses: Iterable[bytes] = (),
         crls: Iterable[bytes] = (),
     ) -> None:
-        """Take more; refuses more than `MAX_ITEMS` of a kind."""
+        """Take more of what the document carries; refuses more than `MAX_ITEMS` of a kind."""
+        self._add(DOCUMENT, certificates_der, ocsp_responses, crls)
+
+    def add_fetched(
+        self,
+        *,
+        certificates_der: Iterable[bytes] = (),
+        ocsp_responses: Iterable[bytes] = (),
+        crls: Iterable[bytes] = (),
+    ) -> None:
+        """Take what was fetched for the document; refuses as `add`."""
+        self._add(FETCHED, certificates_der, ocsp_responses, crls)
+
+    def _add(
+        self,
+        origin: str,
+        certificates_der: Iterable[bytes],
+        ocsp_responses: Iterable[bytes],
+        crls: Iterable[bytes],
+    ) -> None:
         for der in certificates_der:
             _take(self.certificates, der, read_certificate)
+            self._note(der, origin)
         for der in ocsp_responses:
             _take(self._responses, der, _read_response)
+            self._note(der, origin)
             response = self._responses.get(der)
             if response is not None:
                 for certificate in _sent_along(response):
-                    self.certificates.setdefault(certificates.to_der(certificate), certificate)
+                    sent_der = certificates.to_der(certificate)
+                    self.certificates.setdefault(sent_der, certificate)
+                    self._note(sent_der, origin)
         for der in crls:
             _take(self._crls, der, _read_crl)
+            self._note(der, origin)
+
+    def _note(self, der: bytes, origin: str) -> None:
+        self._origins.setdefault(der, set()).add(origin)
+
+    def origins_of(self, der: bytes) -> frozenset[str]:
+        """Where a certificate, response or list is from: `DOCUMENT`, `FETCHED`."""
+        return frozenset(self._origins.get(der, ()))
+
+    @property
+    def ocsp_responses(self) -> Mapping[bytes, x509_ocsp.OCSPResponse]:
+        """The responses that can be read, by their DER."""
+        return self._responses
+
+    @property
+    def crls(self) -> Mapping[bytes, x509.CertificateRevocationList]:
+        """The complete lists that can be read, by their DER."""
+        return self._crls
 
     def add_all(self, other: "Evidence") -> None:
         """Take everything that another one has."""

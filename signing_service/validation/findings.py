@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 from cryptography import x509
 
+from signing_service.validation import diagnostic_data, report
 from signing_service.validation import evidence as evidence_module
-from signing_service.validation import report
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,6 +77,7 @@ class FoundSignature:
         counter_signature_of: The identifier of the signature in which it lies as a
             counter-signature, be it a good one or not, or whose value it signs from elsewhere.
         enclosing_stamps: Archive time stamps of the signatures it lies in that cover it too.
+        details: What it says of itself, for diagnostic data; put together when it is asked for.
     """
 
     identifier: str
@@ -102,6 +103,7 @@ class FoundSignature:
     evidence_records: tuple[FoundEvidenceRecord, ...] = ()
     counter_signature_of: str | None = None
     enclosing_stamps: tuple[FoundTimeStamp, ...] = ()
+    details: Callable[[], diagnostic_data.SignatureDetails] = diagnostic_data.SignatureDetails
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,6 +112,7 @@ class FoundDocument:
 
     Attributes:
         evidence_records: Those that no signature carries.
+        files: The names of a container's files and their sizes in bytes.
     """
 
     format: str
@@ -117,3 +120,4 @@ class FoundDocument:
     document_time_stamps: tuple[FoundTimeStamp, ...]
     evidence: evidence_module.Evidence
     evidence_records: tuple[FoundEvidenceRecord, ...] = ()
+    files: tuple[tuple[str, int], ...] = ()

@@ -32,6 +32,7 @@ from signing_service.validation import (
     certificate_report,
     certificate_uses,
     certificate_validation,
+    diagnostic_data,
     evidence,
     policy,
     process,
@@ -63,6 +64,7 @@ _ANSWER_MODULES = frozenset(
         certificate_report,
         certificate_uses,
         certificate_validation,
+        diagnostic_data,
         evidence,
         process,
         qc_statements,
@@ -95,6 +97,7 @@ class _Job:
     rules: policy.ValidationPolicy
     at: datetime.datetime
     fetched: process.FetchedEvidence | None
+    diagnose: diagnostic_data.Extent
 
 
 @dataclasses.dataclass(frozen=True)
@@ -271,6 +274,7 @@ class ValidationWorkers:
         fetch: process.Fetch | None,
         detached: Sequence[documents.Detached] = (),
         rules: policy.ValidationPolicy = policy.DEFAULT,
+        diagnose: diagnostic_data.Extent = diagnostic_data.Extent.NONE,
     ) -> report.ValidationReport:
         """Validate as `process.validate` does, in a worker; the fetching is done in this process.
 
@@ -287,6 +291,7 @@ class ValidationWorkers:
             rules,
             at,
             None,
+            diagnose,
         )
         outcome = self._judge(job)
         if fetch is not None and outcome.missing:
@@ -496,6 +501,7 @@ def _answer(job: _Question) -> _Answer | _Refusal:
             detached=job.detached,
             rules=job.rules,
             fetched=job.fetched,
+            diagnose=job.diagnose,
         )
     except errors.InputError as error:
         return _Refusal(error.code, error.message)

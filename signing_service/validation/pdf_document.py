@@ -11,7 +11,9 @@ from cryptography import x509
 
 from pki import errors, originals
 from signing_service.validation import (
+    cms_details,
     cms_signature,
+    diagnostic_data,
     evidence,
     findings,
     pades_levels,
@@ -227,7 +229,23 @@ def _signature(
         claimed_signing_time=entry.claimed or message.signing_time,
         time_stamps=stamps,
     )
-    return _judge_form(entry, message, _check(document.file, entry, message, found))
+    judged = _judge_form(entry, message, _check(document.file, entry, message, found))
+    return dataclasses.replace(judged, details=lambda: _details(entry, message, judged))
+
+
+def _details(
+    entry: pdf_structure.Entry, message: cms_signature.Message, found: findings.FoundSignature
+) -> diagnostic_data.SignatureDetails:
+    """What a signature says of itself, in its dictionary too."""
+    said = cms_details.of_signature(message, found)
+    return dataclasses.replace(
+        said,
+        byte_range=entry.ranges,
+        reason=entry.reason,
+        production_place=said.production_place
+        if entry.place is None
+        else (entry.place, *said.production_place),
+    )
 
 
 def _warnings(

@@ -35,6 +35,8 @@ MAX_CONTENTS = 2 * cms_signature.MAX_BYTES
 """Hex digits of one signature."""
 MAX_RANGES = 100
 """Numbers in a byte range that are looked at; a good one has four."""
+MAX_TEXT = 1000
+"""Letters of a reason or place."""
 MAX_CERTIFICATES = 20
 """Certificates in a signature dictionary."""
 TIME_STAMP_SUBFILTER = "/ETSI.RFC3161"
@@ -69,6 +71,8 @@ class Entry:
         later: What was added behind it.
         after_evidence: It is a time stamp that covers a security store.
         certificates_der: The entry Cert, which PKCS #1 signatures have.
+        reason: The entry Reason.
+        place: The entry Location.
     """
 
     name: str
@@ -81,6 +85,8 @@ class Entry:
     later: pdf_changes.Later
     after_evidence: bool
     certificates_der: tuple[bytes, ...] = ()
+    reason: str | None = None
+    place: str | None = None
 
     @property
     def ends_at(self) -> int:
@@ -186,7 +192,21 @@ def _read_entry(file: BinaryIO, reader: PdfFileReader, name: str, value: Any, fi
         later=pdf_changes.judge(file, reader, name, field, has_sound_range=problem is None),
         after_evidence=is_time_stamp and _has_security_store_before(reader, field),
         certificates_der=_certificates(value),
+        reason=_text(value, "/Reason"),
+        place=_text(value, "/Location"),
     )
+
+
+def _text(value: Any, key: str) -> str | None:
+    """A text of the dictionary, where it is one."""
+    try:
+        if key not in value:
+            return None
+        found = value[key]
+        # pyHanko's strings remember where they come from: a plain one does not.
+        return str.__str__(found)[:MAX_TEXT] if isinstance(found, str) else None
+    except Exception:  # noqa: BLE001 - the boundary to pyHanko; what is said there proves nothing
+        return None
 
 
 def _certificates(value: Any) -> tuple[bytes, ...]:

@@ -13,6 +13,7 @@ from pki import clock, errors, originals
 from signing_service import documents, trust
 from signing_service.validation import (
     blocks,
+    diagnostic_data,
     evidence,
     findings,
     policy,
@@ -75,6 +76,7 @@ def validate(
     fetch: Fetch | None,
     detached: Sequence[documents.Detached] = (),
     rules: policy.ValidationPolicy = policy.DEFAULT,
+    diagnose: diagnostic_data.Extent = diagnostic_data.Extent.NONE,
 ) -> report.ValidationReport:
     """Validate a document in this process.
 
@@ -89,16 +91,23 @@ def validate(
         detached: Originals that lie beside a detached signature, or their hashes; of one original
             several hashes may be given, by different algorithms.
         rules: The policy.
+        diagnose: How much diagnostic data the report has.
 
     Raises:
         InputError: The document cannot be parsed, or is over a limit.
     """
-    outcome = judge(document, trust=trust, at=at, detached=detached, rules=rules)
+    outcome = judge(document, trust=trust, at=at, detached=detached, rules=rules, diagnose=diagnose)
     if fetch is None or not outcome.missing:
         return outcome.report
     fetched = fetch(outcome.missing)
     return judge(
-        document, trust=trust, at=at, detached=detached, rules=rules, fetched=fetched
+        document,
+        trust=trust,
+        at=at,
+        detached=detached,
+        rules=rules,
+        fetched=fetched,
+        diagnose=diagnose,
     ).report
 
 
@@ -110,14 +119,18 @@ def judge(
     detached: Sequence[documents.Detached] = (),
     rules: policy.ValidationPolicy = policy.DEFAULT,
     fetched: FetchedEvidence | None = None,
+    diagnose: diagnostic_data.Extent = diagnostic_data.Extent.NONE,
 ) -> Outcome:
-    """Judge with what is at hand; the same input gives the same answer, tomorrow too."""
+    """Judge with what is at hand; the same input gives the same answer, tomorrow too.
+
+    The report has the diagnostic data that it came from, as `diagnose` says.
+    """
     at = clock.require_utc(at)
     if document.path.stat().st_size > MAX_DOCUMENT_BYTES:
         raise errors.LimitError(f"expected a document of at most {MAX_DOCUMENT_BYTES} bytes")
     found = _read(document, detached, trust.certificates)
     if fetched is not None:
-        found.evidence.add(
+        found.evidence.add_fetched(
             certificates_der=fetched.certificates,
             ocsp_responses=fetched.ocsp_responses,
             crls=fetched.crls,
@@ -138,6 +151,11 @@ def judge(
         ),
         evidence_records=judgement.evidence_records,
     )
+    if diagnose is not diagnostic_data.Extent.NONE:
+        from signing_service.validation import diagnosis
+
+        data = diagnosis.collect(found, made_with, shown, diagnose)
+        shown = dataclasses.replace(shown, diagnostic=data)
     revisions = tuple(
         report.SignedRevision(one.identifier, one.ends_at)
         for one in found.signatures

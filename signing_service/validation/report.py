@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from pki import clock
 
 if TYPE_CHECKING:
-    from signing_service.validation import building_blocks
+    from signing_service.validation import building_blocks, diagnostic_data
 
 
 class Indication(enum.Enum):
@@ -315,7 +315,11 @@ class SignatureReport:
 
 @dataclasses.dataclass(frozen=True)
 class ValidationReport:
-    """The verdict on one document."""
+    """The verdict on one document.
+
+    Attributes:
+        diagnostic: What it was made of, where that was asked for; no part of `to_json`.
+    """
 
     document_name: str
     document_sha256: str
@@ -325,6 +329,7 @@ class ValidationReport:
     signatures: tuple[SignatureReport, ...]
     time_stamps: tuple[TimeStampReport, ...] = ()
     evidence_records: tuple[EvidenceRecordReport, ...] = ()
+    diagnostic: "diagnostic_data.DiagnosticData | None" = None
 
     @property
     def overall(self) -> Indication:

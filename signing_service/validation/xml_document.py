@@ -19,6 +19,7 @@ from signing_service.validation import (
     findings,
     foreign_keys,
     report,
+    xades_details,
     xades_evidence_records,
     xades_properties,
     xades_time_stamps,
@@ -118,6 +119,7 @@ def _signature(
         time_stamps=xades_time_stamps.unsigned(context),
         evidence_records=xades_evidence_records.records(context, (), (base.identifier,), known),
         claimed_signing_time=xades_properties.signing_time(qualifying),
+        details=lambda: xades_details.read(element, qualifying, None, detached),
     )
     key = _key_value(element) if certificate is None else foreign_keys.of_certificate(certificate)
     intact: bool | None = None
@@ -162,6 +164,7 @@ def _signature(
         signed_files=tuple(sorted(files)),
         is_counter=countersigned is not None,
         counter_signature_of=base.counter_signature_of or _elsewhere(signed, names),
+        details=lambda: xades_details.read(element, qualifying, signed.references, detached),
         time_stamps=stamps,
         evidence_records=xades_evidence_records.records(
             context, signed.listed, (base.identifier, *covered), known

@@ -135,11 +135,21 @@ def portal(at: datetime.datetime, tmp_path_factory: pytest.TempPathFactory) -> I
         policies = policy.load_all([pathlib.Path("docs/examples/validation-policy.toml")])
 
         def validate(
-            document: Any, detached: Any, when: datetime.datetime, policy_name: str | None
+            document: Any,
+            detached: Any,
+            when: datetime.datetime,
+            policy_name: str | None,
+            diagnose: Any,
         ) -> Any:
             rules = policy.named(policies, policy_name)
             return process.validate(
-                document, trust=anchors, at=when, fetch=None, detached=detached, rules=rules
+                document,
+                trust=anchors,
+                at=when,
+                fetch=None,
+                detached=detached,
+                rules=rules,
+                diagnose=diagnose,
             )
 
         def judge_certificate(

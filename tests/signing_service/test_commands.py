@@ -57,6 +57,29 @@ def test_several_files_give_one_json_line_each_and_the_worst_code(files):
     assert answer.return_value == 1
 
 
+def test_reports_of_several_documents_go_into_a_folder(files):
+    folder = str(files / "told")
+    answer = run(files, "--report", "etsi", "-o", folder, "good.pdf", "doubtful.pdf")
+    assert answer.return_value == 3
+    assert sorted(one.name for one in (files / "told").iterdir()) == [
+        "doubtful.pdf.xml", "good.pdf.xml",
+    ]  # fmt: skip
+    alone = run(files, "--report", "etsi", "good.pdf", "doubtful.pdf")
+    assert "expected --output FOLDER" in str(alone.exception.message)
+    as_file = run(files, "--report", "etsi", "-o", str(files / "x.xml"), "good.pdf", "doubtful.pdf")
+    assert "expected a folder" in str(as_file.exception.message)
+
+
+def test_diagnostic_data_of_several_documents_is_one_json_line_each(files):
+    answer = run(files, "--report", "diagnostic", "--values", "good.pdf", "unreadable.pdf")
+    first, second = (json.loads(line) for line in answer.stdout.splitlines())
+    assert first["signatures"][0]["level"] == "PAdES-BASELINE-LT"
+    assert first["certificates"][0]["der"]
+    assert second["code"] == "pdf-unreadable"
+    wrong = run(files, "--values", "good.pdf")
+    assert "--values goes with" in str(wrong.exception.message)
+
+
 def test_person_reads_who_signed_when_how_and_why(files):
     text = run(files, "--report", "detailed", "doubtful.pdf").stdout
     for part in ("TRY_LATER", "5AB12CD", "PAdES-BASELINE-T", "Why", "only the signer says so"):

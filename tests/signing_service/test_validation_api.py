@@ -18,7 +18,7 @@ from pki import access, access_settings, clock, database, web
 from signing_service import certificate_command, trust, validation_api
 from signing_service.validation import fetching, isolation, policy
 from tests.support import hierarchy as hierarchy_support
-from tests.support import servers, signing_world
+from tests.support import servers, signed_pdfs, signing_world
 
 CERTIFICATES = "/api/v1/certificates/validations"
 
@@ -67,10 +67,12 @@ def desk(at: datetime.datetime, tmp_path_factory: pytest.TempPathFactory) -> Ite
         anchors = trust.TrustAnchors((world.authorities.root.certificate,))
         fetch = fetching.fetcher(world.client, world.clock)
 
-        def judge_document(document: Any, detached: Any, when: Any, name: str | None) -> Any:
+        def judge_document(
+            document: Any, detached: Any, when: Any, name: str | None, diagnose: Any
+        ) -> Any:
             return workers.validate(
                 document, trust=anchors, at=when, fetch=fetch, detached=detached,
-                rules=policy.named(policies, name),
+                rules=policy.named(policies, name), diagnose=diagnose,
             )  # fmt: skip
 
         def judge_certificate(sent: bytes, others: Any, when: Any, name: str | None) -> Any:
@@ -228,3 +230,50 @@ def test_command_says_here_and_at_a_service_the_same(desk: Desk) -> None:
     offline = _command(*own, "--offline", "--trust", str(desk.folder / "root.pem"))
     assert offline.return_value == 3
     assert "TRY_LATER" in offline.stdout
+
+
+def test_diagnostic_data_is_answered_as_json_whatever_is_accepted(desk: Desk) -> None:
+    maker = signed_pdfs.PdfMaker(
+        desk.world.authorities, desk.world.authorities.signer(), desk.world.clock.now()
+    )
+    document = maker.add_evidence(maker.sign(signed_pdfs.make_pdf(), stamped=True))
+    for values in (False, True):
+        parameters = json.dumps({"report": "diagnostic", "values": values})
+        answer = desk.http.post(
+            "/api/v1/validations",
+            files={
+                "document": ("a.pdf", document),
+                "parameters": (None, parameters, "application/json"),
+            },
+            headers={"Accept": "application/pdf"},
+        )
+        assert answer.status_code == 200, answer.text
+        assert answer.headers["content-type"] == "application/json"
+        assert answer.headers["imza-overall"] == "TOTAL-PASSED"
+        told = answer.json()
+        assert told["version"] == "1"
+        assert all((one["der"] is not None) is values for one in told["certificates"])
+
+
+@pytest.mark.parametrize(
+    ("parameters", "field"),
+    [
+        ({"report": "gold"}, "report"),
+        ({"at": "2026-01-31"}, "at"),
+        ({"at": 5}, "at"),
+        ({"values": "yes"}, "values"),
+        ({"policy": ["x"]}, "policy"),
+    ],
+)
+def test_wrong_parameter_of_a_validation_is_named(
+    desk: Desk, parameters: dict[str, Any], field: str
+) -> None:
+    answer = desk.http.post(
+        "/api/v1/validations",
+        files={
+            "document": ("a.pdf", b"%PDF-"),
+            "parameters": (None, json.dumps(parameters), "application/json"),
+        },
+    )
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid-parameters")
+    assert answer.json()["errors"][0]["field"] == field

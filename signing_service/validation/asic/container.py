@@ -139,6 +139,11 @@ class Container(Mapping[str, bytes]):
         return len(self._entries)
 
     @property
+    def sizes(self) -> tuple[tuple[str, int], ...]:
+        """Every file with its size in bytes, as the directory has them."""
+        return tuple((name, one.file_size) for name, one in self._entries.items())
+
+    @property
     def data_files(self) -> tuple[str, ...]:
         """What the container is there to carry: everything outside META-INF but the mimetype."""
         return tuple(one for one in self if one != MIMETYPE and not one.startswith(META))

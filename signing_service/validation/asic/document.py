@@ -4,17 +4,25 @@ A container shows a person its data files. What a signature does not name is not
 well the signature verifies: each file that is left out is told.
 """
 
+import base64
 import dataclasses
 import functools
 import io
 import pathlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from cryptography import x509
 
 from pki import errors, originals
-from signing_service.validation import cms_signature, evidence, findings, report, xml_document
+from signing_service.validation import (
+    cms_signature,
+    diagnostic_data,
+    evidence,
+    findings,
+    report,
+    xml_document,
+)
 from signing_service.validation.asic import container as containers
 from signing_service.validation.asic import manifests, nested, sealed_files
 from signing_service.validation.cades import document as cades_document
@@ -117,6 +125,7 @@ class _Reader:
             tuple(found.time_stamps),
             self._known,
             tuple(self._evidence_record(one) for one in records),
+            self._container.sizes,
         )
         return document if signatures or self._is_inner else self._with_nested(document)
 
@@ -277,6 +286,12 @@ class _Reader:
         if found.is_counter or found.failure is not None:
             return found
         changed = manifest.changed(self._container.originals)
+        found = dataclasses.replace(
+            found,
+            details=functools.partial(
+                _with_manifest, found.details, manifest, changed, manifest.missing(self._container)
+            ),
+        )
         if changed:
             problem = report.Finding(
                 "manifest-digest", f"the file {changed[0][:200]!r} is not what was signed"
@@ -415,6 +430,29 @@ class _Reader:
                 )
             )
         return found
+
+
+def _with_manifest(
+    details: Callable[[], diagnostic_data.SignatureDetails],
+    manifest: manifests.Manifest,
+    changed: Sequence[str],
+    missing: Sequence[str],
+) -> diagnostic_data.SignatureDetails:
+    """What a signature says of itself, and the files that it signs through a manifest."""
+    said = details()
+    listed = tuple(
+        diagnostic_data.SignatureReference(
+            source=manifest.name,
+            uri=one.name,
+            type=None,
+            transforms=(),
+            digest_algorithm=one.hash_name or None,
+            digest=base64.b64encode(one.digest).decode("ascii"),
+            matches=None if one.name in missing else one.name not in changed,
+        )
+        for one in manifest.entries
+    )
+    return dataclasses.replace(said, references=(*said.references, *listed))
 
 
 def _is_xades_file(name: str) -> bool:

@@ -9,7 +9,13 @@ from collections.abc import Iterable, Mapping
 from cryptography import x509
 
 from pki import errors, originals
-from signing_service.validation import cms_signature, evidence, findings, report
+from signing_service.validation import (
+    cms_details,
+    cms_signature,
+    evidence,
+    findings,
+    report,
+)
 from signing_service.validation.cades import (
     archive,
     attributes,
@@ -281,6 +287,19 @@ def _counter_signatures(
 
 
 def _checked(
+    found: findings.FoundSignature,
+    message: cms_signature.Message,
+    certificate: x509.Certificate | None,
+    content_digest: archive.ContentDigest,
+) -> findings.FoundSignature:
+    """Verify digest and value, and keep what is needed to tell of the signature."""
+    verified = _verified(found, message, certificate, content_digest)
+    return dataclasses.replace(
+        verified, details=lambda: cms_details.of_signature(message, verified)
+    )
+
+
+def _verified(
     found: findings.FoundSignature,
     message: cms_signature.Message,
     certificate: x509.Certificate | None,

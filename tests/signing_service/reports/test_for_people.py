@@ -27,7 +27,9 @@ def test_every_value_of_the_report_has_words(language):
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_page_says_verdict_signer_and_reason_in_the_readers_language(shown, language):
     words = languages.WORDINGS[language]
-    page = html.document_fromstring(forms.render(shown, forms.Form.HTML, words, detailed=True))
+    page = html.document_fromstring(
+        forms.render(shown, forms.Form.HTML, words, forms.Kind.DETAILED)
+    )
     told = page.text_content()
     for part in (words.title, "TEST Əliyeva Günay", words.reasons["HASH_FAILURE"], "5AB12CD"):
         assert part in told
@@ -35,7 +37,7 @@ def test_page_says_verdict_signer_and_reason_in_the_readers_language(shown, lang
 
 
 def test_what_a_stranger_wrote_is_text_and_not_markup(shown):
-    page = forms.render(shown, forms.Form.HTML, languages.DEFAULT, detailed=True)
+    page = forms.render(shown, forms.Form.HTML, languages.DEFAULT, forms.Kind.DETAILED)
     assert b"<b>differs" not in page
     assert b"&lt;b&gt;differs" in page
 
@@ -45,7 +47,7 @@ def test_what_a_stranger_wrote_is_text_and_not_markup(shown):
 def test_the_text_of_the_pdf_can_be_read_out(shown, language, tmp_path):
     words = languages.WORDINGS[language]
     path = tmp_path / "report.pdf"
-    path.write_bytes(forms.render(shown, forms.Form.PDF, words, detailed=True))
+    path.write_bytes(forms.render(shown, forms.Form.PDF, words, forms.Kind.DETAILED))
     told = subprocess.run(
         ["pdftotext", "-layout", str(path), "-"], capture_output=True, check=True, timeout=60
     ).stdout.decode()
@@ -57,9 +59,11 @@ def test_the_text_of_the_pdf_can_be_read_out(shown, language, tmp_path):
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_detailed_report_shows_the_building_blocks_in_every_form(shown, language, tmp_path):
     words = languages.WORDINGS[language]
-    page = html.document_fromstring(forms.render(shown, forms.Form.HTML, words, detailed=True))
+    page = html.document_fromstring(
+        forms.render(shown, forms.Form.HTML, words, forms.Kind.DETAILED)
+    )
     told = page.text_content()
-    answer = json.loads(forms.render(shown, forms.Form.JSON, words, detailed=True))
+    answer = json.loads(forms.render(shown, forms.Form.JSON, words, forms.Kind.DETAILED))
     lines = text.set_sheet(sheet.make(answer, words, detailed=True))
     for part in (
         words.course,
@@ -73,11 +77,11 @@ def test_detailed_report_shows_the_building_blocks_in_every_form(shown, language
         assert part in told
         assert part in lines
     assert len(page.xpath("//ul[@class='blocks']/li[@class='bad']")) == 1
-    simple = forms.render(shown, forms.Form.HTML, words, detailed=False).decode()
+    simple = forms.render(shown, forms.Form.HTML, words, forms.Kind.SIMPLE).decode()
     assert words.course not in simple
     assert (
         "building_blocks"
-        not in forms.render(shown, forms.Form.JSON, words, detailed=False).decode()
+        not in forms.render(shown, forms.Form.JSON, words, forms.Kind.SIMPLE).decode()
     )
 
 
