@@ -381,7 +381,16 @@ def _objects_are_covered(element: etree._Element, covered: Sequence[etree._Eleme
         if qualifying is None
         or list(holder.iterchildren(etree.Element)) != [qualifying]
         or _has_text(holder)
+        or not _is_plain(qualifying)
     )
+
+
+def _is_plain(qualifying: etree._Element) -> bool:
+    """Whether there is nothing but signed and unsigned properties (EN 319 132-1 4.3.1)."""
+    space = etree.QName(qualifying).namespace
+    parts = [f"{{{space}}}SignedProperties", f"{{{space}}}UnsignedProperties"]
+    found = [one.tag for one in qualifying.iterchildren(etree.Element)]
+    return found in (parts[:1], parts[1:], parts) and not _has_text(qualifying)
 
 
 def _shows_something_itself(root: etree._Element) -> bool:

@@ -247,6 +247,11 @@ class _Reader:
                 for one in found
             ]
         manifest = self._manifests.get(subject or "")
+        if signed.has_bytes_behind(self._container[file]):
+            found = tuple(
+                dataclasses.replace(one, warnings=(*one.warnings, cades_document.BYTES_BEHIND))
+                for one in found
+            )
         covered = list(found)
         if isinstance(manifest, manifests.Manifest):
             covered = [self._through(manifest, one) for one in found]

@@ -79,20 +79,20 @@ def read(
     known = evidence.Evidence()
     found = signatures(signed, name, detached, known, supplied)
     if signed_data_file.has_other_bytes_behind(path, signed.ends_at):
-        behind = report.Finding("bytes-behind-signature", "other bytes follow the signature")
-        found = tuple(_with_bytes_behind(one, behind) for one in found)
+        found = tuple(map(_with_bytes_behind, found))
     return findings.FoundDocument("CAdES", found, (), known)
 
 
-def _with_bytes_behind(
-    found: findings.FoundSignature, told: report.Finding
-) -> findings.FoundSignature:
+BYTES_BEHIND = report.Finding("bytes-behind-signature", "other bytes follow the signature")
+
+
+def _with_bytes_behind(found: findings.FoundSignature) -> findings.FoundSignature:
     """A signature of a file that holds more than it: what that is, nobody signed."""
     full = found.scope_kind is report.ScopeKind.FULL
     return dataclasses.replace(
         found,
         scope_kind=report.ScopeKind.PARTIAL if full else found.scope_kind,
-        warnings=(*found.warnings, told),
+        warnings=(*found.warnings, BYTES_BEHIND),
     )
 
 

@@ -92,13 +92,12 @@ def _reached(
     certificate: x509.Certificate | None,
     known: evidence.Evidence,
 ) -> str:
-    if attributes.ARCHIVE_TIME_STAMP_V3 in unsigned:
-        return "LTA"
     if attributes.SIGNATURE_TIME_STAMP not in unsigned:
         return "B"
-    if signed.crls and certificate is not None and known.mentions(certificate):
-        return "LT"
-    return "T"
+    if not signed.crls or certificate is None or not known.mentions(certificate):
+        return "T"
+    # EN 319 122-1 6.3: each level has what the ones below have.
+    return "LTA" if attributes.ARCHIVE_TIME_STAMP_V3 in unsigned else "LT"
 
 
 def _extended(names: Sequence[str], unsigned: Sequence[str], reached: str) -> str:
@@ -106,6 +105,7 @@ def _extended(names: Sequence[str], unsigned: Sequence[str], reached: str) -> st
     if reached == "LTA" or {
         attributes.ARCHIVE_TIME_STAMP,
         attributes.ARCHIVE_TIME_STAMP_V2,
+        attributes.ARCHIVE_TIME_STAMP_V3,
         attributes.LONG_TERM_VALIDATION,
     }.intersection(unsigned):
         return "CAdES-A"

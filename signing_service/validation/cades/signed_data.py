@@ -97,6 +97,10 @@ class SignedData:
         """The whole message, with definite lengths, in memory."""
         return originals.octets(self.message)
 
+    def has_bytes_behind(self, data: bytes) -> bool:
+        """Whether something but padding follows in what was read."""
+        return bool(data[self.ends_at :].strip(b"\0\r\n"))
+
     def message_of(
         self, signer: Signer, *, is_counter_signature: bool = False
     ) -> cms_signature.Message:

@@ -319,6 +319,7 @@ GALLERY = (
         "cms-format",
     ),
     Attack(archived_then_changed, "a covered attribute taken out", "content-digest"),
+    Attack(archived_then_changed, "an archive time stamp alone for a level", "CAdES-BASELINE-B"),
     Attack(archive_without_index, "an archive time stamp without its index", "cms-format"),
     Attack(list_of_another, "a list of another authority for a level", "CAdES-BASELINE-T "),
 )

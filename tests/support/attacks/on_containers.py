@@ -251,6 +251,11 @@ GALLERY = (
     Attack(manifest_with_more, "one more file in the manifest", "HASH_FAILURE"),
     Attack(manifest_with_less, "one file less, in the manifest too", "HASH_FAILURE"),
     Attack(manifest_twice_named, "a manifest that names files twice", "TOTAL-FAILED"),
+    Attack(
+        lambda who: pack({**who.container(), _SIGNATURE: who.container()[_SIGNATURE] + b"TEST"}),
+        "bytes behind the signature in a container",
+        "bytes-behind-signature",
+    ),
     Attack(simple_with_two, "a second file in ASiC-S", "SIGNED_DATA_NOT_FOUND none"),
     Attack(called_simple, "ASiC-E that calls itself ASiC-S", "FORMAT_FAILURE"),
     Attack(escaped_name, "a file under a signed name in other letters", "partial"),

@@ -441,6 +441,8 @@ GALLERY = (
     Attack(_beside(b"<ds:Object>", b"<sum>900</sum><ds:Object>"), "an element in it", "FORMAT"),
     Attack(_beside(b"<ds:Object><x", b"<ds:Object>900<x"), "text beside the properties", "partial"),
     Attack(_beside(_QP_END, _QP_END + b"<f>900</f>"), "an element beside them", "partial"),
+    Attack(_beside(_QP_END, b"900" + _QP_END), "text among the properties", "partial"),
+    Attack(_beside(_QP_END, b"<f>900</f>" + _QP_END), "an element among them", "partial"),
     Attack(
         _beside(_TRUE_END, b"<ds:Object>OTAw</ds:Object>" + _TRUE_END),
         "encoded text in an object",
