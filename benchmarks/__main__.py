@@ -13,6 +13,7 @@ MODULES = (
     "benchmarks.pades",
     "benchmarks.detached",
     "benchmarks.validation",
+    "benchmarks.memory",
     "benchmarks.hsm",
     "benchmarks.tsa",
     "benchmarks.issuance",

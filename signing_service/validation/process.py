@@ -23,8 +23,12 @@ from signing_service.validation.cades import signed_data
 
 MAX_DOCUMENT_BYTES = 256 * 2**20
 """Largest document that is validated."""
-MAX_DETACHED_BYTES = 64 * 2**20
-"""All detached originals together; they are held in memory."""
+MAX_DETACHED_BYTES = MAX_DOCUMENT_BYTES
+"""All detached originals together."""
+HELD_BYTES = 10 * 2**20
+"""Largest detached file that is held in memory, as evidence records are; others are hashed only."""
+MAX_RECORDED_BYTES = 64 * 2**20
+"""Largest document beside evidence records, for which it is held in memory."""
 
 
 class DocumentUnreadableError(errors.InputError):
@@ -179,9 +183,9 @@ def _read(
     if any(_lacks_original(one) for one in found.signatures):
         # Then a record is what was signed, and not what proves the time of that.
         return _read_format(document, beside, supplied)
-    if document.path.stat().st_size > MAX_DETACHED_BYTES:
+    if document.path.stat().st_size > MAX_RECORDED_BYTES:
         raise errors.LimitError(
-            f"expected a document of at most {MAX_DETACHED_BYTES} bytes beside evidence records"
+            f"expected a document of at most {MAX_RECORDED_BYTES} bytes beside evidence records"
         )
     from signing_service.validation.evidence_records import reading
 
@@ -264,7 +268,8 @@ def _read_detached(detached: Sequence[documents.Detached]) -> dict[str, original
     for file in files:
         if file.name in found:
             raise errors.InputError("two detached documents have the same name")
-        found[file.name] = file.path.read_bytes()
+        is_small = file.path.stat().st_size <= HELD_BYTES
+        found[file.name] = file.path.read_bytes() if is_small else originals.of_file(file.path)
     hashes: dict[str, dict[str, bytes]] = {}
     for one in detached:
         if isinstance(one, documents.DocumentDigest):

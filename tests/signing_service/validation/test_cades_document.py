@@ -294,3 +294,15 @@ def test_mutated_signature_is_judged_or_refused(judge, hierarchy, signer, at, da
         judge(bytes(content))
     except errors.InputError:
         return
+
+
+def test_large_original_is_hashed_where_it_lies(judge, signer, at):
+    original = bytes(process.HELD_BYTES + 1)
+    made = signed_cms.sign(original, signer, at)
+    made.attached = False
+    signed = made.encode()
+    found = only(judge(signed, detached=[("large.bin", original)]))
+    assert found.intact
+    assert found.scope_names == ("large.bin",)
+    changed = only(judge(signed, detached=[("large.bin", original[:-1] + b"x")]))
+    assert changed.sub_indication is SUB.HASH_FAILURE
