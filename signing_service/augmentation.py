@@ -133,13 +133,12 @@ class _Work:
         """Fetch and put in what is needed to judge signers and time-stamping units later."""
         for position, found in enumerate(self._find()):
             data = self._fetch(found)
-            if self._format is PADES:
-                self._step(functools.partial(pades.add_validation_data, data=data))
-            else:
-                module = formats.module(self._format)
-                self._step(
-                    functools.partial(module.add_validation_data, data=data, position=position)
-                )
+            add = (
+                pades.add_validation_data
+                if self._format is PADES
+                else formats.module(self._format).add_validation_data
+            )
+            self._step(functools.partial(add, data=data, position=position))
 
     def add_archive_time_stamps(self, detached: Sequence[documents.Document]) -> None:
         """Put a (further) archive time stamp on every signature, or one on a PDF."""

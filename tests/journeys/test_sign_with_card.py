@@ -7,6 +7,7 @@ import re
 import subprocess
 
 import pytest
+from PIL import Image
 
 from tests.support import world as worlds
 
@@ -48,6 +49,29 @@ def test_visible_signature_shows_the_name_in_its_own_letters(
         ["pdftotext", "-layout", str(signed), "-"], capture_output=True, text=True, check=True
     ).stdout
     assert "Əliyeva" in text.split("Tərəflərin imzaları")[1]
+
+
+def test_offer_is_certified_with_a_picture_and_signed_by_another_out_of_sight(
+    card_world: worlds.World, contract: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    card = card_world.card(CITIZEN)
+    logo, certified, signed = (tmp_path / one for one in ("logo.png", "offer.pdf", "signed.pdf"))
+    Image.new("RGBA", (120, 60), (0, 90, 40, 200)).save(logo)
+    by_card = ("--card", "--reader", card["reader"], *card_world.service)
+    card_world.imza(
+        "sign", str(contract), "--certify", "form-filling", "--image", str(logo),
+        "--box", "60,60,300,130", *by_card, "-o", str(certified), pin=card["pin1"],
+    )  # fmt: skip
+    refused = card_world.imza(
+        "sign", str(certified), *by_card, "-o", str(signed), pin=card["pin1"], expect=4
+    )
+    assert "[document-certified]" in refused.stderr
+    card_world.imza(
+        "sign", str(certified), "--invisible", *by_card, "-o", str(signed), pin=card["pin1"]
+    )
+    first, second = card_world.verify(signed)["signatures"]
+    assert first["indication"] == second["indication"] == "TOTAL-PASSED"
+    assert first["changes_after_signing"] == "permitted"
 
 
 def test_xml_form_is_signed_with_a_time_stamp(

@@ -14,7 +14,7 @@ from pyhanko.sign.diff_analysis import ModificationLevel
 from pyhanko.sign.validation import dss, pdf_embedded
 
 from pki import algorithms
-from signing_service import documents, parameters
+from signing_service import augmentation, documents, parameters
 from signing_service.creation.pdf import pictures
 from tests.support import form_pdfs, hierarchy, signing_desk, signing_world
 
@@ -188,6 +188,43 @@ def test_lock_is_kept_through_evidence_and_archive_time_stamps(
     assert pdfsig(desk, signed) == ["valid"]
     assert pyhanko_permits(signed) == {"Signature1": ("LTA_UPDATES", True)}
     assert ours(desk, signed) == {"Signature1": ("TOTAL-PASSED", "permitted")}
+
+
+def test_closed_document_is_raised_and_its_archive_time_stamp_renewed(
+    desk: signing_desk.Desk, form: pathlib.Path
+) -> None:
+    """ISO 32000-2 12.8.2.2: evidence and document time stamps may be added to what is closed."""
+    current = sign(desk, form, B_B, certification=NO_CHANGES)
+    for number in range(2):
+        target = desk.folder / f"raised-{number}.pdf"
+        augmentation.augment_document(
+            desk.service, documents.Document("form.pdf", current), target, B_LTA, desk.at
+        )
+        current = target
+        if not number:  # pdfsig's clock is the machine's, and the renewal is tomorrow.
+            assert pdfsig(desk, current) == ["valid"]
+        assert pyhanko_permits(current) == {"Signature1": ("LTA_UPDATES", True)}
+        assert ours(desk, current) == {"Signature1": ("TOTAL-PASSED", "permitted")}
+        desk.world.clock.move(datetime.timedelta(days=1))
+
+
+def test_evidence_of_two_signatures_that_are_raised_is_named_under_each(
+    desk: signing_desk.Desk, form: pathlib.Path
+) -> None:
+    once = sign(desk, form, B_B)
+    twice = sign(desk, once, B_T, desk.world.authorities.signer("5AB12CE"))
+    target = desk.folder / "raised.pdf"
+    augmentation.augment_document(
+        desk.service, documents.Document("form.pdf", twice), target, B_LT, desk.at
+    )
+    opened = reader.PdfFileReader(io.BytesIO(target.read_bytes()))
+    named = opened.root["/DSS"]["/VRI"]
+    for one in opened.embedded_regular_signatures:
+        mine = named[dss.DocumentSecurityStore.sig_content_identifier(one.pkcs7_content)]
+        inside = {entry.get_object().data for entry in mine["/Cert"]}
+        assert one.signer_cert.dump() in inside
+        others = [other for other in opened.embedded_regular_signatures if other is not one]
+        assert not {other.signer_cert.dump() for other in others} & inside
 
 
 @pytest.mark.clause("EN 319 142-1", "5.4.2.3")

@@ -121,8 +121,8 @@ def check(
     if found.changes is not None and field is None and chosen.appearance is not None:
         # ISO 32000-1 table 254 permits to sign, not to draw a new field on a page.
         raise PdfCertifiedError(
-            "expected no appearance, or the name of a signature field for it: the document is"
-            " certified, and takes no new field that can be seen"
+            "expected an invisible signature, or one in a signature field that the document has:"
+            " it is certified, and takes no new field that can be seen"
         )
     for lock in found.locks:
         if _is_locked(lock, field):

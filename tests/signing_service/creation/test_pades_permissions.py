@@ -1,5 +1,6 @@
 """Certifications, locks and existing fields: what is written, and what is refused."""
 
+import contextlib
 import datetime
 import io
 import pathlib
@@ -7,6 +8,8 @@ from collections.abc import Callable
 
 import pytest
 from asn1crypto import x509 as asn1_x509
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pyhanko.pdf_utils import generic, reader
 from pyhanko.sign import fields
 from pyhanko.sign.diff_analysis import ModificationLevel
@@ -17,6 +20,7 @@ from signing_service import parameters
 from signing_service.creation import pades
 from signing_service.validation import pdf_document, report
 from tests.support import form_pdfs, hierarchy, signing_world
+from tests.support import hierarchy as hierarchy_support
 
 NO_CHANGES, FORM_FILLING, ANNOTATIONS = parameters.PermittedChanges
 ALL, INCLUDE, EXCLUDE = parameters.LockAction
@@ -451,3 +455,95 @@ def test_demands_on_the_certificate_are_met_or_refused(
             assert len(signatures(sign(form, appearance=look))) == 1, wanted
         else:
             assert refusal(sign, form, appearance=look) == "field-demands", wanted
+
+
+@pytest.fixture(scope="module")
+def demanding(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, hierarchy.Holder]:
+    """A signed form whose field for the buyer has a lock and demands, as bytes to be damaged."""
+    folder = tmp_path_factory.mktemp("demanding")
+    path, prepared_path, target = folder / "form", folder / "prepared", folder / "signed"
+    path.write_bytes(signing_world.make_pdf(pages=1))
+    form_pdfs.add_text_fields(path, "Price")
+    constraints = fields.SigCertConstraints(
+        flags=fields.SigCertConstraintFlags.KEY_USAGE,
+        key_usage=[fields.SigCertKeyUsage.from_sets({"non_repudiation"})],
+    )
+    seed = fields.SigSeedValueSpec(flags=FLAGS.REASONS, reasons=["TEST"], cert=constraints)
+    spec = fields.SigFieldSpec(
+        "Buyer",
+        box=(60, 300, 300, 380),
+        seed_value_dict=seed,
+        field_mdp_spec=fields.FieldMDPSpec(fields.FieldMDPAction.INCLUDE, ["Price"]),
+        doc_mdp_update_value=fields.MDPPerm.FILL_FORMS,
+    )
+    form_pdfs.add_signature_field(path, spec)
+    at = datetime.datetime(2026, 11, 1, tzinfo=datetime.UTC)
+    holder = hierarchy_support.make_hierarchy(at).signer()
+    prepared = pades.prepare(
+        path,
+        prepared_path,
+        certificate=holder.certificate,
+        chain=holder.issuers,
+        parameters=signing_world.pades(certification=FORM_FILLING),
+        at=at,
+    )
+    value = holder.handle.sign(
+        signature.represent(prepared.data_to_be_signed, prepared.hash_algorithm)
+    )
+    pades.embed(prepared, prepared_path, target, value)
+    return target.read_bytes(), holder
+
+
+PIECES = (
+    b"/Lock", b"/SV", b"/Ff", b"/Fields", b"/Action", b"/Include", b"/P", b"/Rect", b"/MediaBox",
+    b"/Perms", b"/DocMDP", b"/Reference", b"/TransformParams", b"/Kids", b"/Parent", b"/T ",
+    b"/Reasons", b"/Cert", b"/KeyUsage", b"/Annots", b" 0 R", b"null", b"[", b"<<", b"-1", b"9e9",
+)  # fmt: skip
+
+
+@pytest.mark.slow
+@settings(max_examples=60, deadline=None)
+@given(
+    swaps=st.lists(
+        st.tuples(st.sampled_from(PIECES), st.integers(0, 20), st.sampled_from(PIECES)),
+        min_size=1,
+        max_size=6,
+    )
+)
+def test_form_with_mixed_up_parts_is_signed_or_refused_and_nothing_else(
+    demanding: tuple[bytes, hierarchy.Holder],
+    tmp_path_factory: pytest.TempPathFactory,
+    swaps: list[tuple[bytes, int, bytes]],
+) -> None:
+    """Words of the structure stand where others stood; lengths stay, so that all is found."""
+    content, holder = demanding
+    for old, number, new in swaps:
+        parts = content.split(old)
+        if len(parts) > 1:
+            place = number % (len(parts) - 1)
+            start = sum(len(one) + len(old) for one in parts[: place + 1]) - len(old)
+            swapped = new[: len(old)].ljust(len(old))
+            content = content[:start] + swapped + content[start + len(old) :]
+    folder = tmp_path_factory.mktemp("mixed")
+    (folder / "source").write_bytes(content)
+    look = parameters.Appearance(field="Buyer")
+    chosen = signing_world.pades(appearance=look, reason="TEST")
+    with contextlib.suppress(errors.InputError):
+        pades.check_document(folder / "source", chosen)
+        pades.prepare(
+            folder / "source",
+            folder / "target",
+            certificate=holder.certificate,
+            chain=holder.issuers,
+            parameters=chosen,
+            at=datetime.datetime(2026, 11, 1, tzinfo=datetime.UTC),
+        )
+
+
+def test_form_that_is_not_mixed_up_is_signed(
+    demanding: tuple[bytes, hierarchy.Holder], tmp_path: pathlib.Path, sign: Sign
+) -> None:
+    path = tmp_path / "source"
+    path.write_bytes(demanding[0])
+    signed = sign(path, appearance=parameters.Appearance(field="Buyer"), reason="TEST")
+    assert changes(signed)[0] in (report.Changes.PERMITTED, report.Changes.NONE)
