@@ -59,21 +59,30 @@ class SigningApi:
             parameters: How, and with whom.
             picture: A PNG or JPEG for the appearance.
         """
-        pictures = [] if picture is None else [picture]
-        form = multipart.build(
-            [
-                multipart.Part("parameters", json.dumps(parameters).encode(), "application/json"),
-                *(multipart.file_part("document", one) for one in documents),
-                *(multipart.file_part("appearance_image", one) for one in pictures),
-            ]
-        )
+        return self._upload("/api/v1/signing-sessions", documents, parameters, picture)
+
+    def open_batch(
+        self,
+        documents: Sequence[pathlib.Path],
+        parameters: Mapping[str, object],
+        picture: pathlib.Path | None = None,
+    ) -> dict[str, Any]:
+        """Open a batch: a signature on each document, and one confirmation for all."""
+        return self._upload("/api/v1/signing-batches", documents, parameters, picture)
+
+    def deliver_values(self, batch_id: str, values: Sequence[Mapping[str, str]]) -> dict[str, Any]:
+        """Hand in the values of a whole batch, each with its `session`."""
         return self._call(
             "POST",
-            "/api/v1/signing-sessions",
-            body=form.body,
-            content_type=form.content_type,
-            expect=(201,),
+            f"/api/v1/signing-batches/{batch_id}/signature-values",
+            body=json.dumps({"values": list(values)}).encode(),
+            content_type="application/json",
+            expect=(200,),
         )
+
+    def batch(self, batch_id: str, *, wait_s: int = WAIT_S) -> dict[str, Any]:
+        """The batch, as soon as one of its sessions changes or the time is over."""
+        return self._call("GET", f"/api/v1/signing-batches/{batch_id}?wait={wait_s}", expect=(200,))
 
     def deliver_value(self, session_id: str, value: Mapping[str, str]) -> dict[str, Any]:
         """Hand in the signature value that a card made."""
@@ -102,6 +111,25 @@ class SigningApi:
         return self._send(
             "GET", f"/api/v1/signing-sessions/{session_id}/document", expect=(200,)
         ).body
+
+    def _upload(
+        self,
+        path: str,
+        documents: Sequence[pathlib.Path],
+        parameters: Mapping[str, object],
+        picture: pathlib.Path | None,
+    ) -> dict[str, Any]:
+        pictures = [] if picture is None else [picture]
+        form = multipart.build(
+            [
+                multipart.Part("parameters", json.dumps(parameters).encode(), "application/json"),
+                *(multipart.file_part("document", one) for one in documents),
+                *(multipart.file_part("appearance_image", one) for one in pictures),
+            ]
+        )
+        return self._call(
+            "POST", path, body=form.body, content_type=form.content_type, expect=(201,)
+        )
 
     def _call(self, method: str, path: str, **sending: Any) -> dict[str, Any]:
         answer = self._send(method, path, **sending).json()

@@ -3,20 +3,17 @@
 A client like any other: it imports the card component and the HTTP client, nothing of the server.
 """
 
-import base64
+import contextlib
 import dataclasses
 import json
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import click
-from cryptography.hazmat.primitives import serialization
 
-from card_reader import pin as pins
-from card_reader import readers, signing_card
-from imza import api_client, pdf_options
-from pki import algorithms, durable_files, errors, signature
+from imza import api_client, pdf_options, sign_card, sign_results
+from imza.sign_card import say
 from pki import credentials as client_credentials
 
 FORMATS = {"pades": "PAdES", "xades": "XAdES", "asice": "ASiC-E", "cades": "CAdES"}
@@ -32,33 +29,8 @@ ADDED = {
 
 LEVELS = ("B-B", "B-T", "B-LT", "B-LTA")
 
-FINISHED = frozenset({"completed", "refused", "expired", "failed"})
-
-
-class SessionEndedError(errors.StateError):
-    """The session ended without a signature; the code is the service's own."""
-
-    def __init__(self, code: str, message: str) -> None:
-        """Take the code that the session ended with."""
-        super().__init__(message)
-        self.code = code  # type: ignore[misc]
-
-
-class OtherCardError(errors.StateError):
-    """Another card is in the reader than the session was opened with."""
-
-    code = "other-card"
-
-
-CORRECTABLE = (
-    readers.CardRemovedError,
-    readers.NoCardError,
-    readers.NoReaderError,
-    readers.CardBusyError,
-    readers.ReaderServiceDownError,
-    OtherCardError,
-)
-"""What a person at the terminal can put right, and go on."""
+BATCH = 20
+"""As many documents as the service takes under one confirmation."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,6 +46,21 @@ class Wish:
     role: str | None = None
     pdf: dict[str, Any] = dataclasses.field(default_factory=dict)
     counter_signature_of: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Device:
+    """Whose key signs: a card in a reader, a person's phone, or a seal of the service.
+
+    Attributes:
+        hand: The card, where it is one.
+        signer: As the API names who signs.
+        picture: What the signer's appearance in a PDF shows.
+    """
+
+    hand: sign_card.Hand | None
+    signer: dict[str, str]
+    picture: pathlib.Path | None = None
 
 
 @click.command(
@@ -93,6 +80,10 @@ class Wish:
         --server http://127.0.0.1:8080 --credentials w/sandbox.json -o signed.pdf
     imza sign plan.asice --format asice --countersign signature001.p7s-signer-1 --card \\
         --server http://127.0.0.1:8080 --credentials w/sandbox.json -o countersigned.asice
+    imza sign letters/*.pdf --level B-LTA --card \\
+        --server http://127.0.0.1:8080 --credentials w/sandbox.json -o signed/
+    imza sign notice.pdf --seal ministry \\
+        --server http://127.0.0.1:8080 --credentials w/sandbox.json -o sealed.pdf
     imza sign --session 5b0f… --card \\
         --server http://127.0.0.1:8080 --credentials w/sandbox.json -o signed.pdf
     """,
@@ -116,6 +107,12 @@ class Wish:
     "session_id",
     metavar="ID",
     help="Go on with a session that is open, instead of naming a FILE.",
+)
+@click.option(
+    "--batch",
+    "batch_id",
+    metavar="ID",
+    help="Go on with a batch that is open, instead of naming FILEs; -o names a folder.",
 )
 @click.option("--reason", help="Why the document is signed; stands in the signature.")
 @click.option("--place", help="Where it is signed.")
@@ -159,6 +156,7 @@ def command(
     person: str | None,
     seal: str | None,
     session_id: str | None,
+    batch_id: str | None,
     reason: str | None,
     place: str | None,
     commitment: str | None,
@@ -171,17 +169,22 @@ def command(
     as_json: bool,
     **pdf: Any,
 ) -> int:
-    """Sign one or more documents with a card, a phone or a seal."""
-    if (session_id is None) is not bool(files):
-        raise click.UsageError("name a FILE, or a session to go on with (--session)")
-    if session_id is not None and (phone is not None or seal is not None):
-        raise click.UsageError("a session knows its phone or seal: --session goes with --card")
-    if session_id is None and sum((card, phone is not None, seal is not None)) != 1:
+    """Sign one or more documents with a card, a phone or a seal.
+
+    Several files get a signature each under one PIN, or one confirmation on the phone: up to 20 at
+    a time, all of them or none.
+    """
+    going_on = session_id or batch_id
+    if (going_on is None) is not bool(files) or (session_id and batch_id):
+        raise click.UsageError("name a FILE, or what to go on with (--session, --batch)")
+    if going_on is not None and (phone is not None or seal is not None):
+        raise click.UsageError("it knows its phone or seal: --session and --batch go with --card")
+    if going_on is None and sum((card, phone is not None, seal is not None)) != 1:
         raise click.UsageError("choose one of --card, --phone and --seal")
     if (phone is None) != (person is None):
         raise click.UsageError("--phone and --person belong together")
     together = name == "asice" and not output.is_dir()
-    if len(files) > 1 and not (together or output.is_dir()):
+    if (batch_id or (len(files) > 1 and not together)) and not output.is_dir():
         raise click.UsageError("with several files -o names an existing folder")
     wish = Wish(
         FORMATS[name],
@@ -196,36 +199,132 @@ def command(
     )
     if countersign is not None and (name == "pades" or len(files) != 1):
         raise click.UsageError("--countersign goes with one FILE that is xades, cades or asice")
-    image = pdf["image"]
+    targets = [output / _signed_name(one, wish) if output.is_dir() else output for one in files]
+    if not together and len(set(targets)) != len(files):
+        raise click.UsageError("two of the files have one name: -o would hold one of them alone")
     known = client_credentials.read_credentials(credentials, "api_client", server=server)
-    api = api_client.SigningApi(known)
-    results = []
-    try:
+    with contextlib.closing(api_client.SigningApi(known)) as api:
         if session_id is not None:
-            result = _finished(api, _resumed(api, session_id, card, reader, pin_fd))
-            _write(output, api.document(session_id))
-            results.append({**result, "output": str(output)})
-            _say(f"signed at level {result['level_reached']}, written to {output}")
-        for signed in [files] if together and files else [(one,) for one in files]:
-            file = signed[0]
-            target = output / _signed_name(file, wish) if output.is_dir() else output
-            parameters = _parameters(wish)
-            if card:
-                result = _by_card(api, signed, parameters, image, reader, pin_fd)
-            elif phone is not None:
-                signer = {"phone_number": phone, "person_code": person}
-                result = _by_phone(api, signed, {**parameters, "signer": signer}, image)
-            else:
-                result = api.open_session(signed, {**parameters, "signer": {"seal": seal}}, image)
-            result = _finished(api, result)
-            _write(target, api.document(result["id"]))
-            results.append({**result, "file": str(file), "output": str(target)})
-            _say(f"{file.name}: signed at level {result['level_reached']}, written to {target}")
-    finally:
-        api.close()
+            results = [_resumed(api, session_id, output, card, reader, pin_fd)]
+        elif batch_id is not None:
+            results = _resumed_batch(api, batch_id, output, card, reader, pin_fd)
+        else:
+            device = _device(card, reader, pin_fd, phone, person, seal, pdf["image"])
+            results = []
+            parameters = {**_parameters(wish), "signer": device.signer}
+            for wanted, places in _groups(files, targets, together=together):
+                if together or len(wanted) == 1:
+                    results.append(_sign(api, wanted, places[0], parameters, device))
+                else:
+                    results += _sign_batch(api, wanted, places, parameters, device)
     if as_json:
         click.echo(json.dumps({"sessions": results}, ensure_ascii=False))
     return 0
+
+
+def _device(
+    card: bool,
+    reader: str | None,
+    pin_fd: int | None,
+    phone: str | None,
+    person: str | None,
+    seal: str | None,
+    picture: pathlib.Path | None,
+) -> Device:
+    if card:
+        hand = sign_card.open_hand(reader, pin_fd)
+        return Device(hand, hand.signer, picture)
+    if phone is not None and person is not None:
+        return Device(None, {"phone_number": phone, "person_code": person}, picture)
+    return Device(None, {"seal": str(seal)}, picture)
+
+
+def _groups(
+    files: Sequence[pathlib.Path], targets: Sequence[pathlib.Path], *, together: bool
+) -> Iterator[tuple[Sequence[pathlib.Path], Sequence[pathlib.Path]]]:
+    """What is confirmed at once, with where it goes."""
+    size = len(files) if together else BATCH
+    for start in range(0, len(files), size):
+        yield files[start : start + size], targets[start : start + size]
+
+
+def _sign(
+    api: api_client.SigningApi,
+    files: Sequence[pathlib.Path],
+    target: pathlib.Path,
+    parameters: dict[str, Any],
+    device: Device,
+) -> dict[str, Any]:
+    """One signature, on one document or on several in one container."""
+    session = api.open_session(files, parameters, device.picture)
+    if device.hand is not None:
+        session = device.hand.sign_session(api, session)
+    elif "control_code" in session:
+        say(f"{files[0].name}: control code {session['control_code']}")
+        say("Confirm on the phone only if it shows the same code.")
+    session = sign_results.finished(api, session)
+    return {**sign_results.write(api, session, files[0].name, target), "file": str(files[0])}
+
+
+def _sign_batch(
+    api: api_client.SigningApi,
+    files: Sequence[pathlib.Path],
+    targets: Sequence[pathlib.Path],
+    parameters: dict[str, Any],
+    device: Device,
+) -> list[dict[str, Any]]:
+    """A signature on each document, under one confirmation."""
+    names = [one.name for one in files]
+    batch = api.open_batch(files, parameters, device.picture)
+    if device.hand is not None:
+        batch = device.hand.sign_batch(api, batch, names)
+    elif "control_code" in batch:
+        say(f"batch {batch['id']}: control code {batch['control_code']} for {len(files)} documents")
+        for place, shown in enumerate(names, start=1):
+            say(f"  {place}. {shown}")
+        say("Confirm on the phone only if it shows the same code and the same documents.")
+    written = sign_results.write_batch(
+        api, sign_results.finished_batch(api, batch), list(zip(names, targets, strict=True))
+    )
+    return [{**one, "file": str(file)} for one, file in zip(written, files, strict=True)]
+
+
+def _resumed(
+    api: api_client.SigningApi,
+    session_id: str,
+    output: pathlib.Path,
+    card: bool,
+    reader: str | None,
+    pin_fd: int | None,
+) -> dict[str, Any]:
+    """Go on with a session where it stands: with the card, or by waiting for its end."""
+    session = api.state(session_id, wait_s=0)
+    if session["state"] == "awaiting_value":
+        if not card:
+            raise click.UsageError("the session waits for a card: name --card")
+        session = sign_card.open_hand(reader, pin_fd).sign_session(api, session)
+    return sign_results.write(api, sign_results.finished(api, session), "the document", output)
+
+
+def _resumed_batch(
+    api: api_client.SigningApi,
+    batch_id: str,
+    output: pathlib.Path,
+    card: bool,
+    reader: str | None,
+    pin_fd: int | None,
+) -> list[dict[str, Any]]:
+    """Go on with a batch likewise; its documents go where their names say."""
+    batch = api.batch(batch_id, wait_s=0)
+    if batch["state"] == "awaiting_value":
+        if not card:
+            raise click.UsageError("the batch waits for a card: name --card")
+        batch = sign_card.open_hand(reader, pin_fd).sign_batch(api, batch)
+    names = [pathlib.PurePosixPath(one["document"]).name for one in batch["sessions"]]
+    if len(set(names)) != len(names):
+        raise click.UsageError("two documents of the batch have one name: fetch them one by one")
+    places = [(name, output / name) for name in names]
+    return sign_results.write_batch(api, sign_results.finished_batch(api, batch), places)
 
 
 def _signed_name(file: pathlib.Path, wish: Wish) -> str:
@@ -253,152 +352,3 @@ def _parameters(wish: Wish) -> dict[str, Any]:
     if wish.place:
         parameters["place"] = wish.place
     return parameters | wish.pdf
-
-
-def _by_card(
-    api: api_client.SigningApi,
-    files: Sequence[pathlib.Path],
-    parameters: dict[str, Any],
-    image: pathlib.Path | None,
-    reader: str | None,
-    pin_fd: int | None,
-) -> dict[str, Any]:
-    card = signing_card.open_card(reader)
-    certificate = card.certificate(signing_card.Purpose.SIGN)
-    der = certificate.public_bytes(serialization.Encoding.DER)
-    session = api.open_session(
-        files, {**parameters, "signer": {"certificate": base64.b64encode(der).decode()}}, image
-    )
-    return _sign_session(api, session, card, pin_fd)
-
-
-def _resumed(
-    api: api_client.SigningApi, session_id: str, card: bool, reader: str | None, pin_fd: int | None
-) -> dict[str, Any]:
-    """Go on with a session where it stands: with the card, or by waiting for its end."""
-    session = api.state(session_id, wait_s=0)
-    if session["state"] != "awaiting_value":
-        return session
-    if not card:
-        raise click.UsageError("the session waits for a card: name --card")
-    return _sign_session(api, session, signing_card.open_card(reader), pin_fd)
-
-
-def _sign_session(
-    api: api_client.SigningApi,
-    session: dict[str, Any],
-    card: signing_card.SigningCard,
-    pin_fd: int | None,
-) -> dict[str, Any]:
-    representation = signature.DataToBeSignedRepresentation(
-        algorithms.HashAlgorithm(session["representation"]["hash_algorithm"]),
-        base64.b64decode(session["representation"]["hash"]),
-    )
-    _require_same_hash(session, representation)
-    _say(f"session {session['id']} waits for the card in {card.reader}")
-    try:
-        value = _sign_with_tries(
-            card, base64.b64decode(session["signing_certificate"]), representation, pin_fd
-        )
-    except errors.ImzaError:
-        _say(f"The session stays open: go on with `imza sign --session {session['id']} --card …`.")
-        raise
-    return api.deliver_value(
-        session["id"],
-        {
-            "signature_value": base64.b64encode(value.value).decode(),
-            "signature_algorithm": value.algorithm.value,
-            "hash_algorithm": value.hash_algorithm.value,
-        },
-    )
-
-
-def _require_same_hash(
-    session: dict[str, Any], representation: signature.DataToBeSignedRepresentation
-) -> None:
-    """Check that the hash is that of the data to be signed which the service shows."""
-    data = base64.b64decode(session["data_to_be_signed"])
-    if signature.represent(data, representation.hash_algorithm) != representation:
-        raise errors.TamperedError("the service's hash is not that of its data to be signed")
-
-
-def _require_card_of_session(card: signing_card.SigningCard, certificate_der: bytes) -> None:
-    """Check, before a PIN is asked for, that it is the card that the session was opened for."""
-    found = card.certificate(signing_card.Purpose.SIGN)
-    if found.public_bytes(serialization.Encoding.DER) != certificate_der:
-        raise OtherCardError(
-            f"expected the card that the session was opened with, got another one in {card.reader}"
-        )
-
-
-def _sign_with_tries(
-    card: signing_card.SigningCard,
-    certificate_der: bytes,
-    representation: signature.DataToBeSignedRepresentation,
-    pin_fd: int | None,
-) -> signature.SignatureValue:
-    """Ask for the PIN and sign; a person may correct a wrong PIN or put the card back."""
-    while True:
-        try:
-            _require_card_of_session(card, certificate_der)
-            with pins.read_pin("PIN for signing", pin_fd) as pin:
-                return card.sign(representation, pin, signing_card.Purpose.SIGN)
-        except (pins.WrongPinError, pins.PinFormatError) as error:
-            if pin_fd is not None:
-                raise
-            _say(f"{error.message}. Try again, or end the attempt with Ctrl-C.")
-        except CORRECTABLE as error:
-            if pin_fd is not None:
-                raise
-            _say(f"{error.message}.")
-            click.prompt(
-                "Then press Enter; Ctrl-C ends the attempt",
-                default="",
-                show_default=False,
-                prompt_suffix=". ",
-                err=True,
-            )
-
-
-def _by_phone(
-    api: api_client.SigningApi,
-    files: Sequence[pathlib.Path],
-    parameters: dict[str, Any],
-    image: pathlib.Path | None,
-) -> dict[str, Any]:
-    session = api.open_session(files, parameters, image)
-    _say(f"{files[0].name}: control code {session['control_code']}")
-    _say("Confirm on the phone only if it shows the same code.")
-    return session
-
-
-def _finished(api: api_client.SigningApi, session: dict[str, Any]) -> dict[str, Any]:
-    """Wait for the end of a session; one that stays at a lower level says so."""
-    told = None
-    while session["state"] not in FINISHED:
-        if session["state"] != told:
-            told = session["state"]
-            _say(f"  {told.replace('_', ' ')} …")
-        session = api.state(session["id"])
-        if session["state"] == "augmenting" and session.get("error"):
-            # A peer is down: what there is is a good signature of a lower level.
-            _say(
-                f"  the level reached is {session['level_reached']};"
-                f" the service raises it later: {session['error']['message']}"
-            )
-            return session
-    if session["state"] != "completed":
-        error = session.get("error") or {}
-        raise SessionEndedError(
-            str(error.get("code") or session["state"]),
-            str(error.get("message") or f"the session ended as {session['state']}"),
-        )
-    return session
-
-
-def _write(target: pathlib.Path, content: bytes) -> None:
-    durable_files.replace(target, content)
-
-
-def _say(sentence: str) -> None:
-    click.echo(sentence, err=True)

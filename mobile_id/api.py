@@ -27,6 +27,9 @@ VERSION = "Version: 5.3.0. Built: 21.11.2026 12:00"
 MAX_BODY = 16 * 2**10
 """Largest request: its fields need less than two kilobytes."""
 
+LISTS = "/imza/signature-list"
+"""Our extension: several documents under one confirmation. The protocol has no such call."""
+
 DEFAULT_WAIT_MS = 10_000
 MIN_WAIT_MS = 1_000
 MAX_WAIT_MS = 120_000
@@ -71,9 +74,16 @@ def routes(
         answer = await in_thread(mobile_gateway.certificate, asked.who, present.now())
         return schemas.certificate_answer(answer)
 
-    async def start(request: fastapi.Request, operation: results.Operation) -> dict[str, object]:
+    async def start(
+        request: fastapi.Request, operation: results.Operation, *, of_list: bool = False
+    ) -> dict[str, object]:
         body = await web.read_body(request, limit=MAX_BODY, content_type="application/json")
-        asked = schemas.parse_start_request(body, operation, mobile_gateway.config.countries)
+        countries = mobile_gateway.config.countries
+        asked = (
+            schemas.parse_list_request(body, countries)
+            if of_list
+            else schemas.parse_start_request(body, operation, countries)
+        )
         party, name = mobile_gateway.authorise(
             asked.party.uuid, asked.party.name, _address(request)
         )
@@ -82,29 +92,40 @@ def routes(
         )
         return schemas.session_started(session_id)
 
-    async def status(request: fastapi.Request, operation: results.Operation) -> dict[str, object]:
+    async def status(
+        request: fastapi.Request, operation: results.Operation, *, of_list: bool = False
+    ) -> dict[str, object]:
         session_id = request.path_params["session_id"]
         wait_s = _wait_ms(request.query_params.get("timeoutMs")) / 1000
         origin = _address(request)
 
         async def read() -> gateway.SessionStatus:
             found: gateway.SessionStatus = await in_thread(
-                mobile_gateway.session_status, session_id, operation, origin, present.now()
+                functools.partial(mobile_gateway.session_status, of_list=of_list),
+                session_id,
+                operation,
+                origin,
+                present.now(),
             )
             return found
+
+        def show(found: gateway.SessionStatus | None) -> dict[str, object]:
+            if of_list:
+                return schemas.list_status(found)
+            return schemas.session_status(found, operation)
 
         with notices.wait_for(gateway.session_topic(session_id)) as wait:
             found = await read()
             if found.result is not None:
-                return schemas.session_status(found, operation)
+                return show(found)
             # The answer window may close before the caller's patience ends.
             window_s = (found.answer_by - present.now()).total_seconds() + WINDOW_MARGIN_S
             woken = await wait.woken(max(0.0, min(wait_s, window_s)))
         if woken is waiting.Woken.DISPLACED or (
             woken is waiting.Woken.TIMED_OUT and wait_s < window_s
         ):
-            return schemas.session_status(None, operation)
-        return schemas.session_status(await read(), operation)
+            return show(None)
+        return show(await read())
 
     def mount(path: str, method: str, handler: Handler) -> None:
         router.add_api_route(path, _answering(handler, present), methods=[method])
@@ -131,6 +152,14 @@ def routes(
             "GET",
             functools.partial(status, operation=operation),
         )
+
+    signing = results.Operation.SIGNATURE
+    mount(LISTS, "POST", functools.partial(start, operation=signing, of_list=True))
+    mount(
+        f"{LISTS}/session/{{session_id}}",
+        "GET",
+        functools.partial(status, operation=signing, of_list=True),
+    )
 
     @router.get("/version", response_class=responses.PlainTextResponse)
     async def version() -> str:

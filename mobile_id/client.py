@@ -133,7 +133,7 @@ class MobileIdClient:
             PeerError: The gateway did not answer.
         """
         answer = self._post("certificate", self._addressed(who))
-        result = _text(answer, "result")
+        result = text_of(answer, "result")
         if result in (
             results.CertificateResult.NOT_FOUND.value,
             results.CertificateResult.NOT_ACTIVE.value,
@@ -202,8 +202,8 @@ class MobileIdClient:
         answer = self._poll(started, timeout_ms)
         if answer is None:
             return None
-        value = _value(answer, started)
-        _check(certificate, started, value)
+        value = read_value(answer.get("signature"), started.representation)
+        check(certificate, started.representation, value)
         return value
 
     def poll_authentication(
@@ -228,7 +228,8 @@ class MobileIdClient:
         if answer is None:
             return None
         certificate = _certificate(answer)
-        _check(certificate, started, _value(answer, started))
+        value = read_value(answer.get("signature"), started.representation)
+        check(certificate, started.representation, value)
         _check_identity(certificate, who, issuers, at)
         return Authentication(certificate, who.person_code)
 
@@ -276,17 +277,38 @@ class MobileIdClient:
         language: results.Language,
         text: str,
     ) -> StartedSession:
-        body = self._addressed(who)
-        body["hash"] = base64.b64encode(representation.hash).decode()
-        body["hashType"] = results.HASH_TYPE_NAMES[representation.hash_algorithm]
-        body["language"] = language.value
+        session_id = self.start(
+            operation.value,
+            who,
+            {
+                "hash": base64.b64encode(representation.hash).decode(),
+                "hashType": results.HASH_TYPE_NAMES[representation.hash_algorithm],
+            },
+            language,
+            text,
+        )
+        return StartedSession(session_id, operation, representation)
+
+    def start(
+        self,
+        path: str,
+        who: addressee.Addressee,
+        asked: Mapping[str, object],
+        language: results.Language,
+        text: str,
+    ) -> str:
+        """Ask something of a person by one call of the gateway; return the session's id.
+
+        Raises:
+            DisplayTextError: The text does not fit on a phone's screen.
+            PeerError: The gateway did not take it.
+        """
+        body = {**self._addressed(who), **asked, "language": language.value}
         if text:
             text_format = display_text.format_for(text)
             display_text.shown_text(text, text_format)
-            body["displayText"] = text
-            body["displayTextFormat"] = text_format.value
-        answer = self._post(operation.value, body)
-        return StartedSession(_text(answer, "sessionID"), operation, representation)
+            body |= {"displayText": text, "displayTextFormat": text_format.value}
+        return text_of(self._post(path, body), "sessionID")
 
     def _addressed(self, who: addressee.Addressee) -> dict[str, object]:
         return {
@@ -308,9 +330,15 @@ class MobileIdClient:
         return _object(reply)
 
     def _poll(self, started: StartedSession, timeout_ms: int) -> Mapping[str, object] | None:
-        """The answer of a session that ended well, None while it runs."""
-        session = urllib.parse.quote(started.session_id, safe="")
-        url = f"{self._api_root}/{started.operation.value}/session/{session}"
+        return self.poll(started.operation.value, started.session_id, timeout_ms)
+
+    def poll(self, path: str, session_id: str, timeout_ms: int) -> Mapping[str, object] | None:
+        """Return the answer of a session that ended well, or None while it runs.
+
+        Raises as `poll_signature`, of a session that ended in another way.
+        """
+        session = urllib.parse.quote(session_id, safe="")
+        url = f"{self._api_root}/{path}/session/{session}"
         try:
             reply = self._client.send(
                 "GET",
@@ -324,12 +352,12 @@ class MobileIdClient:
                 raise SessionGoneError("the gateway no longer knows the session") from error
             raise
         answer = _object(reply)
-        state = _text(answer, "state")
+        state = text_of(answer, "state")
         if state == "RUNNING":
             return None
         if state != "COMPLETE":
             raise MobileIdAnswerError("expected RUNNING or COMPLETE as the state")
-        _raise_unless_ok(_text(answer, "result"))
+        _raise_unless_ok(text_of(answer, "result"))
         return answer
 
 
@@ -357,12 +385,18 @@ def _raise_unless_ok(text: str) -> None:
             raise PhoneFailedError("the SIM failed or its PIN is blocked", result=result)
 
 
-def _value(answer: Mapping[str, object], started: StartedSession) -> signature.SignatureValue:
-    nested = answer.get("signature")
+def read_value(
+    nested: object, representation: signature.DataToBeSignedRepresentation
+) -> signature.SignatureValue:
+    """Read a value over a hash; whether it verifies is not judged.
+
+    Raises:
+        MobileIdAnswerError: It is none, or by another algorithm.
+    """
     if not isinstance(nested, dict):
         raise MobileIdAnswerError("expected a signature in the answer")
-    hash_algorithm = started.representation.hash_algorithm
-    named = _text(nested, "algorithm").lower()
+    hash_algorithm = representation.hash_algorithm
+    named = text_of(nested, "algorithm").lower()
     name = results.HASH_TYPE_NAMES[hash_algorithm].lower()
     schemes = {
         f"{name}withecencryption": algorithms.SignatureAlgorithm.ECDSA,
@@ -370,14 +404,23 @@ def _value(answer: Mapping[str, object], started: StartedSession) -> signature.S
     }
     if named not in schemes:
         raise MobileIdAnswerError("expected an EC or RSA signature over the hash that was sent")
-    return signature.SignatureValue(schemes[named], hash_algorithm, _binary(_text(nested, "value")))
+    return signature.SignatureValue(
+        schemes[named], hash_algorithm, _binary(text_of(nested, "value"))
+    )
 
 
-def _check(
-    certificate: x509.Certificate, started: StartedSession, value: signature.SignatureValue
+def check(
+    certificate: x509.Certificate,
+    representation: signature.DataToBeSignedRepresentation,
+    value: signature.SignatureValue,
 ) -> None:
+    """Check a value with the person's certificate.
+
+    Raises:
+        PhoneSignatureError: It does not verify.
+    """
     try:
-        signature.check_value(certificate.public_key(), started.representation, value)
+        signature.check_value(certificate.public_key(), representation, value)
     except errors.InputError as error:
         raise PhoneSignatureError(
             "the signature from the phone does not verify with the person's certificate"
@@ -410,7 +453,7 @@ def _check_identity(
 
 def _certificate(answer: Mapping[str, object]) -> x509.Certificate:
     try:
-        return certificates.parse(_binary(_text(answer, "cert")))
+        return certificates.parse(_binary(text_of(answer, "cert")))
     except certificates.CertificateError as error:
         raise MobileIdAnswerError("expected a certificate in the answer") from error
 
@@ -422,7 +465,12 @@ def _object(reply: outbound.Reply) -> Mapping[str, object]:
     return value
 
 
-def _text(answer: Mapping[str, object], name: str) -> str:
+def text_of(answer: Mapping[str, object], name: str) -> str:
+    """Return a text of an answer.
+
+    Raises:
+        MobileIdAnswerError: There is none, or too long a one.
+    """
     value = answer.get(name)
     if not isinstance(value, str) or not 0 < len(value) <= MAX_ANSWER_CHARACTERS:
         raise MobileIdAnswerError(f"expected {name} in the gateway's answer")
@@ -438,7 +486,7 @@ def _binary(text: str) -> bytes:
 
 def _error_text(reply: outbound.Reply) -> str:
     try:
-        return _text(_object(reply), "error")[:200]
+        return text_of(_object(reply), "error")[:200]
     except errors.PeerError:
         return "it gave no reason"
 

@@ -164,6 +164,7 @@ def simulate(
             "relying_party": answered.relying_party,
             "text": answered.text,
             "control_code": answered.control_code,
+            **({"documents": list(answered.documents)} if answered.documents else {}),
         },
         as_json,
         "",

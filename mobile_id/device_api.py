@@ -16,7 +16,7 @@ import fastapi
 import pydantic
 from fastapi import responses
 
-from mobile_id import gateway, results, waiting
+from mobile_id import gateway, results, signature_list, waiting
 from pki import clock, errors, web
 
 MAX_WAIT_S = 60
@@ -34,6 +34,15 @@ class Confirmation(pydantic.BaseModel):
 
     model_config = pydantic.ConfigDict(extra="forbid", strict=True)
     signature_value: str = pydantic.Field(min_length=4, max_length=MAX_VALUE_CHARACTERS)
+
+
+class ListConfirmation(pydantic.BaseModel):
+    """A value for each document of a list, in its order."""
+
+    model_config = pydantic.ConfigDict(extra="forbid", strict=True)
+    signature_values: list[
+        Annotated[str, pydantic.Field(min_length=4, max_length=MAX_VALUE_CHARACTERS)]
+    ] = pydantic.Field(min_length=1, max_length=signature_list.MAX_DOCUMENTS)
 
 
 class Refusal(pydantic.BaseModel):
@@ -98,6 +107,14 @@ def routes(
         result = mobile_gateway.confirm(subscriber_id, transaction_id, value, present.now())
         return {"result": result.value}
 
+    @router.post("/transactions/{transaction_id}/list-confirmation")
+    def confirm_list(
+        transaction_id: str, confirmation: ListConfirmation, subscriber_id: Subscriber
+    ) -> dict[str, str]:
+        values = [_decode(one) for one in confirmation.signature_values]
+        result = mobile_gateway.confirm_all(subscriber_id, transaction_id, values, present.now())
+        return {"result": result.value}
+
     @router.post("/transactions/{transaction_id}/refusal")
     def refuse(transaction_id: str, refusal: Refusal, subscriber_id: Subscriber) -> dict[str, str]:
         result = mobile_gateway.refuse(subscriber_id, transaction_id, refusal.reason, present.now())
@@ -106,15 +123,23 @@ def routes(
     return router
 
 
-def _shown(delivered: gateway.DeliveredTransaction) -> dict[str, str]:
+def _shown(delivered: gateway.DeliveredTransaction) -> dict[str, object]:
+    # A list has no hash of its own to sign: a phone that knows no lists signs nothing.
+    asked: dict[str, object] = (
+        {
+            "hash_type": results.HASH_TYPE_NAMES[delivered.representation.hash_algorithm],
+            "hash": base64.b64encode(delivered.representation.hash).decode(),
+        }
+        if delivered.documents is None
+        else {"documents": delivered.documents.to_json()}
+    )
     return {
         "id": delivered.id,
         "operation": delivered.operation.value,
         "relying_party": delivered.relying_party,
         "text": delivered.text,
         "language": delivered.language.value,
-        "hash_type": results.HASH_TYPE_NAMES[delivered.representation.hash_algorithm],
-        "hash": base64.b64encode(delivered.representation.hash).decode(),
+        **asked,
         "answer_by": clock.time_text(delivered.answer_by),
     }
 

@@ -47,7 +47,7 @@ def shown_text(text: str, text_format: DisplayTextFormat) -> str:
     """
     if text_format is DisplayTextFormat.UCS2:
         limit = MAX_UCS2_CHARACTERS
-        shown = "".join(one if _showable(one) else " " for one in text)
+        shown = "".join(one if is_showable(one) else " " for one in text)
     else:
         limit = MAX_GSM7_CHARACTERS
         shown = "".join(
@@ -73,7 +73,8 @@ def format_for(text: str) -> DisplayTextFormat:
     return DisplayTextFormat.GSM7 if in_gsm7 else DisplayTextFormat.UCS2
 
 
-def _showable(character: str) -> bool:
+def is_showable(character: str) -> bool:
+    """Whether a phone shows a character as it is, in UCS-2."""
     # UCS-2 has no characters above U+FFFF; Cf are invisible and turn the writing direction.
     return character == "\n" or (
         ord(character) <= 0xFFFF and unicodedata.category(character) not in ("Cc", "Cf", "Cs")

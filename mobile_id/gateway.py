@@ -7,16 +7,22 @@ verify with the subscriber's certificate over the hash that was asked for.
 
 import dataclasses
 import datetime
-import hashlib
 import logging
 from collections.abc import Callable, Sequence
 
 import sqlalchemy
-from cryptography import x509
 from sqlalchemy import orm
 
-from mobile_id import addressee, results, settings, subscribers, transactions
-from pki import algorithms, audit, errors, person_codes, signature, usage
+from mobile_id import (
+    addressee,
+    confirmations,
+    results,
+    settings,
+    signature_list,
+    subscribers,
+    transactions,
+)
+from pki import errors, person_codes, signature
 
 log = logging.getLogger(__name__)
 
@@ -33,13 +39,19 @@ class SessionNotFoundError(errors.NotFoundError):
 
 @dataclasses.dataclass(frozen=True)
 class SignatureRequest:
-    """What a relying party asks of a person."""
+    """What a relying party asks of a person.
+
+    Attributes:
+        representation: What is signed; of a list, its digest.
+        documents: The list, where several documents are to be confirmed at once.
+    """
 
     operation: results.Operation
     who: addressee.Addressee
     representation: signature.DataToBeSignedRepresentation
     language: results.Language
     display_text: str
+    documents: signature_list.SignatureList | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,20 +68,25 @@ class SessionStatus:
 
     Attributes:
         result: None while it runs.
-        value: Only with the result OK.
+        values: Only with the result OK: one, or one for each document of a list.
         certificate_der: Only with the result OK: whose key made the value.
         answer_by: When it expires by itself.
     """
 
     result: results.Result | None
-    value: signature.SignatureValue | None
+    values: tuple[signature.SignatureValue, ...]
     certificate_der: bytes | None
     answer_by: datetime.datetime
 
 
 @dataclasses.dataclass(frozen=True)
 class DeliveredTransaction:
-    """What the phone is given to show and to sign; the control code is not among it."""
+    """What the phone is given to show and to sign; the control code is not among it.
+
+    Attributes:
+        representation: What is signed, where there is no list.
+        documents: The list; its digest, too, the phone computes itself.
+    """
 
     id: str
     operation: results.Operation
@@ -78,6 +95,7 @@ class DeliveredTransaction:
     language: results.Language
     representation: signature.DataToBeSignedRepresentation
     answer_by: datetime.datetime
+    documents: signature_list.SignatureList | None = None
 
 
 def session_topic(session_id: str) -> str:
@@ -158,6 +176,7 @@ class Gateway:
                 subscriber_id=subscriber.id if subscriber else None,
                 hash_algorithm=request.representation.hash_algorithm.value,
                 hash=request.representation.hash,
+                documents=request.documents.to_json() if request.documents else None,
                 language=results.language_for(request.language, request.who.phone_number).value,
                 display_text=request.display_text,
                 certificate=subscriber.certificate_der(request.operation) if subscriber else None,
@@ -184,11 +203,13 @@ class Gateway:
         operation: results.Operation,
         address: str | None,
         at: datetime.datetime,
+        *,
+        of_list: bool = False,
     ) -> SessionStatus:
         """Return where a session stands; its time being over ends it here.
 
         Raises:
-            SessionNotFoundError: Unknown, of the other operation, or older than its life.
+            SessionNotFoundError: Unknown, of another kind, or older than its life.
             AccessError: The address is not one of the relying party that opened it.
         """
         with self._sessions() as session:
@@ -196,7 +217,8 @@ class Gateway:
                 row = transactions.read(session, session_id)
             except transactions.TransactionNotFoundError as error:
                 raise SessionNotFoundError("there is no such session") from error
-            if row.operation != operation.value or at >= row.gone_at:
+            known = (row.operation, row.documents is not None)
+            if known != (operation.value, of_list) or at >= row.gone_at:
                 raise SessionNotFoundError("there is no such session")
             self._check_origin(row, address)
             if row.is_due(at):
@@ -237,11 +259,21 @@ class Gateway:
     def confirm(
         self, subscriber_id: str, transaction_id: str, value: bytes, at: datetime.datetime
     ) -> results.Result:
-        """Take a signature value from a phone; the same value again gets the same answer.
+        """Take a signature value from a phone. Returns and raises as `confirm_all`."""
+        return self.confirm_all(subscriber_id, transaction_id, (value,), at)
+
+    def confirm_all(
+        self,
+        subscriber_id: str,
+        transaction_id: str,
+        values: Sequence[bytes],
+        at: datetime.datetime,
+    ) -> results.Result:
+        """Take the values for all that was asked, or none; the same again get the same answer.
 
         Returns:
-            OK, TIMEOUT when it came too late, or SIGNATURE_HASH_MISMATCH when it does not verify:
-            then the value is forgotten.
+            OK, TIMEOUT when they came too late, or SIGNATURE_HASH_MISMATCH when one is missing or
+            does not verify: then all are forgotten.
 
         Raises:
             TransactionNotFoundError: There is none for this SIM.
@@ -249,19 +281,18 @@ class Gateway:
         """
         with self._sessions() as session:
             row = self._load_for(session, subscriber_id, transaction_id)
-            if (
-                row.state == transactions.TransactionState.CONFIRMED.value
-                and row.signature_value == value
-            ):
+            if row.state == transactions.TransactionState.CONFIRMED.value and [
+                one.value for one in row.values
+            ] == list(values):
                 return results.Result.OK
             if not row.expire_if_due(at):
                 transactions.TransactionState(row.state).check_transition(
                     transactions.TransactionState.CONFIRMED
                 )
-                if _verifies(row, value):
-                    row.confirm(value, at)
-                    _audit(session, row, at)
-                    _count(session, row, at)
+                if confirmations.verify(row, values):
+                    row.confirm(b"".join(values), at)
+                    confirmations.record(session, row, at)
+                    confirmations.count(session, row, at)
                 else:
                     row.refuse(results.Result.SIGNATURE_HASH_MISMATCH, at)
             session.commit()
@@ -355,60 +386,10 @@ class Gateway:
         return results.Result(row.result)
 
 
-def _audit(session: orm.Session, row: transactions.TransactionRow, at: datetime.datetime) -> None:
-    """Record what the person confirmed and with which certificate, beside the change itself."""
-    audit.append(
-        session,
-        audit.AuditEvent.SESSION_CONFIRMED,
-        at,
-        actor="mobile-gateway",
-        details={
-            "transaction": row.id,
-            "operation": row.operation,
-            "relying_party": row.relying_party_key,
-            "hash": row.hash.hex(),
-            "certificate_sha256": hashlib.sha256(row.certificate or b"").hexdigest(),
-        },
-    )
-
-
-def _count(session: orm.Session, row: transactions.TransactionRow, at: datetime.datetime) -> None:
-    """Count what was confirmed, beside the change itself: once, however often the phone asks."""
-    usage.count(
-        session,
-        "mobile",
-        usage.Channel.PHONE,
-        usage.Operation(row.operation),
-        x509.load_der_x509_certificate(row.certificate or b""),
-        row.relying_party_name,
-        at,
-    )
-
-
-def _verifies(row: transactions.TransactionRow, value: bytes) -> bool:
-    if row.certificate is None:
-        return False
-    certificate = x509.load_der_x509_certificate(row.certificate)
-    try:
-        signature.check_value(certificate.public_key(), row.representation, _ecdsa(row, value))
-    except errors.InputError as error:
-        log.warning("signature_value_refused code=%s", error.code)
-        return False
-    return True
-
-
-def _ecdsa(row: transactions.TransactionRow, value: bytes) -> signature.SignatureValue:
-    return signature.SignatureValue(
-        algorithms.SignatureAlgorithm.ECDSA, row.representation.hash_algorithm, value
-    )
-
-
 def _status_of(row: transactions.TransactionRow) -> SessionStatus:
     result = results.Result(row.result) if row.result else None
-    value = None
-    if result is results.Result.OK and row.signature_value is not None:
-        value = _ecdsa(row, row.signature_value)
-    return SessionStatus(result, value, row.certificate if value else None, row.answer_by)
+    values = row.values if result is results.Result.OK else ()
+    return SessionStatus(result, values, row.certificate if values else None, row.answer_by)
 
 
 def _delivered(row: transactions.TransactionRow) -> DeliveredTransaction:
@@ -420,4 +401,5 @@ def _delivered(row: transactions.TransactionRow) -> DeliveredTransaction:
         language=results.Language(row.language),
         representation=row.representation,
         answer_by=row.answer_by,
+        documents=row.listed,
     )

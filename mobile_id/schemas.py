@@ -10,7 +10,7 @@ import dataclasses
 import datetime
 import json
 
-from mobile_id import addressee, display_text, gateway, results
+from mobile_id import addressee, display_text, gateway, results, signature_list
 from pki import errors, signature
 
 MIN_HASH_CHARACTERS = 44
@@ -88,19 +88,49 @@ def parse_start_request(
         ),
         "Required {} is missing.",
     )
-    try:
-        language = results.Language(texts["language"])
-    except ValueError as error:
-        known = ", ".join(one.value for one in results.Language)
-        raise MobileIdRequestError(f"language must be one of {known}") from error
     return StartRequest(
         _party(texts),
         gateway.SignatureRequest(
             operation,
             _who(texts, countries),
             _representation(texts["hash"], texts["hashType"]),
-            language,
+            _language(texts["language"]),
             _display_text(fields),
+        ),
+    )
+
+
+def parse_list_request(body: bytes, countries: tuple[str, ...]) -> StartRequest:
+    """Read a request to sign a list of documents: ours, with `documents` instead of a hash.
+
+    Raises:
+        MobileIdRequestError: Malformed.
+    """
+    fields = _fields(body)
+    texts = _required(
+        fields,
+        (
+            "relyingPartyUUID",
+            "relyingPartyName",
+            "phoneNumber",
+            "nationalIdentityNumber",
+            "language",
+        ),
+        "Required {} is missing.",
+    )
+    try:
+        documents = signature_list.SignatureList.from_json(fields.get("documents"))
+    except signature_list.SignatureListError as error:
+        raise MobileIdRequestError(f"documents: {error.message}") from error
+    return StartRequest(
+        _party(texts),
+        gateway.SignatureRequest(
+            results.Operation.SIGNATURE,
+            _who(texts, countries),
+            documents.digest,
+            _language(texts["language"]),
+            _display_text(fields),
+            documents,
         ),
     )
 
@@ -125,15 +155,30 @@ def session_status(
     if status is None or status.result is None:
         return {"state": "RUNNING"}
     shown: dict[str, object] = {"state": "COMPLETE", "result": status.result.value}
-    if status.value is not None:
-        shown["signature"] = {
-            "value": base64.b64encode(status.value.value).decode(),
-            "algorithm": f"{results.HASH_TYPE_NAMES[status.value.hash_algorithm]}WithECEncryption",
-        }
+    if status.values:
+        (value,) = status.values
+        shown["signature"] = _signature(value)
         # The certificate of a signature is known beforehand, from POST /certificate.
         if operation is results.Operation.AUTHENTICATION and status.certificate_der is not None:
             shown["cert"] = base64.b64encode(status.certificate_der).decode()
     return shown
+
+
+def list_status(status: gateway.SessionStatus | None) -> dict[str, object]:
+    """The answer to a status request of a list: a value for each document, in its order."""
+    if status is None or status.result is None:
+        return {"state": "RUNNING"}
+    shown: dict[str, object] = {"state": "COMPLETE", "result": status.result.value}
+    if status.values:
+        shown["signatures"] = [_signature(one) for one in status.values]
+    return shown
+
+
+def _signature(value: signature.SignatureValue) -> dict[str, str]:
+    return {
+        "value": base64.b64encode(value.value).decode(),
+        "algorithm": f"{results.HASH_TYPE_NAMES[value.hash_algorithm]}WithECEncryption",
+    }
 
 
 def stamped(value: dict[str, object], trace_id: str, at: datetime.datetime) -> dict[str, object]:
@@ -183,6 +228,14 @@ def _text(fields: dict[str, object], name: str) -> str | None:
 
 def _party(texts: dict[str, str]) -> RelyingPartyFields:
     return RelyingPartyFields(texts["relyingPartyUUID"], texts["relyingPartyName"])
+
+
+def _language(name: str) -> results.Language:
+    try:
+        return results.Language(name)
+    except ValueError as error:
+        known = ", ".join(one.value for one in results.Language)
+        raise MobileIdRequestError(f"language must be one of {known}") from error
 
 
 def _who(texts: dict[str, str], countries: tuple[str, ...]) -> addressee.Addressee:

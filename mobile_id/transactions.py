@@ -17,7 +17,7 @@ from collections.abc import Mapping
 import sqlalchemy
 from sqlalchemy import orm
 
-from mobile_id import results
+from mobile_id import results, signature_list
 from pki import algorithms, database, errors, signature
 
 ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -105,6 +105,10 @@ class TransactionRow(database.Base):
     language: orm.Mapped[str] = orm.mapped_column(sqlalchemy.String(3))
     display_text: orm.Mapped[str] = orm.mapped_column(sqlalchemy.String(100))
     certificate: orm.Mapped[bytes | None] = orm.mapped_column(sqlalchemy.LargeBinary)
+    documents: orm.Mapped[list[dict[str, str]] | None] = orm.mapped_column(
+        sqlalchemy.JSON(none_as_null=True),
+        doc="Of a list that is confirmed at once; `hash` is then the list's digest",
+    )
     state: orm.Mapped[str] = orm.mapped_column(sqlalchemy.String(16))
     result: orm.Mapped[str | None] = orm.mapped_column(sqlalchemy.String(32))
     signature_value: orm.Mapped[bytes | None] = orm.mapped_column(sqlalchemy.LargeBinary)
@@ -115,9 +119,32 @@ class TransactionRow(database.Base):
 
     @property
     def representation(self) -> signature.DataToBeSignedRepresentation:
-        """What the SIM signs."""
+        """What the SIM signs; of a list, what its control code is made from."""
         return signature.DataToBeSignedRepresentation(
             algorithms.HashAlgorithm(self.hash_algorithm), self.hash
+        )
+
+    @property
+    def listed(self) -> signature_list.SignatureList | None:
+        """The documents, where there is a list of them."""
+        if self.documents is None:
+            return None
+        return signature_list.SignatureList.from_json(self.documents)
+
+    @property
+    def representations(self) -> tuple[signature.DataToBeSignedRepresentation, ...]:
+        """All that the SIM signs."""
+        listed = self.listed
+        return (self.representation,) if listed is None else listed.representations
+
+    @property
+    def values(self) -> tuple[signature.SignatureValue, ...]:
+        """The values of a confirmed transaction, in the order of what was signed."""
+        joined, asked = self.signature_value or b"", self.representations
+        # Values of one key are of one length.
+        size = len(joined) // len(asked)
+        return tuple(
+            ecdsa(one, joined[size * place : size * (place + 1)]) for place, one in enumerate(asked)
         )
 
     def move(self, to: TransactionState, at: datetime.datetime) -> None:
@@ -135,7 +162,10 @@ class TransactionRow(database.Base):
         self.move(TransactionState.DELIVERED, at)
 
     def confirm(self, value: bytes, at: datetime.datetime) -> None:
-        """The person confirmed; `value` was checked with the certificate."""
+        """The person confirmed; `value` was checked with the certificate.
+
+        Of a list it is all values, one after the other.
+        """
         self.move(TransactionState.CONFIRMED, at)
         self.result = results.Result.OK.value
         self.signature_value = value
@@ -162,6 +192,15 @@ class TransactionRow(database.Base):
             self.expire(at)
             return True
         return False
+
+
+def ecdsa(
+    representation: signature.DataToBeSignedRepresentation, value: bytes
+) -> signature.SignatureValue:
+    """A SIM's value over a hash."""
+    return signature.SignatureValue(
+        algorithms.SignatureAlgorithm.ECDSA, representation.hash_algorithm, value
+    )
 
 
 def new_id() -> str:

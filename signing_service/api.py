@@ -9,7 +9,7 @@ import functools
 import hashlib
 import os
 import urllib.parse
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from typing import Annotated, Any, BinaryIO, TypeVar
 
 import anyio
@@ -146,14 +146,9 @@ def _add_signing(router: fastapi.APIRouter, desk: Desk, require_sign: Caller) ->
         wait: Annotated[float, fastapi.Query(ge=0, le=MAX_WAIT_S)] = 0,
     ) -> dict[str, object]:
         read = functools.partial(flow.read_session, service, session_id, caller.client_id)
-        row = first = await _in_thread(lambda: read(now()))
-        pause = FIRST_PAUSE_S
-        with anyio.move_on_after(wait):
-            while not row.state.is_final and row.state is first.state:
-                await anyio.sleep(pause)
-                pause = min(pause * 1.5, LONGEST_PAUSE_S)
-                row = await _in_thread(lambda: read(now()))
-        return schemas.show_session(row)
+        return schemas.show_session(
+            await _changed(lambda: read(now()), lambda row: {row.state}, wait)
+        )
 
     @router.post(
         "/signing-sessions/{session_id}/signature-value",
@@ -208,8 +203,21 @@ def _add_batches(router: fastapi.APIRouter, desk: Desk, require_sign: Caller) ->
         return schemas.show_batch(batch)
 
     @router.get("/signing-batches/{batch_id}")
-    def read_batch(batch_id: str, caller: caller_type) -> dict[str, object]:
-        return schemas.show_batch(batches.read_batch(service, batch_id, caller.client_id, now()))
+    async def read_batch(
+        batch_id: str,
+        caller: caller_type,
+        wait: Annotated[float, fastapi.Query(ge=0, le=MAX_WAIT_S)] = 0,
+    ) -> dict[str, object]:
+        read = functools.partial(batches.read_batch, service, batch_id, caller.client_id)
+        return schemas.show_batch(
+            await _changed(
+                lambda: read(now()), lambda batch: {one.state for one in batch.sessions}, wait
+            )
+        )
+
+    @router.post("/signing-batches/{batch_id}/cancel")
+    def cancel_batch(batch_id: str, caller: caller_type) -> dict[str, object]:
+        return schemas.show_batch(batches.cancel_batch(service, batch_id, caller.client_id, now()))
 
     @router.post(
         "/signing-batches/{batch_id}/signature-values",
@@ -228,17 +236,31 @@ def _add_batches(router: fastapi.APIRouter, desk: Desk, require_sign: Caller) ->
         return schemas.show_batch(batch)
 
 
+async def _changed(
+    read: Callable[[], Result],
+    states: Callable[[Result], Set[sessions.SessionState]],
+    wait_s: float,
+) -> Result:
+    """Read until a state changes, all are final, or the time is over."""
+    found = first = await _in_thread(read)
+    pause = FIRST_PAUSE_S
+    with anyio.move_on_after(wait_s):
+        while states(found) == states(first) and not all(one.is_final for one in states(found)):
+            await anyio.sleep(pause)
+            pause = min(pause * 1.5, LONGEST_PAUSE_S)
+            found = await _in_thread(read)
+    return found
+
+
 def _open_batch(
     desk: Desk, upload: uploads.Upload, caller: access.Caller, key: str | None
 ) -> batches.Batch:
     service, at = desk.service, desk.service.clock.now()
     opening, signer = _read_opening(service, upload, caller, key)
     if isinstance(signer, signers.PhoneSigner):
-        raise parameters.ParametersError(
-            "signer: expected a card or a seal: a phone confirms one hash at a time, so sign many"
-            " documents with it in one ASiC-E container",
-            field="signer",
-        )
+        if desk.phones is None:
+            raise PhonesUnavailableError("this installation cannot sign with phones")
+        return phone_signing.open_phone_batch(desk.phones, opening, signer, at)
     if isinstance(signer, signers.SealSigner):
         seal = desk.seals.choose(signer.name, caller)
         opening = dataclasses.replace(opening, seal=seal.name)

@@ -1,9 +1,8 @@
 """Batches: many documents, each with a signature of its own, and one confirmation for all.
 
-A card's owner types the PIN once, and the card signs every representation that the batch lists.
-The values come back together and are taken together: all of them or none, in one transaction with
-an audit entry over every representation. A phone confirms one hash at a time: there, many documents
-under one confirmation are one ASiC-E container.
+A card's owner types the PIN once, and the card signs every representation that the batch lists; a
+phone shows the list and asks for the PIN once. The values come back together and are taken
+together: all of them or none, in one transaction with an audit entry over every representation.
 """
 
 import dataclasses
@@ -46,6 +45,8 @@ def open_batch(
     opening: flow.Opening,
     certificate: x509.Certificate,
     at: datetime.datetime,
+    *,
+    state: sessions.SessionState = sessions.SessionState.AWAITING_VALUE,
 ) -> Batch:
     """Check all documents and the certificate, and open a session for each document.
 
@@ -54,32 +55,23 @@ def open_batch(
         opening: The request; every document of it becomes a session.
         certificate: The signing certificate, whose status is asked for once.
         at: The present.
+        state: Whom the sessions wait for.
 
     Raises:
         DocumentRefusedError: One document cannot be signed; then none is.
         Others as `flow.open_session`.
     """
-    earlier = flow.find_earlier(service, opening)
+    earlier = find_earlier(service, opening, at)
     if earlier is not None:
-        if earlier.batch is None:
-            raise sessions.IdempotencyKeyReusedError(
-                "expected a new Idempotency-Key, got one that a single session used"
-            )
-        return read_batch(service, earlier.batch, opening.client_id, at)
-    parts = _parts(opening)
-    for one in parts:
-        flow.check_request(service, one)
+        return earlier
+    parts = check_request(service, opening)
     path = signers.check_signing_certificate(
         certificate, service.authorities, client=service.client, at=at
     )
     opened: list[sessions.SigningSession] = []
     try:
         for one in parts:
-            opened.append(
-                flow.prepare_signature(
-                    service, one, path, at, state=sessions.SessionState.AWAITING_VALUE
-                )
-            )
+            opened.append(flow.prepare_signature(service, one, path, at, state=state))
     except errors.ImzaError:
         for row in opened:
             flow.cancel_session(service, row.id, opening.client_id, at)
@@ -88,6 +80,37 @@ def open_batch(
         raise TypeError("a session of a batch was stored without it")
     # Read again: the same request, at the same time, may have been first.
     return read_batch(service, opened[0].batch, opening.client_id, at)
+
+
+def find_earlier(
+    service: SigningService, opening: flow.Opening, at: datetime.datetime
+) -> Batch | None:
+    """Return the batch that the same request opened before, if it named an Idempotency-Key.
+
+    Raises:
+        IdempotencyKeyReusedError: A single session was opened with it.
+    """
+    earlier = flow.find_earlier(service, opening)
+    if earlier is None:
+        return None
+    if earlier.batch is None:
+        raise sessions.IdempotencyKeyReusedError(
+            "expected a new Idempotency-Key, got one that a single session used"
+        )
+    return read_batch(service, earlier.batch, opening.client_id, at)
+
+
+def check_request(service: SigningService, opening: flow.Opening) -> Sequence[flow.Opening]:
+    """Return a request for each document, all of which can be signed.
+
+    Raises:
+        DocumentRefusedError: One cannot be signed, or there are too many.
+        Others as `flow.check_request`.
+    """
+    parts = _parts(opening)
+    for one in parts:
+        flow.check_request(service, one)
+    return parts
 
 
 def read_batch(
@@ -106,10 +129,24 @@ def read_batch(
         return Batch(batch_id, rows)
 
 
+def cancel_batch(
+    service: SigningService, batch_id: str, client_id: str, at: datetime.datetime
+) -> Batch:
+    """End a batch that still waits.
+
+    Raises:
+        SessionNotFoundError: No such batch of this client.
+        SessionStateError: The signatures exist already.
+    """
+    first = read_batch(service, batch_id, client_id, at).sessions[0]
+    flow.cancel_session(service, first.id, client_id, at)
+    return read_batch(service, batch_id, client_id, at)
+
+
 def complete_batch(
     service: SigningService,
     batch_id: str,
-    client_id: str,
+    client_id: str | None,
     values: Mapping[str, signature.SignatureValue],
     at: datetime.datetime,
 ) -> Batch:
@@ -120,7 +157,7 @@ def complete_batch(
     Args:
         service: Where and with whom.
         batch_id: Which batch.
-        client_id: Who sends them.
+        client_id: Who sends them; None when they come from the phone that we asked ourselves.
         values: By the sessions' ids.
         at: The present.
 
@@ -129,6 +166,11 @@ def complete_batch(
         SignatureValueError: A value does not verify; the session is named.
         SessionStateError: A session waits no more.
     """
+    awaited = (
+        sessions.SessionState.AWAITING_PERSON
+        if client_id is None
+        else sessions.SessionState.AWAITING_VALUE
+    )
     with service.database() as session:
         rows = sessions.load_batch(session, batch_id, client_id)
         if {row.id for row in rows} != set(values):
@@ -139,19 +181,16 @@ def complete_batch(
             for row in rows:
                 row.expire_if_due(at)
                 try:
-                    flow.take_value(
-                        service, session, row, values[row.id],
-                        sessions.SessionState.AWAITING_VALUE, at,
-                    )  # fmt: skip
+                    flow.take_value(service, session, row, values[row.id], awaited, at)
                 except signature.SignatureValueError as error:
                     raise signature.SignatureValueError(
                         f"session {row.id}: {error.message}"
                     ) from error
-            _record(session, Batch(batch_id, rows), client_id, at)
+            _record(session, Batch(batch_id, rows), at)
         session.commit()
     for row in rows:
         levels.raise_level(service, row.id, at)
-    return read_batch(service, batch_id, client_id, at)
+    return read_batch(service, batch_id, rows[0].client_id, at)
 
 
 def sign_batch(
@@ -194,12 +233,12 @@ def _parts(opening: flow.Opening) -> Sequence[flow.Opening]:
     ]
 
 
-def _record(session: orm.Session, batch: Batch, client_id: str, at: datetime.datetime) -> None:
+def _record(session: orm.Session, batch: Batch, at: datetime.datetime) -> None:
     audit.append(
         session,
         audit.AuditEvent.BATCH_CONFIRMED,
         at,
-        actor=client_id,
+        actor=batch.sessions[0].client_id,
         details={
             "batch": batch.id,
             "sessions": len(batch.sessions),

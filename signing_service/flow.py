@@ -292,23 +292,29 @@ def cancel_session(
 ) -> sessions.SigningSession:
     """End a session that still waits; ending an ended one changes nothing.
 
+    A session of a batch ends with the whole batch: what was to be confirmed is all of it.
+
     Raises:
         SessionNotFoundError: No such session of this client.
         SessionStateError: The signature exists already and cannot be taken back.
     """
     with service.database() as session:
-        row = sessions.load(session, session_id, client_id)
-        row.expire_if_due(at)
-        if row.state in sessions.OPEN_STATES:
-            row.end(sessions.SessionState.REFUSED, "cancelled", "The session was cancelled.", at)
-        elif row.value is not None:
-            session.commit()
+        rows = sessions.load_confirmed_with(session, session_id, client_id)
+        row = next(one for one in rows if one.id == session_id)
+        for one in rows:
+            one.expire_if_due(at)
+            if one.state in sessions.OPEN_STATES:
+                one.end(
+                    sessions.SessionState.REFUSED, "cancelled", "The session was cancelled.", at
+                )
+        session.commit()
+        if row.state is not sessions.SessionState.REFUSED and row.value is not None:
             raise sessions.SessionStateError(
                 "expected a session that still waits, got one whose signature was made"
             )
-        session.commit()
-    if row.state is sessions.SessionState.REFUSED:
-        service.store.remove(session_id, levels.PREPARED)
+    for one in rows:
+        if one.state is sessions.SessionState.REFUSED:
+            service.store.remove(one.id, levels.PREPARED)
     return row
 
 

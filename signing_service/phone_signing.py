@@ -1,18 +1,20 @@
 """Signing with a phone: the service asks the person's operator, and waits in the background.
 
 The service is one more relying party of the Mobile-ID protocol. Once the phone was asked, the row
-holds all that is needed to wait for the answer, so another process can go on waiting.
+holds all that is needed to wait for the answer, so another process can go on waiting. Of a batch,
+the phone is asked once for the whole list; its first session stands for all.
 """
 
 import concurrent.futures
 import dataclasses
 import datetime
 import logging
+from collections.abc import Sequence
 
-from mobile_id import addressee, results
+from mobile_id import addressee, list_client, results, signature_list
 from mobile_id import client as mobile_client
 from pki import errors
-from signing_service import flow, levels, parameters, sessions, signers
+from signing_service import batches, flow, levels, parameters, sessions, signers
 from signing_service.service import SigningService
 
 log = logging.getLogger(__name__)
@@ -74,14 +76,69 @@ def open_phone_session(
     except errors.ImzaError as error:
         _end(phones, row.id, error, at)
         raise
-    with service.database() as session:
-        row = sessions.load(session, row.id, None)
-        row.control_code = started.control_code
-        row.phone_session = started.session_id
-        row.next_try_at = at + service.settings.lease
-        session.commit()
-    phones.waiting.submit(follow, phones, row.id)
+    (row,) = _asked(phones, row.id, started.session_id, started.control_code, at)
     return row
+
+
+def open_phone_batch(
+    phones: PhoneSigning, opening: flow.Opening, signer: signers.PhoneSigner, at: datetime.datetime
+) -> batches.Batch:
+    """Open a batch and ask the person once for all of it.
+
+    The phone shows how many documents there are and the name of each; the control code is made
+    from the whole list.
+
+    Raises:
+        ListsUnsupportedError: The person's operator confirms one hash at a time.
+        Others as `open_phone_session` and `batches.open_batch`.
+    """
+    service = phones.service
+    earlier = batches.find_earlier(service, opening, at)
+    if earlier is not None:
+        return earlier
+    batches.check_request(service, opening)
+    who = addressee.Addressee(signer.phone_number, signer.person_code)
+    certificate = phones.client.fetch_certificate(who)
+    batch = batches.open_batch(
+        service, opening, certificate, at, state=sessions.SessionState.AWAITING_PERSON
+    )
+    first = batch.sessions[0]
+    if first.control_code is not None:
+        return batch  # The same request, at the same time, has asked the phone already.
+    documents = signature_list.SignatureList(
+        tuple(
+            signature_list.ListedDocument(signature_list.shown_name(name), row.representation)
+            for name, row in zip(opening.signed.names, batch.sessions, strict=True)
+        )
+    )
+    try:
+        started = list_client.start(
+            phones.client, who, documents, text=shown_text(opening.parameters)
+        )
+    except errors.ImzaError as error:
+        _end(phones, first.id, error, at)
+        raise
+    rows = _asked(phones, first.id, started.session_id, documents.control_code, at)
+    return batches.Batch(batch.id, rows)
+
+
+def _asked(
+    phones: PhoneSigning,
+    session_id: str,
+    phone_session: str,
+    control_code: str,
+    at: datetime.datetime,
+) -> tuple[sessions.SigningSession, ...]:
+    """Record that the phone was asked, and wait for it in the background."""
+    with phones.service.database() as session:
+        rows = sessions.load_confirmed_with(session, session_id, None)
+        for row in rows:
+            row.control_code = control_code
+            row.phone_session = phone_session
+            row.next_try_at = at + phones.service.settings.lease
+        session.commit()
+    phones.waiting.submit(follow, phones, session_id)
+    return rows
 
 
 def shown_text(chosen: parameters.SignatureParameters) -> str:
@@ -121,23 +178,18 @@ def _poll(phones: PhoneSigning, session_id: str) -> bool:
     service = phones.service
     at = service.clock.now()
     with service.database() as session:
-        row = sessions.load(session, session_id, None)
-        if row.state is not sessions.SessionState.AWAITING_PERSON or row.phone_session is None:
-            return False
-        if at >= row.expires_at:
+        rows = sessions.load_confirmed_with(session, session_id, None)
+        for row in rows:
             row.expire_if_due(at)
-            session.commit()
-            return False
-        row.next_try_at = at + service.settings.lease
+        phone_session = rows[0].phone_session
+        waits = all(row.state is sessions.SessionState.AWAITING_PERSON for row in rows)
+        if waits and phone_session is not None:
+            rows[0].next_try_at = at + service.settings.lease
         session.commit()
-    started = mobile_client.StartedSession(
-        row.phone_session, results.Operation.SIGNATURE, row.representation
-    )
+    if not waits or phone_session is None:
+        return False
     try:
-        value = phones.client.poll_signature(started, row.path[0])
-        if value is None:
-            return True
-        flow.complete_session(service, session_id, None, value, service.clock.now())
+        return not _take_answer(phones, rows, phone_session)
     except sessions.SessionStateError:
         return False  # Cancelled or expired while the phone answered.
     except errors.ImzaError as error:
@@ -153,13 +205,40 @@ def _poll(phones: PhoneSigning, session_id: str) -> bool:
     return False
 
 
+def _take_answer(
+    phones: PhoneSigning, rows: Sequence[sessions.SigningSession], phone_session: str
+) -> bool:
+    """Complete what the person has confirmed; False while there is no answer."""
+    service, first = phones.service, rows[0]
+    certificate = first.path[0]
+    if first.batch is None:
+        started = mobile_client.StartedSession(
+            phone_session, results.Operation.SIGNATURE, first.representation
+        )
+        value = phones.client.poll_signature(started, certificate)
+        if value is None:
+            return False
+        flow.complete_session(service, first.id, None, value, service.clock.now())
+        return True
+    asked = list_client.StartedList(phone_session, tuple(row.representation for row in rows))
+    values = list_client.poll(phones.client, asked, certificate)
+    if values is None:
+        return False
+    by_session = {row.id: value for row, value in zip(rows, values, strict=True)}
+    batches.complete_batch(service, first.batch, None, by_session, service.clock.now())
+    return True
+
+
 def _end(
     phones: PhoneSigning, session_id: str, error: errors.ImzaError, at: datetime.datetime
 ) -> None:
+    """End all that the phone was asked for."""
     state = next(state for family, state in ENDS if isinstance(error, family))
     with phones.service.database() as session:
-        row = sessions.load(session, session_id, None)
-        if row.state is sessions.SessionState.AWAITING_PERSON:
-            row.end(state, error.code, error.message, at)
+        rows = sessions.load_confirmed_with(session, session_id, None)
+        for row in rows:
+            if row.state is sessions.SessionState.AWAITING_PERSON:
+                row.end(state, error.code, error.message, at)
         session.commit()
-    phones.service.store.remove(session_id, levels.PREPARED)
+    for row in rows:
+        phones.service.store.remove(row.id, levels.PREPARED)

@@ -433,11 +433,13 @@ def show_session(row: sessions.SigningSession) -> dict[str, object]:
 def show_batch(batch: batches.Batch) -> dict[str, object]:
     """Return a batch with every session and what is to be signed in it."""
     states = {one.state for one in batch.sessions}
+    code = batch.sessions[0].control_code
     return {
         "id": batch.id,
         # One word where all agree; otherwise the sessions tell.
         "state": states.pop().value if len(states) == 1 else "mixed",
         "confirmation": base64.b64encode(batch.confirmation).decode(),
+        **({} if code is None else {"control_code": code}),
         "sessions": [{"document": one.document_name, **show_opened(one)} for one in batch.sessions],
     }
 

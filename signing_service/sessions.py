@@ -229,8 +229,15 @@ def load(session: orm.Session, session_id: str, client_id: str | None) -> Signin
     return row
 
 
-def load_batch(session: orm.Session, batch_id: str, client_id: str) -> tuple[SigningSession, ...]:
+def load_batch(
+    session: orm.Session, batch_id: str, client_id: str | None
+) -> tuple[SigningSession, ...]:
     """Return the sessions of a batch in their order, and lock their rows.
+
+    Args:
+        session: The database session.
+        batch_id: Which batch.
+        client_id: Who asks; None for our own workers.
 
     Raises:
         SessionNotFoundError: No such batch of this client.
@@ -238,14 +245,33 @@ def load_batch(session: orm.Session, batch_id: str, client_id: str) -> tuple[Sig
     rows = tuple(
         session.scalars(
             sqlalchemy.select(SigningSession)
-            .where(SigningSession.batch == batch_id, SigningSession.client_id == client_id)
+            .where(
+                SigningSession.batch == batch_id,
+                *(() if client_id is None else (SigningSession.client_id == client_id,)),
+            )
             .order_by(SigningSession.batch_position)
             .with_for_update()
+            .execution_options(populate_existing=True)
         )
     )
     if not rows:
         raise SessionNotFoundError("no such signing batch")
     return rows
+
+
+def load_confirmed_with(
+    session: orm.Session, session_id: str, client_id: str | None
+) -> tuple[SigningSession, ...]:
+    """Return all sessions that one confirmation is for: a batch, or the session alone.
+
+    Their rows are locked. Raises as `load`.
+    """
+    # Read first: the rows of a batch are always locked in their order, or two would wait for
+    # each other.
+    row = session.get(SigningSession, session_id)
+    if row is None or row.batch is None:
+        return (load(session, session_id, client_id),)
+    return load_batch(session, row.batch, client_id)
 
 
 def find_by_key(
@@ -294,7 +320,10 @@ def overdue(session: orm.Session, at: datetime.datetime, limit: int) -> tuple[st
 
 
 def abandoned_phones(session: orm.Session, at: datetime.datetime, limit: int) -> tuple[str, ...]:
-    """Return the ids of phone sessions that no process waits for any more."""
+    """Return the ids of phone sessions that no process waits for any more.
+
+    Of a batch it is the first session, which stands for all.
+    """
     return tuple(
         session.scalars(
             sqlalchemy.select(SigningSession.id)
@@ -302,6 +331,7 @@ def abandoned_phones(session: orm.Session, at: datetime.datetime, limit: int) ->
                 SigningSession.state == SessionState.AWAITING_PERSON,
                 SigningSession.phone_session.is_not(None),
                 SigningSession.next_try_at <= at,
+                sqlalchemy.or_(SigningSession.batch.is_(None), SigningSession.batch_position == 0),
             )
             .limit(limit)
         )

@@ -4,6 +4,7 @@ Programs reach the readers by setting `PCSCLITE_CSOCK_NAME` to `ReaderStation.so
 nothing they do differs from a real reader. The cards are software: no plastic card was tried.
 """
 
+import dataclasses
 import json
 import os
 import pathlib
@@ -133,9 +134,7 @@ class ReaderStation:
 
     def pull_at(self, reader: str, pull: wire.Pull | None) -> None:
         """Have the card in a reader taken out at a command, for tests of what then happens."""
-        value = (
-            None if pull is None else {"instruction": pull.instruction, "answered": pull.answered}
-        )
+        value = None if pull is None else dataclasses.asdict(pull)
         self._ask({"command": "pull-at", "reader": reader, "pull": value})
 
     def __enter__(self) -> Self:

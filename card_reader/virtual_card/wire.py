@@ -37,10 +37,12 @@ class Pull:
         instruction: At the first command with this INS and data; a VERIFY without any only asks
             for the tries left.
         answered: After its answer left; before it, the command never reaches the card.
+        passing: How many such commands are answered before.
     """
 
     instruction: int
     answered: bool
+    passing: int = 0
 
 
 class InsertedCard:
@@ -93,6 +95,9 @@ class InsertedCard:
             return True
         pull = self._pull
         due = pull is not None and message[1] == pull.instruction and len(message) > _HEADER_SIZE
+        if due and pull is not None and pull.passing:
+            self._pull = dataclasses.replace(pull, passing=pull.passing - 1)
+            due = False
         if due and pull is not None and not pull.answered:
             return False
         self._send(self._application.answer(message))
@@ -118,9 +123,13 @@ class InsertedCard:
 
 
 def pull_from_json(value: object) -> Pull | None:
-    """Read a removal rule of the control socket: null, or instruction and answered."""
+    """Read a removal rule of the control socket: null, or instruction, answered and passing."""
     if value is None:
         return None
     if not isinstance(value, dict):
         raise ValueError("expected an object or null")
-    return Pull(apdu.Instruction(value["instruction"]).value, value["answered"] is True)
+    return Pull(
+        apdu.Instruction(value["instruction"]).value,
+        value["answered"] is True,
+        int(value.get("passing", 0)),
+    )

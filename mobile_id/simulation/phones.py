@@ -10,11 +10,11 @@ import dataclasses
 import logging
 import pathlib
 import threading
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from cryptography.hazmat.primitives.asymmetric import ec, utils
 
-from mobile_id import results
+from mobile_id import results, signature_list
 from mobile_id.simulation import personas, sim_applet
 from pki import algorithms, errors, outbound, signature
 
@@ -38,6 +38,7 @@ class Delivery:
 
     id: str
     prompt: sim_applet.Prompt
+    documents: signature_list.SignatureList | None = None
 
 
 class DeviceClient:
@@ -69,11 +70,18 @@ class DeviceClient:
         encoded = base64.b64encode(value.value).decode()
         return self._post(transaction_id, "confirmation", {"signature_value": encoded})
 
+    def confirm_list(
+        self, transaction_id: str, values: Sequence[signature.SignatureValue]
+    ) -> results.Result:
+        """Send the values of a list; return what the gateway made of them."""
+        encoded = [base64.b64encode(one.value).decode() for one in values]
+        return self._post(transaction_id, "list-confirmation", {"signature_values": encoded})
+
     def refuse(self, transaction_id: str, reason: results.Result) -> results.Result:
         """Send a refusal or a failure."""
         return self._post(transaction_id, "refusal", {"reason": reason.value})
 
-    def _post(self, transaction_id: str, action: str, body: dict[str, str]) -> results.Result:
+    def _post(self, transaction_id: str, action: str, body: dict[str, object]) -> results.Result:
         reply = self._client.send_json(
             "POST",
             f"{self._base_url}/transactions/{transaction_id}/{action}",
@@ -123,15 +131,27 @@ class SimulatedPhone:
                 and delivery.prompt.control_code != code_on_the_other_screen
             ) or behaviour is personas.Behaviour.USER_CANCELLED:
                 return self._device.refuse(delivery.id, results.Result.USER_CANCELLED)
-            if behaviour is personas.Behaviour.SIGNATURE_HASH_MISMATCH:
-                return self._device.confirm(delivery.id, _by_another_key(delivery.prompt))
             self._applet.confirm()
-            value = self._applet.sign(self._person.pin(delivery.prompt.operation))
+            values = self._sign(delivery)
         except (sim_applet.PinBlockedError, sim_applet.WrongPinError, errors.DeviceError):
             return self._device.refuse(delivery.id, results.Result.SIM_ERROR)
         finally:
             self._applet.cancel()
-        return self._device.confirm(delivery.id, value)
+        if behaviour is personas.Behaviour.SIGNATURE_HASH_MISMATCH:
+            # The last one alone is wrong: of a list, all the others are good.
+            asked = delivery.prompt.representation
+            if delivery.documents is not None:
+                asked = delivery.documents.representations[-1]
+            values = (*values[:-1], _by_another_key(asked))
+        if delivery.documents is not None:
+            return self._device.confirm_list(delivery.id, values)
+        return self._device.confirm(delivery.id, values[0])
+
+    def _sign(self, delivery: Delivery) -> tuple[signature.SignatureValue, ...]:
+        pin = self._person.pin(delivery.prompt.operation)
+        if delivery.documents is None:
+            return (self._applet.sign(pin),)
+        return self._applet.sign_list(pin, delivery.documents)
 
 
 class SimulatedPhones:
@@ -200,32 +220,42 @@ _FAILS_BEFORE_THE_DIALOGUE = frozenset(
 )
 
 
-def _by_another_key(prompt: sim_applet.Prompt) -> signature.SignatureValue:
+def _by_another_key(
+    representation: signature.DataToBeSignedRepresentation,
+) -> signature.SignatureValue:
     """What a SIM with other keys than the gateway knows would send."""
     key = ec.generate_private_key(sim_applet.CURVE)
-    prehashed = utils.Prehashed(prompt.representation.hash_algorithm.hasher)
-    der = key.sign(prompt.representation.hash, ec.ECDSA(prehashed))
+    der = key.sign(
+        representation.hash, ec.ECDSA(utils.Prehashed(representation.hash_algorithm.hasher))
+    )
     return signature.SignatureValue(
         algorithms.SignatureAlgorithm.ECDSA,
-        prompt.representation.hash_algorithm,
+        representation.hash_algorithm,
         algorithms.ecdsa_der_to_raw(der, algorithms.ecdsa_size(key.public_key())),
     )
 
 
 def _parse_delivery(value: object) -> Delivery:
     try:
-        fields = {str(name): str(one) for name, one in value.items()}  # type: ignore[attr-defined]
-        return Delivery(
-            fields["id"],
-            sim_applet.Prompt(
-                results.Operation(fields["operation"]),
-                fields["relying_party"],
-                fields["text"],
-                signature.DataToBeSignedRepresentation(
-                    results.HASH_TYPES[fields["hash_type"]],
-                    base64.b64decode(fields["hash"], validate=True),
-                ),
-            ),
+        fields = dict(value)  # type: ignore[call-overload]
+        documents = None
+        if "documents" in fields:
+            documents = signature_list.SignatureList.from_json(fields["documents"])
+            # The digest is the phone's own: nobody sends one.
+            representation = documents.digest
+        else:
+            representation = signature.DataToBeSignedRepresentation(
+                results.HASH_TYPES[str(fields["hash_type"])],
+                base64.b64decode(str(fields["hash"]), validate=True),
+            )
+        names = () if documents is None else tuple(one.name for one in documents.documents)
+        prompt = sim_applet.Prompt(
+            results.Operation(fields["operation"]),
+            str(fields["relying_party"]),
+            str(fields["text"]),
+            representation,
+            names,
         )
-    except (AttributeError, KeyError, ValueError, binascii.Error, errors.InputError) as error:
+        return Delivery(str(fields["id"]), prompt, documents)
+    except (TypeError, KeyError, ValueError, binascii.Error, errors.InputError) as error:
         raise DeviceAnswerError("expected a transaction from the gateway") from error

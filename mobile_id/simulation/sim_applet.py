@@ -15,14 +15,14 @@ import json
 import os
 import pathlib
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from cryptography import exceptions, x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, utils
 from cryptography.x509.oid import NameOID
 
-from mobile_id import control_code, results
+from mobile_id import control_code, results, signature_list
 from mobile_id.simulation.pin import Pin
 from pki import algorithms, durable_files, errors, signature
 
@@ -72,14 +72,26 @@ class PinBlockedError(errors.PolicyError):
     code = "sim-pin-blocked"
 
 
+class ListChangedError(errors.StateError):
+    """What came to be signed is not the list that was shown."""
+
+    code = "sim-list-changed"
+
+
 @dataclasses.dataclass(frozen=True)
 class Prompt:
-    """What the SIM shows before it asks for a PIN."""
+    """What the SIM shows before it asks for a PIN.
+
+    Attributes:
+        representation: What it will sign; of a list, the digest that stands for all of it.
+        document_names: Of a list; each is shown.
+    """
 
     operation: results.Operation
     relying_party: str
     text: str
     representation: signature.DataToBeSignedRepresentation
+    document_names: tuple[str, ...] = ()
 
     @property
     def control_code(self) -> str:
@@ -228,22 +240,58 @@ class SimApplet:
             ECDSA over the hash itself, raw r||s.
 
         Raises:
-            SimStepError: Nothing was confirmed.
+            SimStepError: Nothing was confirmed, or a list was.
             WrongPinError: The PIN is wrong; the dialogue stays open for another try.
             PinBlockedError: It was wrong too often; the dialogue is over.
         """
+        asked = self._confirmed()
+        if asked.document_names:
+            raise SimStepError("expected a hash to sign: a list was shown")
+        (value,) = self._sign_all(asked.operation, pin, (asked.representation,))
+        return value
+
+    def sign_list(
+        self, pin: Pin, documents: signature_list.SignatureList
+    ) -> tuple[signature.SignatureValue, ...]:
+        """Sign every hash of the list that was shown and confirmed, and end the dialogue.
+
+        The list comes after its names and its digest were shown. Nothing is signed, and no PIN
+        looked at, unless all of it hashes to what the control code on the display was made from.
+
+        Raises:
+            ListChangedError: It does not; the dialogue is over.
+            SimStepError: Nothing was confirmed, or a single hash was.
+            WrongPinError, PinBlockedError: As `sign`.
+        """
+        asked = self._confirmed()
+        if not asked.document_names:
+            raise SimStepError("expected a list to sign: a single hash was shown")
+        names = tuple(one.name for one in documents.documents)
+        if documents.digest != asked.representation or names != asked.document_names:
+            self.cancel()
+            raise ListChangedError("expected the list that was shown, got another one")
+        return self._sign_all(asked.operation, pin, documents.representations)
+
+    def _confirmed(self) -> Prompt:
         if self._step is not Step.CONFIRMED or self._prompt is None:
             raise SimStepError(f"expected a confirmed prompt, the dialogue is {self._step.value}")
-        asked = self._prompt
+        return self._prompt
+
+    def _sign_all(
+        self,
+        operation: results.Operation,
+        pin: Pin,
+        representations: Sequence[signature.DataToBeSignedRepresentation],
+    ) -> tuple[signature.SignatureValue, ...]:
         try:
             with self._exclusive() as state:
-                self._verify_pin(state, asked.operation, pin)
-                value = _sign(state.keys[asked.operation], asked.representation)
+                self._verify_pin(state, operation, pin)
+                values = tuple(_sign(state.keys[operation], one) for one in representations)
         except PinBlockedError:
             self.cancel()
             raise
         self.cancel()
-        return value
+        return values
 
     def set_pin(self, operation: results.Operation, puk: Pin, new: Pin) -> None:
         """Set a new PIN and give it all its tries back, with the PUK.

@@ -62,6 +62,7 @@ class Answered:
     relying_party: str
     text: str
     control_code: str
+    documents: tuple[str, ...] = ()
 
 
 def settings_path(folder: pathlib.Path | None, config: pathlib.Path | None) -> pathlib.Path:
@@ -215,6 +216,7 @@ class Station:
                 "The phone shows:",
                 f"  {prompt.relying_party}",
                 *(["  " + prompt.text] if prompt.text else []),
+                *_listed(prompt.document_names),
                 f"  control code {prompt.control_code}",
             ]
         )
@@ -222,7 +224,20 @@ class Station:
         result = phone.answer(delivery, code_on_the_other_screen=code)
         if result is None:
             raise NothingDeliveredError("the simulated person never answers")
-        return Answered(result, prompt.relying_party, prompt.text, prompt.control_code)
+        return Answered(
+            result,
+            prompt.relying_party,
+            prompt.text,
+            prompt.control_code,
+            prompt.document_names,
+        )
+
+
+def _listed(names: tuple[str, ...]) -> list[str]:
+    if not names:
+        return []
+    numbered = [f"    {place}. {name}" for place, name in enumerate(names, start=1)]
+    return [f"  {len(names)} documents, one PIN2:", *numbered]
 
 
 def _applicant(phone_number: str, given: Mapping[str, str | None]) -> enrolment.Applicant:

@@ -3,22 +3,19 @@
 Each trouble has its own code and sentence, no traceback, and the session goes on afterwards.
 """
 
-import contextlib
 import os
 import pathlib
-import pty
 import re
-import select
 import signal
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 
 import pytest
 
 from card_reader import apdu
 from card_reader.virtual_card import card_file
+from tests.support import terminals
 from tests.support import world as worlds
 
 pytestmark = [pytest.mark.slow, pytest.mark.card, pytest.mark.xdist_group("card-trouble")]
@@ -174,65 +171,12 @@ def test_another_persons_card_does_not_go_on_with_the_session(
     go_on(world, told, tmp_path / "x.pdf")
 
 
-@contextlib.contextmanager
-def at_terminal(world: worlds.World, *arguments: str) -> Iterator["Terminal"]:
-    """A person at a terminal; what is not shown there, a person does not see."""
-    child, descriptor = pty.fork()
-    if child == 0:
-        os.execve(worlds.IMZA[0], [*worlds.IMZA, *arguments], world.environment)  # noqa: S606
-    try:
-        yield Terminal(child, descriptor)
-    finally:
-        with contextlib.suppress(ProcessLookupError, ChildProcessError):
-            os.kill(child, signal.SIGKILL)
-            os.waitpid(child, 0)
-        os.close(descriptor)
-
-
-class Terminal:
-    """What stands on the terminal, and fingers."""
-
-    def __init__(self, child: int, descriptor: int) -> None:
-        self._child = child
-        self._descriptor = descriptor
-        self.shown = ""
-        self._read_up_to = 0
-
-    def wait_for(self, text: str, limit_s: float = 60) -> None:
-        """Read until a text appears after what was waited for before."""
-        deadline = time.monotonic() + limit_s
-        while (found := self.shown.find(text, self._read_up_to)) < 0:
-            assert time.monotonic() < deadline, self.shown
-            assert self._read(), f"ended before {text!r}: {self.shown}"
-        self._read_up_to = found + len(text)
-
-    def type(self, text: str) -> None:
-        # The prompt turns the echo off a moment before it is shown.
-        os.write(self._descriptor, f"{text}\n".encode())
-
-    def exit_code(self) -> int:
-        while self._read():
-            pass
-        _, status = os.waitpid(self._child, 0)
-        return os.waitstatus_to_exitcode(status)
-
-    def _read(self) -> bool:
-        ready, _, _ = select.select([self._descriptor], [], [], 60)
-        assert ready, self.shown
-        try:
-            read = os.read(self._descriptor, 4096)
-        except OSError:  # Linux's word for: the other side is closed.
-            return False
-        self.shown += read.decode(errors="replace")
-        return bool(read)
-
-
 def test_person_at_a_terminal_corrects_a_wrong_pin_and_puts_the_card_back(
     world: worlds.World, contract: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:
     card = world.card(CITIZEN)
     wrong = "999999" if card["pin1"] != "999999" else "888888"
-    with at_terminal(
+    with terminals.at_terminal(
         world, "sign", str(contract), "--level", "B-B", "--card", "--reader", card["reader"],
         *world.service, "-o", str(tmp_path / "x.pdf"),
     ) as terminal:  # fmt: skip

@@ -100,7 +100,7 @@ def test_a_simulated_phone_refuses_any_other_code(counter: World) -> None:
         started.session_id, results.Operation.SIGNATURE, "127.0.0.1", counter.present.now()
     )
     assert found.result is results.Result.USER_CANCELLED
-    assert found.value is None
+    assert found.values == ()
 
 
 def test_a_simulated_phone_waits_for_a_request_that_comes_later(counter: World) -> None:

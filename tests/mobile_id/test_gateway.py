@@ -58,8 +58,7 @@ def test_a_confirmed_value_is_given_out_and_recorded_for_auditors(world: World) 
         assert answer is Result.OK
     found = status(world, session_id)
     assert found.result is Result.OK
-    assert found.value is not None
-    assert found.value.value == value
+    assert [one.value for one in found.values] == [value]
     assert found.certificate_der == enrolled.signing_certificate
     with world.sessions() as session:
         entries = list(session.scalars(sqlalchemy.select(audit.EntryRow)))
@@ -86,7 +85,7 @@ def test_a_value_that_does_not_verify_is_released_to_nobody(world: World, kind: 
     assert answer is Result.SIGNATURE_HASH_MISMATCH
     found = status(world, session_id)
     assert found.result is Result.SIGNATURE_HASH_MISMATCH
-    assert found.value is None
+    assert found.values == ()
     assert found.certificate_der is None
     with world.sessions() as session:
         assert transactions.load(session, session_id).signature_value is None
@@ -115,7 +114,7 @@ def test_a_refused_transaction_is_never_confirmed_and_an_expired_one_neither(
     )
     assert answer is Result.TIMEOUT
     assert status(world, expired, late).result is Result.TIMEOUT
-    assert status(world, expired, late).value is None
+    assert status(world, expired, late).values == ()
 
 
 def test_sessions_time_out_after_two_minutes_and_are_gone_after_five(world: World) -> None:
@@ -335,7 +334,7 @@ def test_no_sequence_of_calls_leads_from_an_end_to_a_signature(
                 assert found.result is ended[session_id]
             if found.result is not None:
                 ended[session_id] = found.result
-            assert (found.value is not None) == (found.result is Result.OK)
+            assert bool(found.values) == (found.result is Result.OK)
     present.move(seconds(600))
 
 

@@ -197,6 +197,8 @@ def portal(at: datetime.datetime, tmp_path_factory: pytest.TempPathFactory) -> I
             headers.append({"Authorization": f"Bearer {answer.json()['access_token']}"})
         http.headers.update(headers[0])
         yield Portal(http, world, holder, gateway, service, phones, seal_keys, *headers[1:])
+        # Who still waits for the phone gets an answer, so that the threads end.
+        gateway.result = "OK"
     engine.dispose()
 
 
@@ -206,6 +208,7 @@ def _calm(portal: Portal) -> None:
     portal.world.revoked.clear()
     portal.gateway.key = portal.holder
     portal.gateway.result = "OK"
+    portal.gateway.missing = 0
 
 
 def test_card_session_from_upload_to_signed_document(portal: Portal) -> None:
@@ -868,12 +871,113 @@ def test_batch_takes_all_values_or_none_and_audits_one_confirmation(portal: Port
         assert report["signatures"][0]["intact"] is True
 
 
-def test_batch_of_a_seal_is_signed_at_once_and_a_phone_is_told_why_not(portal: Portal) -> None:
+def test_batch_of_a_seal_is_signed_at_once(portal: Portal) -> None:
     batch = _open_batch(portal, ("x.txt", "y.txt"), signer={"seal": "ministry"})
     assert batch.json()["state"] == "completed", batch.text
-    phone = {"phone_number": "+994500000001", "person_code": "5AB12CD"}
-    refused = _open_batch(portal, ("x.txt", "z.txt"), signer=phone)
-    assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "signer")
+
+
+PHONE = {"phone_number": "+994500000001", "person_code": "5AB12CD"}
+
+
+def _wait_for_batch(portal: Portal, batch_id: str, state: str) -> dict[str, Any]:
+    deadline = time.monotonic() + 10
+    while True:
+        found = portal.http.get(f"{BATCHES}/{batch_id}", params={"wait": 2}).json()
+        if found["state"] == state:
+            return dict(found)
+        assert time.monotonic() < deadline, found
+
+
+def test_batch_of_a_phone_is_confirmed_once_over_the_whole_list(portal: Portal) -> None:
+    portal.gateway.result = None
+    names = ("p.txt", f"{'q' * 60}.txt", "r.txt")
+    before = len(_audited(portal))
+    opened = _open_batch(portal, names, signer=PHONE, level="B-LT", display_text="Müqavilələr")
+    batch = opened.json()
+    assert (opened.status_code, batch["state"]) == (201, "awaiting_person"), opened.text
+    asked = list(portal.gateway.lists.values())[-1]
+    hashes = [base64.b64decode(one["representation"]["hash"]) for one in batch["sessions"]]
+    assert [one.hash for one in asked.representations] == hashes
+    shown = [one.name for one in asked.documents]
+    assert shown == ["p.txt", f"{'q' * 25}…{'q' * 20}.txt", "r.txt"]
+    assert batch["control_code"] == asked.control_code
+    assert (
+        _open_batch(portal, names, signer=PHONE, level="B-LT", display_text="Müqavilələr").json()
+        == batch
+    )
+    # Nobody else brings values for it, neither for all nor for one.
+    values = [{"session": one["id"], **portal.value(one)} for one in batch["sessions"]]
+    refused = portal.http.post(f"{BATCHES}/{batch['id']}/signature-values", json={"values": values})
+    assert (refused.status_code, refused.json()["code"]) == (409, "session-state")
+
+    portal.gateway.result = "OK"
+    done = _wait_for_batch(portal, batch["id"], "completed")
+    events = _audited(portal)[before:]
+    assert [one[0] for one in events].count("session.confirmed") == 3
+    (confirmed,) = [one for one in events if one[0] == "batch.confirmed"]
+    assert confirmed[1] == "portal"
+    assert confirmed[2]["sessions"] == 3
+    for one, name in zip(done["sessions"], names, strict=True):
+        signed = portal.http.get(f"{SESSIONS}/{one['id']}/document").content
+        report = portal.http.post(
+            "/api/v1/validations",
+            files={"document": ("s.p7s", signed), "detached": (name, f"TEST {name}".encode())},
+        ).json()
+        assert report["signatures"][0]["intact"] is True
+
+
+@pytest.mark.parametrize(
+    ("result", "state", "code"),
+    [
+        ("USER_CANCELLED", "refused", "phone-refused"),
+        ("TIMEOUT", "expired", "phone-timeout"),
+        ("SIM_ERROR", "failed", "phone-failed"),
+        ("one value by another key", "failed", "phone-signature-wrong"),
+        ("one value missing", "failed", "mobile-id-answer"),
+    ],
+)
+def test_batch_that_the_phone_does_not_sign_in_full_ends_without_any_signature(
+    portal: Portal, result: str, state: str, code: str
+) -> None:
+    if result == "one value by another key":
+        portal.gateway.key = portal.world.authorities.signer("5ZZ99ZZ")
+    elif result == "one value missing":
+        portal.gateway.missing = 1
+    else:
+        portal.gateway.result = result
+    before = len(_audited(portal))
+    names = (f"{code}-1.txt", f"{code}-2.txt", f"{code}-3.txt")
+    batch = _open_batch(portal, names, signer=PHONE).json()
+    ended = _wait_for_batch(portal, batch["id"], state)
+    for one in ended["sessions"]:
+        assert (one["state"], one["error"]["code"]) == (state, code)
+        assert one["level_reached"] is None
+        document = portal.http.get(f"{SESSIONS}/{one['id']}/document")
+        assert document.status_code == 409
+    assert len(_audited(portal)) == before
+
+
+def test_batch_of_a_phone_is_cancelled_as_a_whole(portal: Portal) -> None:
+    portal.gateway.result = None
+    batch = _open_batch(portal, ("s.txt", "t.txt"), signer=PHONE).json()
+    second = batch["sessions"][1]["id"]
+    assert portal.http.post(f"{SESSIONS}/{second}/cancel").json()["state"] == "refused"
+    assert portal.http.get(f"{BATCHES}/{batch['id']}").json()["state"] == "refused"
+    portal.gateway.result = "OK"
+    again = portal.http.post(f"{BATCHES}/{batch['id']}/cancel").json()
+    assert [one["error"]["code"] for one in again["sessions"]] == ["cancelled", "cancelled"]
+
+
+def test_batch_of_a_phone_that_another_process_asked_is_followed_once(portal: Portal) -> None:
+    portal.gateway.result = None
+    batch = _open_batch(portal, ("u.txt", "v.txt"), signer=PHONE).json()
+    ids = [one["id"] for one in batch["sessions"]]
+    later = portal.world.clock.now() + datetime.timedelta(hours=1)
+    with portal.service.database() as session:
+        found = sessions.abandoned_phones(session, later, 100)
+    portal.gateway.result = "OK"
+    _wait_for_batch(portal, batch["id"], "completed")
+    assert [one for one in found if one in ids] == ids[:1]
 
 
 def test_batch_with_a_document_that_cannot_be_signed_opens_no_session(portal: Portal) -> None:

@@ -6,6 +6,7 @@ import secrets
 
 import fastapi
 
+from mobile_id import signature_list
 from pki import algorithms, signature
 from tests.support import hierarchy
 
@@ -16,10 +17,13 @@ class Gateway:
 
     Attributes:
         holder: Whose certificate it gives.
-        key: What the phone signs with; another holder's for a phone with a wrong key.
+        key: What the phone signs with; another holder's for a phone with a wrong key. Of a list it
+            signs the last document alone.
+        shown: The texts that it was asked to show with them.
+        missing: How many values of a list it leaves out.
+        lists: The lists that the phone was asked to sign.
         result: None while the person has not answered.
         asked: The hashes that the phone was asked to sign.
-        shown: The texts that it was asked to show with them.
     """
 
     holder: hierarchy.Holder
@@ -29,6 +33,8 @@ class Gateway:
     result: str | None = "OK"
     asked: dict[str, bytes] = dataclasses.field(default_factory=dict)
     shown: list[str] = dataclasses.field(default_factory=list)
+    lists: dict[str, signature_list.SignatureList] = dataclasses.field(default_factory=dict)
+    missing: int = 0
     polls: int = 0
 
     def routes(self) -> fastapi.APIRouter:
@@ -67,6 +73,36 @@ class Gateway:
                     "value": base64.b64encode(value.value).decode(),
                     "algorithm": "SHA256WithECEncryption",
                 },
+            }
+
+        @router.post("/imza/signature-list")
+        def start_list(body: dict[str, object]) -> dict[str, str]:
+            session_id = secrets.token_hex(8)
+            self.lists[session_id] = signature_list.SignatureList.from_json(body["documents"])
+            return {"sessionID": session_id}
+
+        @router.get("/imza/signature-list/session/{session_id}")
+        def poll_list(session_id: str) -> dict[str, object]:
+            self.polls += 1
+            if self.result is None:
+                return {"state": "RUNNING"}
+            if self.result != "OK":
+                return {"state": "COMPLETE", "result": self.result}
+            asked = self.lists[session_id].representations
+            keys = [self.holder] * (len(asked) - 1) + [self.key]
+            values = [key.handle.sign(one).value for key, one in zip(keys, asked, strict=True)][
+                : len(asked) - self.missing
+            ]
+            return {
+                "state": "COMPLETE",
+                "result": "OK",
+                "signatures": [
+                    {
+                        "value": base64.b64encode(one).decode(),
+                        "algorithm": "SHA256WithECEncryption",
+                    }
+                    for one in values
+                ],
             }
 
         return router

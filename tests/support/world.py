@@ -135,12 +135,14 @@ class World:
     def remove_card(self, reader: str) -> None:
         self._command_station(command="remove", reader=reader)
 
-    def pull_card_at(self, reader: str, instruction: int, *, answered: bool) -> None:
-        """Have the card taken out by itself at its next command of a kind."""
+    def pull_card_at(
+        self, reader: str, instruction: int, *, answered: bool, passing: int = 0
+    ) -> None:
+        """Have the card taken out by itself at a command of a kind, after some that pass."""
         self._command_station(
             command="pull-at",
             reader=reader,
-            pull={"instruction": instruction, "answered": answered},
+            pull={"instruction": instruction, "answered": answered, "passing": passing},
         )
 
     def _command_station(self, **request: object) -> None:
