@@ -6,12 +6,10 @@ reader draws or does must be what it was, but for what ISO 32000-1 12.8.2.2 lets
 evidence and time stamps, values of form fields and further signatures, and comments. Whether the
 certifying signer allowed these is looked at last.
 
-A comparison follows the file's own table of contents. A reader that repairs damaged files does not,
-so bytes that no revision accounts for are looked for too.
+A comparison follows the file's own tables of contents; `pdf_layout` looks whether all readers do.
 """
 
 import dataclasses
-import re
 from collections.abc import Iterator, Sequence
 from typing import Any, BinaryIO
 
@@ -24,18 +22,15 @@ from pyhanko.sign.validation.status import SignatureCoverageLevel
 from signing_service.validation import (
     pdf_comparison,
     pdf_form_changes,
+    pdf_layout,
     pdf_page_changes,
     report,
 )
 from signing_service.validation.pdf_comparison import Change, Comparison, Kind, Path
 
-MAX_TAIL_BYTES = 2**20
-"""Longest trailer that is looked at; honest ones have some hundred bytes."""
 MAX_TOLD = 5
 """Changes named in one report; there may be thousands."""
 
-_ENDING = re.compile(rb"startxref\s+\d+\s+%%EOF[\s\x00]*")
-_OBJECT = re.compile(rb"\d\s+obj\b")
 _OF_THE_FILE = frozenset(
     {"/Size", "/Prev", "/XRefStm", "/ID", "/Type", "/W", "/Index", "/Length", "/Filter"}
     | {"/DecodeParms", "/Root", "/Info"}
@@ -96,7 +91,13 @@ def judge(
         if embedded.coverage is SignatureCoverageLevel.ENTIRE_FILE:
             return Later(report.Changes.NONE, True)
         covers = embedded.coverage is SignatureCoverageLevel.ENTIRE_REVISION
-        if problem := _tail_problem(file, reader) or _table_problem(reader, embedded):
+        ranges = embedded.byte_range
+        end = (
+            ranges[2] + ranges[3]
+            if covers
+            else reader.xrefs.get_xref_container_info(embedded.signed_revision).end_location
+        )
+        if problem := pdf_layout.problem(file, reader, embedded.signed_revision, end):
             return Later(report.Changes.UNDEFINED, covers, problem)
         if not covers and has_sound_range:
             problem = "the signature does not cover the whole revision that it is in"
@@ -152,8 +153,8 @@ def _find(compared: Comparison) -> Iterator[Change]:
             yield from compared.differences(
                 path, pdf_comparison.entry(old, key), pdf_comparison.entry(new, key)
             )
-    for key in sorted(new.keys() - old.keys() - _OF_THE_FILE):
-        yield Change(Path(key), Kind.UNDEFINED, "was added")
+    if "/Encrypt" in new and "/Encrypt" not in old:
+        yield Change(Path("/Encrypt"), Kind.UNDEFINED, "was added")
     yield from form.find_shared_looks()
 
 
@@ -272,36 +273,3 @@ def _permit(changes: Sequence[Change], allowed: Kind, locked: FieldMDPSpec | Non
                 )
         judged.append(one)
     return judged
-
-
-def _table_problem(
-    reader: PdfFileReader, embedded: pdf_embedded.EmbeddedPdfSignature
-) -> str | None:
-    """Whether readers may disagree about what the later revisions hold (ISO 32000-1 7.5.8.4)."""
-    for revision in range(embedded.signed_revision + 1, reader.xrefs.total_revisions):
-        listed = reader.xrefs.get_xref_data(revision)
-        if listed.hybrid is None:
-            continue
-        hidden = listed.hybrid.xref_data
-        if listed.standard_xrefs.keys() & hidden.xrefs_in_objstm.keys() or any(
-            hidden.standard_xrefs.get(number, place) != place
-            for number, place in listed.standard_xrefs.items()
-        ):
-            return "a later revision names two places for one object"
-    return None
-
-
-def _tail_problem(file: BinaryIO, reader: PdfFileReader) -> str | None:
-    """Whether the file ends where its newest revision ends (ISO 32000-1 7.5.5)."""
-    newest = reader.xrefs.get_xref_container_info(reader.xrefs.total_revisions - 1)
-    file.seek(newest.end_location)
-    tail = file.read(MAX_TAIL_BYTES + 1)
-    ending = tail.find(b"startxref")
-    if (
-        len(tail) > MAX_TAIL_BYTES
-        or ending < 0
-        or not _ENDING.fullmatch(tail, ending)
-        or _OBJECT.search(tail, 0, ending)
-    ):
-        return "bytes were added behind the last revision that no revision accounts for"
-    return None

@@ -127,6 +127,12 @@ def with_a_second_content(pdf: bytes) -> bytes:
     return pdf.replace(b"startxref", b"%% %d 0 obj\n%s\nendobj\nstartxref" % (number, EVIL), 1)
 
 
+def with_an_unlisted_object(pdf: bytes) -> bytes:
+    """An unsigned document with a second revision that holds more than it lists."""
+    made, _ = _put(pdf, content_number(pdf), EVIL)
+    return revision(made, {480: None})
+
+
 def point_to_the_second_content(pdf: bytes) -> bytes:
     """A table alone turns to what was signed and not shown (shadow: replace)."""
     number = content_number(pdf)
@@ -148,6 +154,66 @@ def free_and_use_again(pdf: bytes) -> bytes:
 def list_more_than_is_there(pdf: bytes) -> bytes:
     """Places of objects that nobody uses, one of them outside the file."""
     return revision(pdf, {480: 10**9, 490: 17})
+
+
+def give_another_generation(pdf: bytes) -> bytes:
+    """Readers that take no notice of generations show another content."""
+    number = content_number(pdf)
+    place = len(pdf) + 1
+    made = pdf + b"\n%d 1 obj\n%s\nendobj\n" % (number, EVIL)
+    table = b"xref\n%d 1\n%010d 00001 n \n" % (number, place)
+    listed = b"trailer\n<< /Size 500 /Root %s /Prev %d >>\n" % (_root(pdf), _startxref(pdf))
+    return made + table + listed + b"startxref\n%d\n%%%%EOF\n" % len(made)
+
+
+def list_one_object_twice(pdf: bytes) -> bytes:
+    """Readers that take the first line show another content than those that take the last."""
+    number = content_number(pdf)
+    made, evil = _put(pdf, number, EVIL)
+    good = re.search(rb"\n%d 0 obj" % number, pdf).start() + 1
+    table = b"xref\n"
+    for place in (evil, good):
+        table += b"%d 1\n%010d 00000 n \n" % (number, place)
+    listed = b"trailer\n<< /Size 500 /Root %s /Prev %d >>\n" % (_root(pdf), _startxref(pdf))
+    return made + table + listed + b"startxref\n%d\n%%%%EOF\n" % len(made)
+
+
+def add_an_unlisted_object(pdf: bytes) -> bytes:
+    """A revision that lists something else; readers that search the file find the content."""
+    made, _ = _put(pdf, content_number(pdf), EVIL)
+    made, place = _put(made, 480, b"null")
+    return revision(made, {480: place})
+
+
+def add_a_second_trailer(pdf: bytes) -> bytes:
+    made, place = _put(pdf + b"% trailer << /Root 1 0 R >>", 480, b"null")
+    trailer = b"trailer\n<< /Size 500 /Root %s /Prev %d >>\n" % (_root(pdf), _startxref(pdf))
+    return revision(made, {480: place}, trailer=trailer)
+
+
+def forget_objects(pdf: bytes) -> bytes:
+    """A revision for which there are only three objects."""
+    trailer = b"trailer\n<< /Size 3 /Root %s /Prev %d >>\n" % (_root(pdf), _startxref(pdf))
+    return revision(pdf, {480: None}, trailer=trailer)
+
+
+def forget_objects_in_a_damaged_file(pdf: bytes) -> bytes:
+    made = forget_objects(pdf)
+    right = b"startxref\n%d\n" % _startxref(made)
+    return made.replace(right, b"startxref\n%d\n" % (_startxref(made) - 3))
+
+
+def point_beside_the_table(pdf: bytes) -> bytes:
+    """The ending is a little off: some readers find the table, and some search the file."""
+    made = revision(pdf, {480: None})
+    right = b"startxref\n%d\n" % _startxref(made)
+    return made.replace(right, b"startxref\n%d\n" % (_startxref(made) - 3))
+
+
+def damage_the_table(pdf: bytes) -> bytes:
+    """Readers that search the file find the content that no table named."""
+    made, place = _put(pdf, 480, b"null")
+    return revision(made, {480: place}, trailer=b"trailer\n<< /Size 500 >>\n")
 
 
 # --- the place of the signature ----------------------------------------------------------------
