@@ -14,7 +14,15 @@ from collections.abc import Callable, Sequence
 
 from pki import errors
 from signing_service import augment, documents, revocation_data
-from signing_service.creation import asic_container, cms_files, formats, pades, xades
+from signing_service.creation import (
+    asic_archive,
+    asic_container,
+    asic_signatures,
+    cms_files,
+    formats,
+    pades,
+    xades,
+)
 from signing_service.service import SigningService
 from tsa import signed_token
 
@@ -68,12 +76,15 @@ def augment_document(
             raise NothingToAugmentError("expected a level from B-T to B-LTA, got B-B")
         changed = work.add_time_stamps()
         if level >= documents.SignatureLevel.B_LT:
-            work.add_validation_data()
-            changed = True
+            changed = work.add_validation_data() or changed
         if level is documents.SignatureLevel.B_LTA:
             work.add_archive_time_stamps(detached)
+            changed = True
         if not changed:
-            raise NothingToAugmentError("every signature of the document has a time stamp already")
+            raise NothingToAugmentError(
+                "every signature of the document has the level already, or is under an archive"
+                " time stamp of its container"
+            )
         shutil.copyfile(work.current, target)
     return format
 
@@ -110,7 +121,11 @@ class _Work:
     def add_time_stamps(self) -> bool:
         """Put a time stamp on every signature that has none; tell whether there was one."""
         request = self._service.request_token
-        missing = [place for place, one in enumerate(self._find()) if not one.tokens]
+        missing = [
+            place
+            for place, one in enumerate(self._find())
+            if not one.tokens and not self._is_frozen(place)
+        ]
         if self._format is not PADES:
             module = formats.module(self._format)
             for position in missing:
@@ -129,9 +144,13 @@ class _Work:
                 self._step(functools.partial(pades.add_document_time_stamp, request_token=request))
         return bool(missing) or self._steps > 0
 
-    def add_validation_data(self) -> None:
-        """Fetch and put in what is needed to judge signers and time-stamping units later."""
+    def add_validation_data(self) -> bool:
+        """Fetch and put in what is needed to judge signers and units later; tell whether it was."""
+        changed = False
         for position, found in enumerate(self._find()):
+            if self._is_frozen(position):
+                continue
+            changed = True
             data = self._fetch(found)
             add = (
                 pades.add_validation_data
@@ -139,12 +158,21 @@ class _Work:
                 else formats.module(self._format).add_validation_data
             )
             self._step(functools.partial(add, data=data, position=position))
+        return changed
 
     def add_archive_time_stamps(self, detached: Sequence[documents.Document]) -> None:
         """Put a (further) archive time stamp on every signature, or one on a PDF."""
         request = self._service.request_token
         if self._format is PADES:
             self._step(functools.partial(pades.add_document_time_stamp, request_token=request))
+            return
+        archive = self._archive()
+        if archive is not None:
+            container = asic_container.read(self.current)
+            token = signed_token.parse_token(asic_archive.newest_token(container, archive))
+            unit = augment.unit_path(token, self._service.authorities, self._at)
+            data = revocation_data.fetch([unit], client=self._service.client, at=self._at)
+            self._step(functools.partial(asic_archive.renew, data=data, request_token=request))
             return
         for position in range(len(self._find())):
             if self._format is XADES:
@@ -155,6 +183,19 @@ class _Work:
             else:
                 add = functools.partial(formats.module(self._format).add_archive_time_stamp)
             self._step(functools.partial(add, request_token=request, position=position))
+
+    def _archive(self) -> asic_archive.Archive | None:
+        """The archive manifests of a container; what they cover stays as it is."""
+        if self._format not in (documents.SignatureFormat.ASIC_E, documents.SignatureFormat.ASIC_S):
+            return None
+        return asic_archive.find(asic_container.read(self.current))
+
+    def _is_frozen(self, position: int) -> bool:
+        archive = self._archive()
+        if archive is None:
+            return False
+        file, _ = asic_signatures.at(asic_container.read(self.current), position)
+        return file in archive.covered
 
     def _find(self) -> tuple[documents.FoundSignature, ...]:
         found = (

@@ -21,7 +21,9 @@ from lxml import etree
 from pki import algorithms, signature, xml_signature, xml_trees
 from signing_service import documents, parameters, revocation_data
 from signing_service.creation import (
+    asic_archive,
     asic_container,
+    asic_manifests,
     asic_signatures,
     cades,
     xades,
@@ -30,7 +32,7 @@ from signing_service.creation import (
     xades_unsigned,
 )
 
-ASIC = "http://uri.etsi.org/02918/v1.2.1#"
+ASIC = asic_manifests.ASIC
 _NSMAP = {"asic": ASIC, **xades_signature.NSMAP}
 
 RequestToken = Callable[[signature.DataToBeSignedRepresentation], bytes]
@@ -379,25 +381,12 @@ class _Maker:
 
     def _manifest(self, signature_name: str) -> bytes:
         """The ASiCManifest that a CAdES signature covers (EN 319 162-1 A.4)."""
-        root = etree.Element(
-            f"{{{ASIC}}}ASiCManifest", nsmap={"asic": ASIC, "ds": xml_signature.DS}
+        entries = [
+            asic_manifests.Entry(one, self._digest(one)) for one in self.container.data_files
+        ]
+        return asic_manifests.build(
+            signature_name, "application/pkcs7-signature", entries, self.hash_algorithm
         )
-        etree.SubElement(
-            root,
-            f"{{{ASIC}}}SigReference",
-            URI=signature_name,
-            MimeType="application/pkcs7-signature",
-        )
-        for one in self.container.data_files:
-            reference = xades_signature.file_reference(one, self._digest(one), self.hash_algorithm)
-            entry = etree.SubElement(
-                root,
-                f"{{{ASIC}}}DataObjectReference",
-                URI=str(reference.get("URI")),
-                MimeType=cades.mime_type_of(one) or xades_signature.UNKNOWN_TYPE,
-            )
-            entry.extend(list(reference))
-        return asic_signatures.serialised(root.getroottree())
 
     def _digest(self, name: str) -> bytes:
         known = self.digests.get(name)
@@ -428,6 +417,12 @@ def _check_container(
     if not container.data_files or (format is ASIC_S and len(container.data_files) != 1):
         raise asic_container.ContainerError(
             f"expected documents in the container, got {len(container.data_files)}"
+        )
+    archive = asic_archive.find(container) if format is ASIC_S else None
+    if archive is not None and not archive.covered.isdisjoint(container.signatures):
+        raise asic_container.ContainerError(
+            "expected a container whose only signature file may still change, got one under an"
+            " archive time stamp, which a further signature would break"
         )
 
 

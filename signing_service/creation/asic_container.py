@@ -13,6 +13,7 @@ import shutil
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 
 from lxml import etree
 
@@ -173,15 +174,20 @@ def create(
     return digests
 
 
-def rewrite(source: pathlib.Path, target: pathlib.Path, changed: Mapping[str, bytes]) -> None:
-    """Write a copy of a container with some files of META-INF changed or added at the end."""
+def rewrite(
+    source: pathlib.Path,
+    target: pathlib.Path,
+    changed: Mapping[str, bytes],
+    renamed: Mapping[str, str] = MappingProxyType({}),
+) -> None:
+    """Write a copy of a container with files of META-INF changed, renamed, or added at the end."""
     left = dict(changed)
     with (
         _opened(source) as old,
         zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as new,
     ):
         for one in old.infolist():
-            entry = _entry(one.filename)
+            entry = _entry(renamed.get(one.filename, one.filename))
             if one.filename in left:
                 new.writestr(entry, left.pop(one.filename))
                 continue

@@ -204,7 +204,7 @@ def _fill_time_stamp(
     request_token: RequestToken,
 ) -> None:
     token = request_token(representation)
-    _check_imprint(token, representation)
+    check_imprint(token, representation)
     stamp.set("Id", f"TS-{uuid.uuid4()}")
     etree.SubElement(stamp, xml_signature.name("CanonicalizationMethod"), Algorithm=method)
     holder = etree.SubElement(stamp, name("EncapsulatedTimeStamp"))
@@ -258,7 +258,12 @@ def _own(element: etree._Element, *tags: str) -> Iterator[etree._Element]:
     return (one for one in element.iter(*tags) if next(one.iterancestors(holder)) is element)
 
 
-def _check_imprint(token: bytes, representation: signature.DataToBeSignedRepresentation) -> None:
+def check_imprint(token: bytes, representation: signature.DataToBeSignedRepresentation) -> None:
+    """Check that a token is over the hash that was sent.
+
+    Raises:
+        TokenMismatchError: It is over another one, or no token.
+    """
     try:
         imprint = (
             asn1_tsp.ContentInfo.load(token)["content"]["encap_content_info"]["content"]
