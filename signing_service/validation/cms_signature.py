@@ -300,7 +300,7 @@ class Message:
         """CRLs and OCSP responses inside: RFC 5652 10.2.1, and Adobe's signed attribute."""
         crls, responses = [], []
         for choice in self._signed["crls"] or ():
-            if choice.name == "certificate_list":
+            if choice.name == "crl":
                 crls.append(_encoded(choice.chosen))
             elif choice.name == "other" and "ocsp" in choice.chosen["other_rev_info_format"].native:
                 responses.append(_encoded(choice.chosen["other_rev_info"]))

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Sequence
 
 from pki import algorithms, certificates, der, signature
-from tests.support import hierarchy, time_stamps
+from tests.support import hierarchy, statuses, time_stamps
 
 DATA = "1.2.840.113549.1.7.1"
 SIGNATURE_TIME_STAMP = "1.2.840.113549.1.9.16.2.14"
@@ -132,17 +132,7 @@ class Cms:
                 der.encode(kind.tag, kind.content) + der.encode(one.tag, one.content)
                 for one in held.children()
             ]
-        index = der.encode(
-            der.SEQUENCE,
-            _SHA256,
-            *(
-                der.encode(
-                    der.SEQUENCE,
-                    *(der.encode(der.OCTET_STRING, hashlib.sha256(one).digest()) for one in some),
-                )
-                for some in (self.all_certificates(), self.crls, values)
-            ),
-        )
+        index = hash_index(self.all_certificates(), self.crls, values)
         covered = b"".join(
             [
                 der.encode_oid(self.content_type),
@@ -155,9 +145,44 @@ class Cms:
         signer.unsigned.append(attribute(ARCHIVE_TIME_STAMP_V3, token))
 
 
+def hash_index(
+    certificates: Sequence[bytes], crls: Sequence[bytes], values: Sequence[bytes]
+) -> bytes:
+    """ATSHashIndexV3 over certificates, CRLs, and the types and values of attributes."""
+    return der.encode(
+        der.SEQUENCE,
+        _SHA256,
+        *(
+            der.encode(
+                der.SEQUENCE,
+                *(der.encode(der.OCTET_STRING, hashlib.sha256(one).digest()) for one in some),
+            )
+            for some in (certificates, crls, values)
+        ),
+    )
+
+
 def sign(content: bytes, holder: hierarchy.Holder, at: datetime.datetime) -> Cms:
     """A CAdES signature of level B-B by one signer."""
     return Cms(content, [Signer(holder, content, at)])
+
+
+def long_term(
+    content: bytes, world: hierarchy.Hierarchy, holder: hierarchy.Holder, at: datetime.datetime
+) -> Cms:
+    """B-LT: a time stamp, and statuses of everybody beside the certificates."""
+    made = sign(content, holder, at)
+    token = stamp(world.time_stamping_unit(), made.signers[0].value, at)
+    made.signers[0].unsigned.append(attribute(SIGNATURE_TIME_STAMP, token))
+    good = statuses.ocsp_response(
+        holder.certificate, world.issuing.certificate, world.ocsp_responder(), at
+    )
+    made.crls = (
+        world.crl(world.root, at=at),
+        world.crl(world.infrastructure, at=at),
+        ocsp_entry(good),
+    )
+    return made
 
 
 def stamp(unit: hierarchy.Holder, octets: bytes, at: datetime.datetime) -> bytes:

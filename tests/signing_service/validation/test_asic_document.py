@@ -1,11 +1,13 @@
 """ASiC containers: what they cover is told; what two readers would read differently is refused."""
 
+import datetime
 import struct
 
 import pytest
 
 from pki import errors
 from signing_service import documents, trust
+from signing_service.creation import cms_files
 from signing_service.validation import process, report
 from signing_service.validation.asic import container
 from tests.support import signed_cms
@@ -107,6 +109,74 @@ def test_archive_manifest_over_a_signature_proves_when_it_was_there(judge, hiera
     entries["Əlavə 1.txt"] = b"TEST another annex"
     changed = only(judge(pack(entries)))
     assert [one.intact for one in changed.time_stamps] == [False]
+
+
+@pytest.mark.clause("EN 319 162-1", "A.4")
+@pytest.mark.parametrize("second", ["over all", "over the documents alone", "missing"])
+def test_archive_manifest_over_the_former_one_proves_it_after_its_unit_has_ended(
+    tmp_path, hierarchy, signer, at, second
+):
+    """Each manifest's time stamp proves when what it lists existed, so a chain of them lasts."""
+    listed = manifest("META-INF/signature001.p7s", FILES)
+    made = signed_cms.long_term(listed, hierarchy, signer, at)
+    made.attached = False
+    entries = {
+        **FILES,
+        "META-INF/ASiCManifest001.xml": listed,
+        "META-INF/signature001.p7s": made.encode(),
+    }
+    former = manifest("META-INF/timestamp001.tst", entries)
+    token = signed_cms.stamp(hierarchy.time_stamping_unit(), former, at)
+    later = at + datetime.timedelta(days=2 * 365)
+    hierarchy.at = later
+    # What is needed to judge the first unit lies in its token, which nobody's signature covers.
+    path = tmp_path / "token"
+    path.write_bytes(token)
+    cms_files.read(path).with_validation_data(
+        [], [hierarchy.crl(one, at=later) for one in (hierarchy.infrastructure, hierarchy.root)]
+    ).write(tmp_path / "with-data")
+    entries |= {
+        "META-INF/ASiCArchiveManifest001.xml": former,
+        "META-INF/timestamp001.tst": (tmp_path / "with-data").read_bytes(),
+    }
+    if second != "missing":
+        covered = entries if second == "over all" else FILES
+        newest = manifest("META-INF/timestamp002.tst", covered)
+        entries |= {
+            "META-INF/ASiCArchiveManifest.xml": newest,
+            "META-INF/timestamp002.tst": signed_cms.stamp(
+                hierarchy.time_stamping_unit(), newest, later
+            ),
+        }
+    path.write_bytes(pack(entries))
+    judged = process.validate(
+        documents.Document("contract.asice", path),
+        trust=trust.TrustAnchors((hierarchy.root.certificate,)),
+        at=later + datetime.timedelta(days=2 * 365),
+        fetch=None,
+    )
+    found = only(judged)
+    assert found.level == "CAdES-BASELINE-LTA"
+    assert all(one.intact for one in found.time_stamps)
+    passed = found.indication is report.Indication.TOTAL_PASSED
+    assert passed is (second == "over all"), (found.errors, found.warnings)
+
+
+def test_time_stamp_over_another_manifest_makes_no_level(judge, hierarchy, signer, at):
+    listed = manifest("META-INF/signature001.p7s", FILES)
+    made = signed_cms.long_term(listed, hierarchy, signer, at)
+    made.attached = False
+    entries = {
+        **FILES,
+        "META-INF/ASiCManifest001.xml": listed,
+        "META-INF/signature001.p7s": made.encode(),
+    }
+    archive = manifest("META-INF/timestamp001.tst", FILES)
+    token = signed_cms.stamp(hierarchy.time_stamping_unit(), archive, at)
+    entries |= {"META-INF/ASiCArchiveManifest.xml": archive, "META-INF/timestamp001.tst": token}
+    judged = judge(pack(entries))
+    assert only(judged).level == "CAdES-BASELINE-LT"
+    assert [one.intact for one in judged.time_stamps] == [True]
 
 
 # What somebody might try, and what is said of it.

@@ -47,20 +47,7 @@ def only(validated: report.ValidationReport) -> report.SignatureReport:
 
 
 def long_term(hierarchy, signer, at) -> signed_cms.Cms:
-    """B-LT: a time stamp, and statuses of everybody beside the certificates."""
-    made = signed_cms.sign(CONTENT, signer, at)
-    unit = hierarchy.time_stamping_unit()
-    token = signed_cms.stamp(unit, made.signers[0].value, at)
-    made.signers[0].unsigned.append(signed_cms.attribute(signed_cms.SIGNATURE_TIME_STAMP, token))
-    good = statuses.ocsp_response(
-        signer.certificate, hierarchy.issuing.certificate, hierarchy.ocsp_responder(), at
-    )
-    made.crls = (
-        hierarchy.crl(hierarchy.root, at=at),
-        hierarchy.crl(hierarchy.infrastructure, at=at),
-        signed_cms.ocsp_entry(good),
-    )
-    return made
+    return signed_cms.long_term(CONTENT, hierarchy, signer, at)
 
 
 def test_attached_signature_says_what_it_covers(judge, signer, at):
@@ -162,6 +149,68 @@ def test_counter_signature_is_judged_over_the_value_it_lies_in(judge, hierarchy,
     assert (parent.intact, first.intact, second.intact) == (True, True, False)
     assert first.scope_kind is report.ScopeKind.PARTIAL
     assert second.sub_indication is SUB.HASH_FAILURE
+
+
+def _countersigned(hierarchy, signer, at) -> signed_cms.Cms:
+    """B-LT, with a counter-signature that has a time stamp and statuses too."""
+    made = long_term(hierarchy, signer, at)
+    other = hierarchy.signer("9ZZ99ZZ")
+    counter = signed_cms.Signer(other, made.signers[0].value, at, content_type=None)
+    token = signed_cms.stamp(hierarchy.time_stamping_unit(), counter.value, at)
+    counter.unsigned.append(signed_cms.attribute(signed_cms.SIGNATURE_TIME_STAMP, token))
+    made.signers[0].unsigned.append(signed_cms.attribute(signed_cms.COUNTER_SIGNATURE, counter.raw))
+    made.certificates = [*made.all_certificates(), other.der]
+    good = statuses.ocsp_response(
+        other.certificate, hierarchy.issuing.certificate, hierarchy.ocsp_responder(), at
+    )
+    made.crls = (*made.crls, signed_cms.ocsp_entry(good))
+    return made
+
+
+@pytest.mark.clause("EN 319 122-1", "5.5.2")
+def test_archive_time_stamp_of_a_signature_keeps_the_counter_signatures_that_it_covers(
+    judge, hierarchy, signer, at
+):
+    made = _countersigned(hierarchy, signer, at)
+    _, inner = judge(made.encode()).signatures
+    assert (inner.level, inner.counter_signature_of) == ("CAdES-BASELINE-LT", "signer-1")
+    later = at + datetime.timedelta(days=2 * 365)
+    when = later + datetime.timedelta(days=2 * 365)
+    _, alone = judge(made.encode(), when=when).signatures
+    assert alone.indication is not report.Indication.TOTAL_PASSED
+    hierarchy.at = later
+    made.crls = (
+        *made.crls,
+        *(hierarchy.crl(one, at=later) for one in (hierarchy.infrastructure, hierarchy.root)),
+    )
+    made.add_archive_time_stamp(hierarchy.time_stamping_unit(), later)
+    outer, inner = judge(made.encode(), when=when).signatures
+    assert outer.indication is report.Indication.TOTAL_PASSED, outer.errors
+    assert inner.indication is report.Indication.TOTAL_PASSED, (inner.errors, inner.warnings)
+    assert inner.level == "CAdES-BASELINE-LTA"
+
+
+def test_hash_index_that_somebody_adds_to_another_token_keeps_nothing(judge, hierarchy, signer, at):
+    """The index is not signed: in a signature time stamp it says nothing of what it names."""
+    made = long_term(hierarchy, signer, at)
+    counter = signed_cms.Signer(
+        hierarchy.signer("9ZZ99ZZ"), made.signers[0].value, at, content_type=None
+    )
+    index = signed_cms.hash_index(
+        (), (), [der.encode_oid(signed_cms.COUNTER_SIGNATURE) + counter.raw]
+    )
+    early = signed_cms.stamp(hierarchy.time_stamping_unit(), made.signers[0].value, at)
+    forged = signed_cms.with_unsigned(early, signed_cms.attribute(signed_cms.HASH_INDEX_V3, index))
+    made.signers[0].unsigned = [
+        signed_cms.attribute(signed_cms.SIGNATURE_TIME_STAMP, forged),
+        signed_cms.attribute(signed_cms.COUNTER_SIGNATURE, counter.raw),
+    ]
+    made.certificates = [*made.all_certificates(), counter.holder.der]
+    outer, inner = judge(made.encode()).signatures
+    assert outer.best_signature_time == at
+    assert inner.intact
+    assert inner.time_stamps == ()
+    assert inner.best_signature_time is None
 
 
 @pytest.mark.clause("RFC 5652", "1")

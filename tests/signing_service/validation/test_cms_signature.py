@@ -7,6 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pki import algorithms, der, errors, signature
+from signing_service.creation import cms_files
 from signing_service.validation import cms_signature
 from tests.support import forged_pdfs, signed_pdfs, time_stamps
 
@@ -51,6 +52,17 @@ def test_what_is_verified_is_what_was_sent(maker, place):
         assert all(one in sent for one in message.certificates_der)
     else:
         assert cms_signature._encoded(message._signer["signed_attrs"]) in sent
+
+
+@pytest.mark.clause("RFC 5652", "10.2.1")
+def test_statuses_that_a_token_carries_are_read(tmp_path, hierarchy, maker, at):
+    token, more = tmp_path / "token", tmp_path / "more"
+    token.write_bytes(time_stamps.time_stamp_token(maker.unit, IMPRINT, at))
+    crl, response = hierarchy.crl(hierarchy.root, at=at), b"\x30\x03\x0a\x01\x06"
+    entry = der.encode(0xA1, der.encode_oid("1.3.6.1.5.5.7.16.2"), response)
+    cms_files.read(token).with_validation_data([], [crl, entry]).write(more)
+    message = cms_signature.Message(more.read_bytes())
+    assert (message.crls, message.ocsp_responses) == ((crl,), (response,))
 
 
 def test_padding_is_told_from_other_bytes(maker):
