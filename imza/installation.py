@@ -254,6 +254,7 @@ class Installation:
                         "clients": [self.api_client.client_id],
                     }
                 ],
+                "report_seal": SEAL,
                 "tsa_url": f"{addresses.tsa}/tsa",
                 "trust_anchors": [str(self.trust_anchors)],
                 "authorities": [str(self.authorities)],

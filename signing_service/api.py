@@ -26,6 +26,7 @@ from signing_service import (
     flow,
     parameters,
     phone_signing,
+    report_sealing,
     request_bodies,
     schemas,
     sealing,
@@ -82,7 +83,11 @@ def routes(
     _add_signing(router, desk, _signs(tokens, service.clock))
     _add_batches(router, desk, _signs(tokens, service.clock))
     validation_api.add_routes(
-        router, service, judges, web.require_scope(tokens, service.clock, "validate")
+        router,
+        service,
+        judges,
+        web.require_scope(tokens, service.clock, "validate"),
+        report_sealing.configured(service, seals),
     )
     _add_augmentation(router, service, judges, web.require_scope(tokens, service.clock, "sign"))
     return router

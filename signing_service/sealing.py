@@ -112,10 +112,32 @@ class Seals:
         found = self._configured.get(name)
         if found is None or caller.client_id not in found.clients:
             raise SealNotAllowedError("expected a seal that this client may use, got another name")
+        return self._opened(found)
+
+    def own(self, name: str) -> Seal:
+        """Open a seal for what the service itself says; `check_own` was called at the start.
+
+        Raises:
+            SealUnavailableError: Its key or its certificate cannot be used now.
+        """
+        return self._opened(self._configured[name])
+
+    def check_own(self, name: str) -> None:
+        """Check that a seal of the name is configured.
+
+        Raises:
+            SettingsError: None is.
+        """
+        if name not in self._configured:
+            raise settings.SettingsError(
+                f"report_seal: expected the name of one of [[signing.seals]], got {name!r}"
+            )
+
+    def _opened(self, found: signing_settings.SealSettings) -> Seal:
         try:
             return self._open(found)
         except errors.ImzaError as error:
-            raise _unavailable(name, error) from error
+            raise _unavailable(found.name, error) from error
 
     def _open(self, found: signing_settings.SealSettings) -> Seal:
         certificate = read_certificate(found)

@@ -53,6 +53,7 @@ class Settings:
         list_memory: A file that remembers the newest list of each scheme, so that no older one is
             believed.
         seals: Organisations' keys in the zone's key store.
+        report_seal: The name of the seal that XML reports are signed with; none: not signed.
         phone_threads: How many phones are waited for at once in one process.
     """
 
@@ -77,3 +78,4 @@ class Settings:
     list_memory: pathlib.Path | None = None
     phone_threads: int = 32
     seals: tuple[SealSettings, ...] = ()
+    report_seal: str | None = None

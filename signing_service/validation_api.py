@@ -9,8 +9,8 @@ import anyio.to_thread
 import fastapi
 
 from pki import access, errors, web
-from signing_service import documents, request_bodies, schemas, uploads
-from signing_service.reports import forms, languages, page
+from signing_service import documents, report_sealing, request_bodies, schemas, uploads
+from signing_service.reports import etsi, forms, languages, page
 from signing_service.service import SigningService
 from signing_service.validation import certificate_report, diagnostic_data
 from signing_service.validation import report as validation_report
@@ -59,6 +59,7 @@ def add_routes(
     service: SigningService,
     judges: Judges,
     require_validate: Callable[[fastapi.Request], access.Caller],
+    sealer: report_sealing.ReportSealer | None = None,
 ) -> None:
     """Add the routes that validate.
 
@@ -67,6 +68,7 @@ def add_routes(
         service: Its clock and limits.
         judges: Who judges.
         require_validate: Lets in who may validate.
+        sealer: Signs XML reports, where the operator wants it.
     """
     caller_type = Annotated[access.Caller, fastapi.Depends(require_validate)]
 
@@ -93,7 +95,10 @@ def add_routes(
                 chosen.policy,
                 chosen.kind.extent(form, values=chosen.values),
             )
-            content = await anyio.to_thread.run_sync(forms.render, report, form, words, chosen.kind)
+            build_xml = etsi.build if sealer is None else _sealed(sealer, caller, service)
+            content = await anyio.to_thread.run_sync(
+                forms.render, report, form, words, chosen.kind, build_xml
+            )
         return fastapi.Response(content, headers=_report_headers(report, form, words.language))
 
     @router.post(
@@ -114,6 +119,12 @@ def add_routes(
             chosen.policy,
         )
         return report.to_json()
+
+
+def _sealed(
+    sealer: report_sealing.ReportSealer, caller: access.Caller, service: SigningService
+) -> Callable[[validation_report.ValidationReport], bytes]:
+    return lambda shown: sealer.build(shown, caller.client_id, service.clock.now())
 
 
 async def _read_certificate(

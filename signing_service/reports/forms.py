@@ -2,6 +2,7 @@
 
 import enum
 import json
+from collections.abc import Callable
 
 from signing_service.reports import diagnostic, etsi, page, preferences, printed, sheet
 from signing_service.reports.wording import Wording
@@ -55,15 +56,28 @@ def choose(accept: str) -> Form | None:
     return None
 
 
-def render(shown: report.ValidationReport, form: Form, words: Wording, kind: Kind) -> bytes:
+def render(
+    shown: report.ValidationReport,
+    form: Form,
+    words: Wording,
+    kind: Kind,
+    build_xml: Callable[[report.ValidationReport], bytes] = etsi.build,
+) -> bytes:
     """Return a report in a form; language is for those that people read.
+
+    Args:
+        shown: The report.
+        form: Its form.
+        words: Its language.
+        kind: What it tells.
+        build_xml: Writes the XML of TS 119 102-2, for a service that signs it.
 
     Raises:
         NothingToReportError: XML of a document without a signature.
         FontError: The font of the PDF cannot be read.
     """
     if form is Form.XML:
-        return etsi.build(shown)
+        return build_xml(shown)
     if kind is Kind.DIAGNOSTIC and shown.diagnostic is not None:
         return diagnostic.render(shown.diagnostic)
     detailed = kind is Kind.DETAILED

@@ -227,6 +227,7 @@ def judge_signature(
         warnings=tuple(warnings),
         info=(*found.info, *outcome.notes),
         building_blocks=outcome.course.blocks(at if best is None else best, stamps),
+        certificate_path=tuple(certificates.sha256(one) for one in outcome.path),
         counter_signature_of=found.counter_signature_of,
     )
     return judged, missing

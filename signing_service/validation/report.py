@@ -253,6 +253,8 @@ class SignatureReport:
 
     Attributes:
         building_blocks: How the verdict came about; told by the detailed report alone.
+        certificate_path: SHA-256 of each certificate from the signer's to the trust anchor; empty
+            where no path was found, or was looked for.
         page_appearance: Of a PDF to which something that is drawn was added; None elsewhere.
     """
 
@@ -279,6 +281,7 @@ class SignatureReport:
     building_blocks: "tuple[building_blocks.Block, ...]" = ()
     counter_signature_of: str | None = None
     page_appearance: PageAppearance | None = None
+    certificate_path: tuple[str, ...] = ()
 
     def to_json(self, *, detailed: bool = False) -> dict[str, object]:
         """As the contract writes it; with the building blocks where it is to be detailed."""
@@ -309,6 +312,7 @@ class SignatureReport:
         if self.page_appearance is not None:
             answer["page_appearance"] = self.page_appearance.to_json()
         if detailed:
+            answer["certificate_path"] = list(self.certificate_path)
             answer["building_blocks"] = [one.to_json() for one in self.building_blocks]
         return answer
 

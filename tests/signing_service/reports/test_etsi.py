@@ -8,6 +8,7 @@ from lxml import etree
 
 from signing_service.reports import etsi
 from signing_service.validation import report
+from signing_service.validation.building_blocks import Rule
 
 SCHEMAS = pathlib.Path(__file__).resolve().parents[4] / "shared" / "schemas"
 VR = {"vr": etsi.NAMESPACE}
@@ -71,3 +72,41 @@ def test_character_that_xml_does_not_have_is_replaced(shown):
 def test_document_without_signature_has_no_report(shown):
     with pytest.raises(etsi.NothingToReportError):
         etsi.build(dataclasses.replace(shown, signatures=()))
+
+
+@pytest.mark.clause("TS 119 102-2", "4")
+def test_constraints_are_told_one_by_one_as_applied_or_disabled(shown):
+    root = etree.fromstring(etsi.build(shown))
+    passed, failed = (
+        {
+            str(one.findtext("vr:ValidationConstraintIdentifier", namespaces=VR)): one
+            for one in signature.iterfind(
+                "vr:ValidationConstraintsEvaluationReport/vr:ValidationConstraint", VR
+            )
+        }
+        for signature in root.iterfind("vr:SignatureValidationReport", VR)
+    )
+
+    def told(one: etree._Element, path: str) -> str | None:
+        found = one.findtext(path, namespaces=VR)
+        return None if found is None else found.rpartition(":")[2]
+
+    status, indication = "vr:ConstraintStatus/vr:Status", "vr:ValidationStatus/vr:MainIndication"
+    names = {f"urn:imza:constraint:{one.code}" for one in Rule} - {
+        "urn:imza:constraint:time-stamp-intact", "urn:imza:constraint:time-stamp-proves",
+    }  # fmt: skip
+    assert set(passed) == names
+    kept = passed["urn:imza:constraint:signature-value"]
+    assert (told(kept, status), told(kept, indication)) == ("applied", "passed")
+    left_out = passed["urn:imza:constraint:qualified-demanded"]
+    assert (told(left_out, status), told(left_out, indication)) == ("disabled", None)
+    strong = passed["urn:imza:constraint:algorithms-reliable"]
+    assert told(strong, "vr:ValidationConstraintParameter/vr:Value") == "sha256"
+    broken = failed["urn:imza:constraint:digests-match"]
+    assert told(broken, indication) == "failed"
+    assert told(broken, "vr:ValidationStatus/vr:SubIndication") == "HASH_FAILURE"
+
+
+def test_quality_is_the_word_of_the_report(shown):
+    path = "vr:SignatureValidationReport/vr:SignatureQuality/vr:SignatureQualityInformation"
+    assert texts(shown, path) == [etsi.QUALITY + "AdESig", etsi.QUALITY + etsi.NOT_DETERMINED]
