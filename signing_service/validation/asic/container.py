@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping
 from typing import IO
 
 from pki import errors, originals
-from signing_service.validation.asic import layout
+from signing_service.validation.asic import layout, unpacking
 from signing_service.validation.asic.layout import ContainerError
 
 MAX_ENTRIES = 2000
@@ -32,7 +32,6 @@ MAX_NAME = 1024
 MIMETYPE = "mimetype"
 META = "META-INF/"
 
-_CHUNK = 2**18
 _ENCRYPTED = 0x1
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _UNIX, _SYMBOLIC_LINK, _FILE_KIND = 3, 0xA000, 0xF000
@@ -78,7 +77,8 @@ class Container(Mapping[str, bytes]):
         _check_names(entries)
         for entry in entries:
             _check_kind(entry)
-        layout.check(file, entries, self._archive.start_dir, len(self.comment))
+        self._file = file
+        self._places = layout.check(file, entries, self._archive.start_dir, len(self.comment))
         self._entries = {one.filename: one for one in entries if not one.is_dir()}
 
     @classmethod
@@ -107,28 +107,17 @@ class Container(Mapping[str, bytes]):
     def pieces(self, name: str) -> Iterator[bytes]:
         """Unpack a file piece by piece; raises as a look-up does."""
         entry = self._entries[name]
-        size = 0
-        try:
-            with self._archive.open(entry) as unpacked:
-                while chunk := unpacked.read(_CHUNK):
-                    size += len(chunk)
-                    self.left -= len(chunk)
-                    if size > entry.file_size or self.left < 0:
-                        raise errors.LimitError(
-                            "expected a container that unpacks to what it says, and to at most"
-                            f" {MAX_TOTAL_BYTES} bytes"
-                        )
-                    yield chunk
-        except _FAULTS as error:
-            raise ContainerError(f"the entry {name[:200]!r} of the container is damaged") from error
+        for piece in unpacking.pieces(self._file, entry, self._places[entry.header_offset]):
+            self.left -= len(piece)
+            if self.left < 0:
+                raise errors.LimitError(
+                    f"expected a container that unpacks to at most {MAX_TOTAL_BYTES} bytes"
+                )
+            yield piece
 
     def head(self, name: str, size: int) -> bytes:
-        """The first bytes of a file; fewer where it is shorter."""
-        try:
-            with self._archive.open(self._entries[name]) as unpacked:
-                return unpacked.read(size)
-        except _FAULTS as error:
-            raise ContainerError(f"the entry {name[:200]!r} of the container is damaged") from error
+        """The first bytes of a file, up to a size; fewer where its first piece is shorter."""
+        return next(self.pieces(name), b"")[:size]
 
     def __iter__(self) -> Iterator[str]:
         """The names of all files, in the order of the directory."""

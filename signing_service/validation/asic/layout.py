@@ -14,6 +14,7 @@ from typing import IO
 from pki import errors
 
 _LOCAL = struct.Struct("<4s5H3L2H")
+_DIRECTORY = struct.Struct("<4s24x3H12x")
 _END = struct.Struct("<4s4H2LH")
 _END_64 = struct.Struct("<4sQ2H2L4Q")
 _LOCATOR_64 = struct.Struct("<4sLQL")
@@ -32,7 +33,7 @@ class ContainerError(errors.InputError):
 
 def check(
     file: IO[bytes], entries: list[zipfile.ZipInfo], directory_at: int, comment_size: int
-) -> None:
+) -> dict[int, int]:
     """Check that entries follow each other from the first byte and the directory ends the file.
 
     Args:
@@ -41,16 +42,22 @@ def check(
         directory_at: Where the directory was read.
         comment_size: How many bytes of comment end the file.
 
+    Returns:
+        Where the octets of each entry begin, by where its header does.
+
     Raises:
         ContainerError: Bytes belong to nothing, or two places say different things.
     """
     _check_end(file, len(entries), directory_at, comment_size)
     at = 0
+    places = {}
     described: zipfile.ZipInfo | None = None
     for entry in sorted(entries, key=lambda one: one.header_offset):
         _check_between(file, described, at, entry.header_offset)
-        at, described = _check_local(file, entry)
+        places[entry.header_offset], described = _check_local(file, entry)
+        at = places[entry.header_offset] + entry.compress_size
     _check_between(file, described, at, directory_at)
+    return places
 
 
 def _check_end(file: IO[bytes], count: int, directory_at: int, comment_size: int) -> None:
@@ -90,13 +97,25 @@ def _check_end(file: IO[bytes], count: int, directory_at: int, comment_size: int
         or told_comment != comment_size
     ):
         raise ContainerError("the container's directory is not what its end record says")
+    _check_directory(file, count, directory_at, directory_ends_at)
+
+
+def _check_directory(file: IO[bytes], count: int, at: int, end: int) -> None:
+    """Check that the entries of the directory fill it: a reader may cut the last one off."""
+    for _ in range(count):
+        header = _read(file, at, _DIRECTORY.size)
+        if len(header) < _DIRECTORY.size or not header.startswith(b"PK\x01\x02"):
+            raise ContainerError("the container's directory cannot be read")
+        at += _DIRECTORY.size + sum(_DIRECTORY.unpack(header)[1:])
+    if at != end:
+        raise ContainerError("the container's directory is longer or shorter than its entries")
 
 
 def _check_local(file: IO[bytes], entry: zipfile.ZipInfo) -> tuple[int, zipfile.ZipInfo | None]:
     """Check that an entry says of itself what the directory says.
 
     Returns:
-        Where it ends, and the entry if a descriptor follows it.
+        Where its octets begin, and the entry if a descriptor follows them.
     """
     header = _read(file, entry.header_offset, _LOCAL.size)
     if len(header) < _LOCAL.size or not header.startswith(b"PK\x03\x04"):
@@ -119,8 +138,8 @@ def _check_local(file: IO[bytes], entry: zipfile.ZipInfo) -> tuple[int, zipfile.
         raise _disagreement(entry)
     for fields in (extra, _extra_fields(entry.extra)):
         _check_unicode_path(entry, raw, fields.get(_UNICODE_PATH))
-    ends_at = entry.header_offset + _LOCAL.size + name_size + extra_size + entry.compress_size
-    return ends_at, entry if has_descriptor else None
+    begins_at = entry.header_offset + _LOCAL.size + name_size + extra_size
+    return begins_at, entry if has_descriptor else None
 
 
 def _sizes(unpacked: int, packed: int, large: bytes) -> tuple[int, int]:

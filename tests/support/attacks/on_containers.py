@@ -142,6 +142,30 @@ def wrong_descriptor(who: Attacker) -> bytes:
     return made[: at + 8] + struct.pack("<L", 3) + made[at + 12 :]
 
 
+def more_than_said(who: Attacker) -> bytes:
+    """A file that unpacks to more than its size and sum are of: some readers stop there."""
+    true, longer = FILES[_NAME], FILES[_NAME] + b" and TEST 900 more"
+    made = pack({**who.container(), _NAME: longer})
+    for number in (zlib.crc32(longer), len(longer)):
+        wanted = zlib.crc32(true) if number == zlib.crc32(longer) else len(true)
+        for header, offset in ((_LOCAL, 14), (_DIRECTORY, 16)):
+            at = made.index(_NAME.encode(), made.index(header)) - (30 if header == _LOCAL else 46)
+            place = at + offset + (8 if number == len(longer) else 0)
+            if made[place : place + 4] != struct.pack("<L", number):
+                raise ValueError("expected the sum or size of the file")
+            made = made[:place] + struct.pack("<L", wanted) + made[place + 4 :]
+    return made
+
+
+def name_over_the_end(who: Attacker) -> bytes:
+    """The last name of the directory is longer than the directory."""
+    entries, directory, end = _split(pack(who.container()))
+    last = directory.rindex(_DIRECTORY)
+    (size,) = struct.unpack_from("<H", directory, last + 28)
+    longer = struct.pack("<H", size + 4)
+    return entries + directory[: last + 28] + longer + directory[last + 30 :] + end
+
+
 def _damaged(offset: int, value: bytes) -> Edit:
     """The end record says something else than is there."""
 
@@ -242,6 +266,8 @@ GALLERY = (
     Attack(second_end_in_comment, "an end record in the comment", REFUSED),
     Attack(large_end_elsewhere, "two end records for two directories", REFUSED),
     Attack(hidden_directory, "a second directory before the first", REFUSED),
+    Attack(more_than_said, "a file that unpacks to more than it says", REFUSED),
+    Attack(name_over_the_end, "a name that reaches over the directory", REFUSED),
     Attack(wrong_descriptor, "a descriptor with another size", REFUSED),
     Attack(_damaged(8, b"\1\0"), "an end record that counts fewer entries", REFUSED),
     Attack(_damaged(4, b"\1\0"), "a container in several parts", REFUSED),
