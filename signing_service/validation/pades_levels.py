@@ -118,19 +118,18 @@ def has_statuses(
     """
     if not known.mentions(certificate):
         return False
-    authorities = _path(certificate, known)[1:]
-    if not any(known.mentions(one) for one in authorities):
+    if not any(known.mentions(one) for one in _authorities(certificate, known)):
         return True
-    return all(known.mentions(unit) for unit in units if _path(unit, known))
+    return all(known.mentions(unit) for unit in units if known.issuers_of(unit, ()))
 
 
-def _path(certificate: x509.Certificate, known: evidence.Evidence) -> list[x509.Certificate]:
-    """A certificate and those above it that have an issuer of their own in the document."""
+def _authorities(certificate: x509.Certificate, known: evidence.Evidence) -> list[x509.Certificate]:
+    """The certificates above one that are in the document, without one that certifies itself."""
     found: list[x509.Certificate] = []
     for _ in range(MAX_PATH):
         issuers = known.issuers_of(certificate, ())
-        if certificate.issuer == certificate.subject or not issuers:
+        if not issuers or issuers[0].issuer == issuers[0].subject:
             break
-        found.append(certificate)
         certificate = issuers[0]
+        found.append(certificate)
     return found

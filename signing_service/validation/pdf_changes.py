@@ -77,8 +77,29 @@ class Later:
         return self.covers_revision and (self.is_drawn or self.changes is report.Changes.UNDEFINED)
 
 
+class _Signature(pdf_embedded.EmbeddedPdfSignature):
+    """A signature of which only the place in the file matters here.
+
+    pyHanko reads the CMS first and gives up where that is malformed, has several signers or is no
+    CMS at all; what came after such a signature can be told all the same.
+    """
+
+    def __init__(self, reader: PdfFileReader, field: generic.DictionaryObject) -> None:
+        reference = field.raw_get("/V")
+        self.reader = reader
+        self.sig_field = field
+        self.sig_object = reference.get_object()
+        ranges = self.sig_object["/ByteRange"]
+        # However indirectly it is written.
+        self.byte_range = [int(ranges[place]) for place in range(len(ranges))]
+        self.pkcs7_content = pdf_embedded.extract_contents(self.sig_object)
+        self.signed_revision = reader.xrefs.get_last_change(reference.reference)
+        self._docmdp = self._fieldmdp = None
+        self._docmdp_queried = self._fieldmdp_queried = False
+
+
 def judge(
-    file: BinaryIO, reader: PdfFileReader, name: str, field: Any, *, has_sound_range: bool = True
+    file: BinaryIO, reader: PdfFileReader, field: Any, *, has_sound_range: bool = True
 ) -> Later:
     """Compare the signed revision with the newest; what cannot be compared is undefined.
 
@@ -86,7 +107,7 @@ def judge(
     the revision that the signature is in.
     """
     try:
-        embedded = pdf_embedded.EmbeddedPdfSignature(reader, field.get_object(), name)
+        embedded = _Signature(reader, field.get_object())
         embedded.coverage = embedded.evaluate_signature_coverage()  # type: ignore[assignment]
         if embedded.coverage is SignatureCoverageLevel.ENTIRE_FILE:
             return Later(report.Changes.NONE, True)

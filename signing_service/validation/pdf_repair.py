@@ -109,6 +109,7 @@ class RepairedReader(PdfFileReader):
         self.resolved_objects = {}
         self.trailer = TrailerDictionary()
         self.trailer.container_ref = generic.TrailerReference(self)
+        self._roots: set[str] = set()
         sections = [_section(one) for one in found]
         self.xrefs = XRefCache(self, sections)
         for place, revision in reversed(list(enumerate(found))):
@@ -124,40 +125,38 @@ class RepairedReader(PdfFileReader):
     def _read_trailer(
         self, revision: _Revision, place: int, data: bytes
     ) -> generic.DictionaryObject:
-        """The trailer, or the dictionary of the cross-reference stream that stands for it."""
+        """The trailer and the dictionaries of the cross-reference streams, which are trailers too.
+
+        A linearised file has two of them before its first ending (ISO 32000-1 annex F).
+        """
+        found = [
+            value
+            for one in sorted(revision.objects.values(), key=lambda one: one.start)
+            if one.data is not None and (value := self._stream(one, place)).get("/Type") == "/XRef"
+        ]
         if revision.trailer_at is not None:
             raw = io.BytesIO(data)
             raw.seek(revision.trailer_at)
-            trailer: generic.DictionaryObject = generic.DictionaryObject.read_from_stream(
-                raw, generic.TrailerReference(self)
+            found.append(
+                generic.DictionaryObject.read_from_stream(raw, generic.TrailerReference(self))
             )
             if data[raw.tell() : revision.trailer_end].strip(b"\0\t\n\f\r "):
                 raise PDFBeyondRepairError("expected nothing behind a trailer")
-            return trailer
-        tables = [
-            value
-            for one in revision.objects.values()
-            if one.data is not None and (value := self._stream(one, place)).get("/Type") == "/XRef"
-        ]
-        if len(tables) != 1:
-            raise PDFBeyondRepairError("expected one trailer in each revision")
+        if not found:
+            raise PDFBeyondRepairError("expected a trailer in each revision")
+        self._roots |= {str(one.raw_get("/Root")) for one in found if "/Root" in one}
         return generic.DictionaryObject(
-            {key: value for key, value in tables[0].items() if key not in _OF_THE_STREAM}
+            {key: one.raw_get(key) for one in found for key in one if key not in _OF_THE_STREAM}
         )
 
     def _check_trailers(self) -> None:
         """Refuse what different programs would begin to read at different places."""
-        roots = set()
-        for trailer in self.trailer._trailer_revisions:
-            if "/Encrypt" in trailer:
-                raise PDFBeyondRepairError("expected no encryption in a damaged file")
-            if "/Root" in trailer:
-                root = trailer.raw_get("/Root")
-                if not isinstance(root, generic.IndirectObject):
-                    raise PDFBeyondRepairError("expected a reference to the catalog")
-                roots.add((root.idnum, root.generation))
-        if len(roots) != 1:
-            raise PDFBeyondRepairError(f"expected one catalog, got {len(roots)}")
+        if "/Encrypt" in self.trailer:
+            raise PDFBeyondRepairError("expected no encryption in a damaged file")
+        if len(self._roots) != 1:
+            raise PDFBeyondRepairError(f"expected one catalog, got {len(self._roots)}")
+        if not isinstance(self.trailer.raw_get("/Root"), generic.IndirectObject):
+            raise PDFBeyondRepairError("expected a reference to the catalog")
 
     def _stream(self, one: _Object, revision: int) -> generic.StreamObject:
         """A stream whose length is where its end was found."""

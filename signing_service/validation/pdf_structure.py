@@ -189,7 +189,7 @@ def _read_entry(file: BinaryIO, reader: PdfFileReader, name: str, value: Any, fi
         contents=contents,
         ranges=ranges,
         range_problem=problem,
-        later=pdf_changes.judge(file, reader, name, field, has_sound_range=problem is None),
+        later=pdf_changes.judge(file, reader, field, has_sound_range=problem is None),
         after_evidence=is_time_stamp and _has_security_store_before(reader, field),
         certificates_der=_certificates(value),
         reason=_text(value, "/Reason"),

@@ -54,6 +54,8 @@ class PdfMaker:
         stamped: bool = False,
         subfilter: fields.SigSeedSubFilter = fields.SigSeedSubFilter.PADES,
         certify: fields.MDPPerm | None = None,
+        reason: str | None = None,
+        password: str | None = None,
         field: fields.SigFieldSpec | None = None,
     ) -> bytes:
         """B-B, or B-T where stamped.
@@ -66,6 +68,7 @@ class PdfMaker:
             md_algorithm="sha256",
             certify=certify is not None,
             docmdp_permissions=certify or fields.MDPPerm.FILL_FORMS,
+            reason=reason,
         )
         signer = signers.SimpleSigner(
             signing_cert=_asn1(self.signer.certificate),
@@ -80,12 +83,15 @@ class PdfMaker:
                 [_asn1(one) for one in self.signer.issuers[:-1]]
             ),
         )
+        writer = IncrementalPdfFileWriter(io.BytesIO(pdf), strict=False)
+        if password is not None:
+            writer.encrypt(password)
         out = signers.PdfSigner(
             metadata,
             signer,
             timestamper=self._stamper() if stamped else None,
             new_field_spec=field,
-        ).sign_pdf(IncrementalPdfFileWriter(io.BytesIO(pdf)))
+        ).sign_pdf(writer)
         return out.getvalue()
 
     def add_evidence(
@@ -94,7 +100,8 @@ class PdfMaker:
         *,
         at: datetime.datetime | None = None,
         revoked_at: datetime.datetime | None = None,
-        signers_only: bool = False,
+        crls: tuple[str, ...] = ("root", "infrastructure"),
+        certificates: tuple[str, ...] = ("issuing",),
     ) -> bytes:
         """B-LT: statuses of signer, issuers and time-stamping unit in the DSS."""
         at = at or self.at
@@ -105,14 +112,13 @@ class PdfMaker:
             at,
             revoked_at=revoked_at,
         )
-        crls = [] if signers_only else [self.crl("root", at), self.crl("infrastructure", at)]
         stream = io.BytesIO(pdf)
         DocumentSecurityStore.add_dss(
             stream,
             sig_contents=None,
-            certs=[_asn1(self.authorities.issuing.certificate)],
+            certs=[_asn1(getattr(self.authorities, one).certificate) for one in certificates],
             ocsps=[asn1_ocsp.OCSPResponse.load(good)],
-            crls=[asn1_crl.CertificateList.load(one) for one in crls],
+            crls=[asn1_crl.CertificateList.load(self.crl(one, at)) for one in crls],
         )
         return stream.getvalue()
 

@@ -25,6 +25,7 @@ PARTS = strategies.sampled_from(
 )
 
 
+@hypothesis.settings(deadline=None)
 @hypothesis.given(strategies.lists(PARTS, max_size=12))
 def test_string_is_read_as_pyhanko_reads_it_and_to_the_same_place(parts):
     content = b"<" + b"".join(parts)

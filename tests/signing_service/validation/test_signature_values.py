@@ -9,33 +9,24 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, paddin
 
 from pki import certificates, der
 from signing_service.validation import cms_signature, evidence, foreign_keys, report
-from tests.support import forged_pdfs, odd_certificates, signed_cms, signed_pdfs
+from tests.support import forged_pdfs, odd_certificates, scheme_cms, signed_pdfs
 
 CONTENT = b"TEST contract over 100 manat"
 SUB = report.SubIndication
-HASHES = {
-    "sha256": (hashes.SHA256(), "2.16.840.1.101.3.4.2.1"),
-    "sha3_256": (hashes.SHA3_256(), "2.16.840.1.101.3.4.2.8"),
-    "sha3_384": (hashes.SHA3_384(), "2.16.840.1.101.3.4.2.9"),
-    "sha3_512": (hashes.SHA3_512(), "2.16.840.1.101.3.4.2.10"),
-}
+HASHES = scheme_cms.HASHES
 RSA_KEY = rsa.generate_private_key(65537, 3072)
 EC_KEY = ec.generate_private_key(ec.SECP256R1())
 NULL = b"\x05\x00"
 
 
-def identifier(oid: str, *parameters: bytes) -> bytes:
-    return der.encode(der.SEQUENCE, der.encode_oid(oid), *parameters)
-
-
 def pss_identifier(name: str) -> bytes:
-    hasher = identifier(HASHES[name][1])
-    mask = identifier("1.2.840.113549.1.1.8", hasher)
+    hasher = scheme_cms.identifier(HASHES[name][1])
+    mask = scheme_cms.identifier("1.2.840.113549.1.1.8", hasher)
     salt = der.encode_integer(HASHES[name][0].digest_size)
     parameters = der.encode(
         der.SEQUENCE, der.encode(0xA0, hasher), der.encode(0xA1, mask), der.encode(0xA2, salt)
     )
-    return identifier("1.2.840.113549.1.1.10", parameters)
+    return scheme_cms.identifier("1.2.840.113549.1.1.10", parameters)
 
 
 def sign_pkcs1(signed: bytes, name: str) -> bytes:
@@ -59,63 +50,43 @@ def sign_plain(signed: bytes, name: str) -> bytes:
 SHA3_SIGNATURES = "2.16.840.1.101.3.4.3."
 PLAIN = "0.4.0.127.0.7.1.1.4.1."
 SCHEMES = {
-    "PKCS#1, SHA3-256": (RSA_KEY, "sha3_256", identifier(SHA3_SIGNATURES + "14", NULL), sign_pkcs1),
-    "PKCS#1, SHA3-512": (RSA_KEY, "sha3_512", identifier(SHA3_SIGNATURES + "16", NULL), sign_pkcs1),
-    "RSA, SHA3-256": (RSA_KEY, "sha3_256", identifier("1.2.840.113549.1.1.1", NULL), sign_pkcs1),
+    "PKCS#1, SHA3-256": (
+        RSA_KEY,
+        "sha3_256",
+        scheme_cms.identifier(SHA3_SIGNATURES + "14", NULL),
+        sign_pkcs1,
+    ),
+    "PKCS#1, SHA3-512": (
+        RSA_KEY,
+        "sha3_512",
+        scheme_cms.identifier(SHA3_SIGNATURES + "16", NULL),
+        sign_pkcs1,
+    ),
+    "RSA, SHA3-256": (
+        RSA_KEY,
+        "sha3_256",
+        scheme_cms.identifier("1.2.840.113549.1.1.1", NULL),
+        sign_pkcs1,
+    ),
     "PSS, SHA-256": (RSA_KEY, "sha256", pss_identifier("sha256"), sign_pss),
     "PSS, SHA3-256": (RSA_KEY, "sha3_256", pss_identifier("sha3_256"), sign_pss),
     "PSS, SHA3-512": (RSA_KEY, "sha3_512", pss_identifier("sha3_512"), sign_pss),
-    "ECDSA, SHA3-256": (EC_KEY, "sha3_256", identifier(SHA3_SIGNATURES + "10"), sign_ecdsa),
-    "ECDSA, SHA3-384": (EC_KEY, "sha3_384", identifier(SHA3_SIGNATURES + "11"), sign_ecdsa),
-    "plain ECDSA, SHA-256": (EC_KEY, "sha256", identifier(PLAIN + "3"), sign_plain),
-    "plain ECDSA, SHA3-256": (EC_KEY, "sha3_256", identifier(PLAIN + "9"), sign_plain),
-    "plain ECDSA, SHA3-512": (EC_KEY, "sha3_512", identifier(PLAIN + "11"), sign_plain),
+    "ECDSA, SHA3-256": (
+        EC_KEY,
+        "sha3_256",
+        scheme_cms.identifier(SHA3_SIGNATURES + "10"),
+        sign_ecdsa,
+    ),
+    "ECDSA, SHA3-384": (
+        EC_KEY,
+        "sha3_384",
+        scheme_cms.identifier(SHA3_SIGNATURES + "11"),
+        sign_ecdsa,
+    ),
+    "plain ECDSA, SHA-256": (EC_KEY, "sha256", scheme_cms.identifier(PLAIN + "3"), sign_plain),
+    "plain ECDSA, SHA3-256": (EC_KEY, "sha3_256", scheme_cms.identifier(PLAIN + "9"), sign_plain),
+    "plain ECDSA, SHA3-512": (EC_KEY, "sha3_512", scheme_cms.identifier(PLAIN + "11"), sign_plain),
 }
-
-
-def make_cms(certificate: bytes, content: bytes, digest: str, algorithm: bytes, sign) -> bytes:
-    """A detached signature by any scheme; `sign` gets the attributes and the hash's name."""
-    digest_identifier = identifier(HASHES[digest][1])
-    tbs, *_ = der.read(certificate).children()
-    _, serial, _, issuer, *_ = tbs.children()
-    bound = der.encode(
-        der.SEQUENCE,
-        digest_identifier,
-        der.encode(der.OCTET_STRING, hashlib.new(digest, certificate).digest()),
-    )
-    imprint = der.encode(der.OCTET_STRING, hashlib.new(digest, content).digest())
-    attributes = sorted(
-        (
-            signed_cms.attribute("1.2.840.113549.1.9.3", der.encode_oid(signed_cms.DATA)),
-            signed_cms.attribute("1.2.840.113549.1.9.4", imprint),
-            signed_cms.attribute(
-                "1.2.840.113549.1.9.16.2.47",
-                der.encode(der.SEQUENCE, der.encode(der.SEQUENCE, bound)),
-            ),
-        )
-    )
-    signer = der.encode(
-        der.SEQUENCE,
-        b"\x02\x01\x01",
-        der.encode(
-            der.SEQUENCE,
-            der.encode(issuer.tag, issuer.content),
-            der.encode(serial.tag, serial.content),
-        ),
-        digest_identifier,
-        der.encode(0xA0, *attributes),
-        algorithm,
-        der.encode(der.OCTET_STRING, sign(der.encode(der.SET, *attributes), digest)),
-    )
-    body = der.encode(
-        der.SEQUENCE,
-        b"\x02\x01\x01",
-        der.encode(der.SET, digest_identifier),
-        identifier(signed_cms.DATA),
-        der.encode(0xA0, certificate),
-        der.encode(der.SET, signer),
-    )
-    return identifier("1.2.840.113549.1.7.2", der.encode(0xA0, body))
 
 
 def check(message: bytes, content: bytes = CONTENT) -> frozenset[str]:
@@ -128,14 +99,14 @@ def check(message: bytes, content: bytes = CONTENT) -> frozenset[str]:
 def test_scheme_is_verified_in_cms_and_in_a_pdf(maker, judge, hierarchy, at, scheme):
     key, digest, algorithm, sign = SCHEMES[scheme]
     certificate = odd_certificates.certify(hierarchy, key.public_key(), at)
-    message = make_cms(certificate, CONTENT, digest, algorithm, sign)
+    message = scheme_cms.make_cms(certificate, CONTENT, digest, algorithm, sign)
     assert digest in check(message)
     changed = bytearray(message)
     changed[-3] ^= 1
     with pytest.raises(cms_signature.ValueMismatchError):
         check(bytes(changed))
     empty = maker.sign(signed_pdfs.make_pdf())
-    inside = make_cms(certificate, forged_pdfs.covered(empty), digest, algorithm, sign)
+    inside = scheme_cms.make_cms(certificate, forged_pdfs.covered(empty), digest, algorithm, sign)
     (found,) = judge(forged_pdfs.replace_cms(empty, inside)).signatures
     assert found.intact, found.errors
     assert found.level == "PAdES-BASELINE-B"
@@ -151,15 +122,19 @@ def test_scheme_is_verified_in_cms_and_in_a_pdf(maker, judge, hierarchy, at, sch
 )
 def test_edwards_curves_sign_the_attributes_themselves(hierarchy, at, key, oid):
     certificate = odd_certificates.certify(hierarchy, key.public_key(), at)
-    made = make_cms(
-        certificate, CONTENT, "sha256", identifier(oid), lambda signed, _: key.sign(signed)
-    )
-    assert check(made) == {"sha256"}
-    hashed = make_cms(
+    made = scheme_cms.make_cms(
         certificate,
         CONTENT,
         "sha256",
-        identifier(oid),
+        scheme_cms.identifier(oid),
+        lambda signed, _: key.sign(signed),
+    )
+    assert check(made) == {"sha256"}
+    hashed = scheme_cms.make_cms(
+        certificate,
+        CONTENT,
+        "sha256",
+        scheme_cms.identifier(oid),
         lambda signed, _: key.sign(hashlib.sha256(signed).digest()),
     )
     with pytest.raises(cms_signature.ValueMismatchError):
@@ -170,11 +145,11 @@ def test_edwards_curves_sign_the_attributes_themselves(hierarchy, at, key, oid):
 def test_other_curves_with_names_are_verified(hierarchy, at, curve):
     key = ec.generate_private_key(curve)
     certificate = odd_certificates.certify(hierarchy, key.public_key(), at)
-    made = make_cms(
+    made = scheme_cms.make_cms(
         certificate,
         CONTENT,
         "sha256",
-        identifier("1.2.840.10045.4.3.2"),
+        scheme_cms.identifier("1.2.840.10045.4.3.2"),
         lambda signed, _: key.sign(signed, ec.ECDSA(hashes.SHA256())),
     )
     assert check(made) == {"sha256"}
@@ -188,7 +163,9 @@ def test_plain_value_of_another_size_is_refused(hierarchy, at):
         value = sign_plain(signed, name)
         return bytes(8) + value[:32] + bytes(8) + value[32:]
 
-    made = make_cms(certificate, CONTENT, "sha256", identifier("0.4.0.127.0.7.1.1.4.1.3"), padded)
+    made = scheme_cms.make_cms(
+        certificate, CONTENT, "sha256", scheme_cms.identifier("0.4.0.127.0.7.1.1.4.1.3"), padded
+    )
     with pytest.raises(cms_signature.ValueMismatchError, match="size"):
         check(made)
 
@@ -202,7 +179,7 @@ def negative_modulus(hierarchy, at) -> bytes:
     return odd_certificates.with_field(hierarchy, plain, 6, info)
 
 
-RSA_SHA256 = identifier("1.2.840.113549.1.1.11", NULL)
+RSA_SHA256 = scheme_cms.identifier("1.2.840.113549.1.1.11", NULL)
 
 
 @pytest.mark.clause("X.690", "8.3")
@@ -211,7 +188,9 @@ def test_modulus_without_its_zero_octet_is_read_as_meant_and_told(maker, judge, 
     with pytest.raises(ValueError, match="parsing"):
         x509.load_der_x509_certificate(certificate).public_key()
     empty = maker.sign(signed_pdfs.make_pdf())
-    inside = make_cms(certificate, forged_pdfs.covered(empty), "sha256", RSA_SHA256, sign_pkcs1)
+    inside = scheme_cms.make_cms(
+        certificate, forged_pdfs.covered(empty), "sha256", RSA_SHA256, sign_pkcs1
+    )
     (found,) = judge(forged_pdfs.replace_cms(empty, inside)).signatures
     assert found.intact
     assert found.signed_by == "TEST odd key"
@@ -249,9 +228,9 @@ def test_key_for_pss_alone_verifies_nothing_else(hierarchy, at):
     )
     plain = odd_certificates.certify(hierarchy, RSA_KEY.public_key(), at)
     certificate = odd_certificates.with_field(hierarchy, plain, 6, info)
-    check(make_cms(certificate, CONTENT, "sha256", pss_identifier("sha256"), sign_pss))
+    check(scheme_cms.make_cms(certificate, CONTENT, "sha256", pss_identifier("sha256"), sign_pss))
     with pytest.raises(cms_signature.ValueMismatchError, match="RSASSA-PSS alone"):
-        check(make_cms(certificate, CONTENT, "sha256", RSA_SHA256, sign_pkcs1))
+        check(scheme_cms.make_cms(certificate, CONTENT, "sha256", RSA_SHA256, sign_pkcs1))
 
 
 @pytest.mark.clause("RFC 5480", "2.1.1")
@@ -266,11 +245,11 @@ def test_curve_that_is_spelled_out_is_taken_only_where_it_is_a_known_one_in_ever
     plain = odd_certificates.certify(hierarchy, EC_KEY.public_key(), at)
     certificate = odd_certificates.with_field(hierarchy, plain, 6, info)
     empty = maker.sign(signed_pdfs.make_pdf())
-    inside = make_cms(
+    inside = scheme_cms.make_cms(
         certificate,
         forged_pdfs.covered(empty),
         "sha256",
-        identifier("1.2.840.10045.4.3.2"),
+        scheme_cms.identifier("1.2.840.10045.4.3.2"),
         sign_ecdsa,
     )
     (found,) = judge(forged_pdfs.replace_cms(empty, inside)).signatures
@@ -288,7 +267,9 @@ def test_curve_that_is_spelled_out_is_taken_only_where_it_is_a_known_one_in_ever
 def test_number_that_is_not_positive_still_names_its_certificate(hierarchy, at, serial):
     plain = odd_certificates.certify(hierarchy, EC_KEY.public_key(), at)
     certificate = odd_certificates.with_field(hierarchy, plain, 1, der.encode(der.INTEGER, serial))
-    made = make_cms(certificate, CONTENT, "sha256", identifier("1.2.840.10045.4.3.2"), sign_ecdsa)
+    made = scheme_cms.make_cms(
+        certificate, CONTENT, "sha256", scheme_cms.identifier("1.2.840.10045.4.3.2"), sign_ecdsa
+    )
     assert check(made) == {"sha256"}
 
 
@@ -303,11 +284,11 @@ def test_extension_that_cannot_be_read_keeps_the_value_intact(maker, judge, hier
     )
     certificate = odd_certificates.with_field(hierarchy, plain, 7, der.encode(0xA3, broken))
     empty = maker.sign(signed_pdfs.make_pdf())
-    inside = make_cms(
+    inside = scheme_cms.make_cms(
         certificate,
         forged_pdfs.covered(empty),
         "sha256",
-        identifier("1.2.840.10045.4.3.2"),
+        scheme_cms.identifier("1.2.840.10045.4.3.2"),
         sign_ecdsa,
     )
     (found,) = judge(forged_pdfs.replace_cms(empty, inside)).signatures
@@ -318,7 +299,7 @@ def test_extension_that_cannot_be_read_keeps_the_value_intact(maker, judge, hier
 def test_key_of_half_a_kind_is_refused_and_nothing_raised(hierarchy, at):
     """An exponent of zero, a modulus far too long, a key that is no sequence."""
     plain = odd_certificates.certify(hierarchy, RSA_KEY.public_key(), at)
-    oid = identifier("1.2.840.113549.1.1.1", NULL)
+    oid = scheme_cms.identifier("1.2.840.113549.1.1.1", NULL)
     for bits in (
         der.encode(der.SEQUENCE, der.encode(der.INTEGER, b"\xff" * 256), b"\x02\x01\x00"),
         der.encode(der.SEQUENCE, der.encode(der.INTEGER, b"\xff" * 9000), b"\x02\x01\x03"),
