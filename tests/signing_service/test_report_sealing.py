@@ -1,5 +1,6 @@
 """XML reports signed with the service's own seal, and what others make of them."""
 
+import json
 import os
 import pathlib
 import shutil
@@ -144,8 +145,9 @@ def test_use_of_the_seal_is_in_the_audit_log(sealer, sealed):
             if one.event == audit.AuditEvent.SEAL_USED.value
         ]
     assert entry.actor == "portal"
-    assert entry.details["seal"] == "ministry"
-    assert entry.details["purpose"] == "validation report"
+    details = json.loads(entry.details)
+    assert details["seal"] == "ministry"
+    assert details["purpose"] == "validation report"
 
 
 def test_seal_that_is_not_configured_is_refused_at_the_start(seals):
