@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from card_reader import apdu
+from imza import people
 from tests.support import terminals
 from tests.support import world as worlds
 
@@ -163,6 +164,79 @@ def test_another_persons_card_does_not_go_on_with_the_batch(
     assert "[other-card]" in refused.stderr
     cancelled = card_world.api().call("POST", f"/api/v1/signing-batches/{batch_id}/cancel")
     assert cancelled["state"] == "refused"
+
+
+def by_phone(
+    world: worlds.World, person: people.Person, letters: list[pathlib.Path], folder: pathlib.Path
+) -> list[str]:
+    return [
+        "sign", *map(str, letters), "--level", "B-T", "--phone", str(person.phone_number),
+        "--person", person.person_code, *world.service, "-o", str(folder),
+    ]  # fmt: skip
+
+
+def test_one_confirmation_on_the_phone_signs_every_document(
+    world: worlds.World, letters: list[pathlib.Path], folder: pathlib.Path
+) -> None:
+    person = next(one for one in people.PEOPLE if one.person_code == "3KL78RS")
+    done = world.imza(*by_phone(world, person, letters, folder))
+    assert len(re.findall(r"control code \d{4} for 3 documents", done.stderr)) == 1
+    for place, one in enumerate(letters, start=1):
+        assert f"  {place}. {one.name}\n" in done.stderr
+        report = world.verify(folder / one.name)
+        assert report["overall"] == "TOTAL-PASSED"
+        assert report["signatures"][0]["person_code"] == person.person_code
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "code"),
+    [("USER_CANCELLED", "phone-refused"), ("SIGNATURE_HASH_MISMATCH", "phone-signature-wrong"),
+     ("SIM_ERROR", "phone-failed")],
+)  # fmt: skip
+def test_phone_that_does_not_sign_every_document_leaves_none(
+    world: worlds.World, letters: list[pathlib.Path], folder: pathlib.Path, behaviour: str,
+    code: str,
+) -> None:  # fmt: skip
+    person = next(one for one in people.PEOPLE if one.behaviour == behaviour)
+    done = world.imza(*by_phone(world, person, letters, folder), expect=4)
+    assert f"[{code}]" in done.stderr
+    assert not list(folder.iterdir())
+
+
+def test_person_sees_every_name_on_the_phone_and_refuses_another_code(
+    world: worlds.World, letters: list[pathlib.Path]
+) -> None:
+    person = people.OFFICIAL
+    signer = {"phone_number": person.phone_number, "person_code": person.person_code}
+    api = world.api()
+
+    def open_batch() -> dict[str, Any]:
+        batch: dict[str, Any] = api.upload(
+            "/api/v1/signing-batches",
+            letters,
+            {"format": "PAdES", "level": "B-B", "signer": signer},
+        )
+        return batch
+
+    def simulate(code: str, expect: int) -> str:
+        return world.imza(
+            "mobile", "simulate", "--dir", str(world.folder), "--phone", str(person.phone_number),
+            "--code", code, expect=expect,
+        ).stderr  # fmt: skip
+
+    batch = open_batch()
+    other = "0000" if batch["control_code"] != "0000" else "0001"
+    assert "refused" in simulate(other, 4)
+    ended = api.call("GET", f"/api/v1/signing-batches/{batch['id']}?wait=20")
+    assert ended["state"] == "refused"
+
+    batch = open_batch()
+    shown = simulate(batch["control_code"], 0)
+    assert "3 documents, one PIN2:" in shown
+    for place, one in enumerate(letters, start=1):
+        assert f"{place}. {one.name}\n" in shown
+    for one in batch["sessions"]:
+        assert api.wait(one["id"], ["completed", "failed"])["state"] == "completed"
 
 
 def test_files_of_one_name_are_refused_before_anything_is_sent(

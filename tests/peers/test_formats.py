@@ -9,9 +9,9 @@ import pytest
 from lxml import etree
 
 from pki import algorithms, xades_elements, xml_signature
-from signing_service import documents, parameters
+from signing_service import documents, parameters, sealing
 from signing_service.creation import xades_signature, xades_unsigned
-from tests.support import signing_desk
+from tests.support import seals, signing_desk, signing_world, softhsm
 
 pytestmark = pytest.mark.peer
 
@@ -37,6 +37,13 @@ CONTAINERS = [
     (format, inside, level)
     for format in (ASIC_E, ASIC_S)
     for inside in (XADES, CADES)
+    for level in documents.SignatureLevel
+]
+
+
+SEALED = [
+    (format, level)
+    for format in (PADES, XADES, ASIC_E, CADES)
     for level in documents.SignatureLevel
 ]
 
@@ -118,6 +125,53 @@ def test_container_is_accepted_by_other_programs_and_has_its_level(
         signing_desk.check_schema(
             "OpenDocument_manifest_v1_2.xsd", folder / "META-INF" / "manifest.xml"
         )
+
+
+@pytest.fixture
+def seal(
+    desk: signing_desk.Desk, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[sealing.Seal]:
+    """An organisation's, whose key is in SoftHSM 2."""
+    module = softhsm.module_path()
+    softhsm.make_folder(tmp_path / "softhsm", monkeypatch)
+    softhsm.make_token(seals.TOKEN)
+    softhsm.start_afresh(module)
+    with seals.in_module(module, tmp_path, desk.world.authorities) as made:
+        yield made.choose(seals.NAME, seals.PORTAL)
+
+
+@pytest.mark.parametrize(("format", "level"), SEALED)
+def test_seal_in_a_module_makes_what_other_programs_accept(
+    desk: signing_desk.Desk, sources: list[pathlib.Path], seal: sealing.Seal,
+    format: documents.SignatureFormat, level: documents.SignatureLevel,
+) -> None:  # fmt: skip
+    source = sources[0]
+    if format is PADES:
+        source = desk.folder / "contract.pdf"
+        source.write_bytes(signing_world.make_pdf())
+    packaging = DETACHED if format in (ASIC_E, CADES) else ENVELOPED
+    signed = desk.sign([source], format, level, seal=seal, packaging=packaging)
+    detached = [source] if format is CADES else []
+    if format is PADES:
+        answer = signing_desk.run(signing_desk.program("pdfsig"), "-nocert", str(signed))
+        assert b"Signature is Valid." in answer.stdout, answer.stdout
+    elif format is CADES:
+        answer = signing_desk.run(
+            "openssl", "cms", "-verify", "-binary", "-inform", "DER", "-in", str(signed),
+            "-CAfile", str(desk.root), "-purpose", "any", "-cades", "-content", str(source),
+        )  # fmt: skip
+        assert answer.returncode == 0, answer.stderr.decode()
+    elif format is XADES:
+        _check_with_xmlsec1(desk, signed)
+    else:
+        folder = desk.folder / "unpacked"
+        with zipfile.ZipFile(signed) as archive:
+            archive.extractall(folder)
+            (name,) = (one for one in archive.namelist() if "signatures" in one)
+        _check_with_xmlsec1(desk, folder / name, beside=folder)
+    _check_with_ours(desk, signed, detached, XADES if format is ASIC_E else format, level)
+    (one,) = desk.judge(signed, detached)["signatures"]
+    assert one["organisation"] == "TEST Nazirlik"
 
 
 def test_hash_alone_makes_the_signature_that_the_document_verifies(

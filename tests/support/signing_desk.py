@@ -14,7 +14,7 @@ import pytest
 import sqlalchemy
 
 from pki import database
-from signing_service import documents, flow, parameters, sessions, trust
+from signing_service import documents, flow, parameters, sealing, sessions, trust
 from signing_service import service as service_module
 from signing_service.validation import policy, process
 from tests.support import hierarchy as hierarchy_support
@@ -50,9 +50,13 @@ class Desk:
         signer: hierarchy_support.Holder | None = None,
         *,
         digests: Sequence[documents.DocumentDigest] = (),
+        seal: sealing.Seal | None = None,
         **chosen: object,
     ) -> pathlib.Path:
-        """Sign in two phases, through sessions, and return where the signed document is."""
+        """Sign in two phases, through sessions, and return where the signed document is.
+
+        A seal signs in one call.
+        """
         signer = signer or self.world.authorities.signer()
         files = [documents.Document(one.name, one) for one in sources]
         opening = flow.Opening(
@@ -62,12 +66,15 @@ class Desk:
             further=tuple(files[1:]),
             digests=tuple(digests),
         )
-        row = flow.open_session(self.service, opening, signer.certificate, self.at)
-        value = signer.handle.sign(row.representation)
-        done = flow.complete_session(self.service, row.id, PORTAL, value, self.at)
+        if seal is not None:
+            done = sealing.seal_document(self.service, seal, opening, self.at)
+        else:
+            row = flow.open_session(self.service, opening, signer.certificate, self.at)
+            value = signer.handle.sign(row.representation)
+            done = flow.complete_session(self.service, row.id, PORTAL, value, self.at)
         assert done.state is sessions.SessionState.COMPLETED, done.error_message
-        signed = flow.signed_document(self.service, row.id, PORTAL, self.at).document
-        target = self.folder / f"{row.id}-{signed.name}"
+        signed = flow.signed_document(self.service, done.id, PORTAL, self.at).document
+        target = self.folder / f"{done.id}-{signed.name}"
         shutil.copyfile(signed.path, target)
         return target
 

@@ -32,6 +32,7 @@ from pki import (
     clock,
     database,
     failpoints,
+    multipart,
     operator_credentials,
     outbound,
     signature,
@@ -234,6 +235,21 @@ class Api:
             "POST", f"{self._base_url}/api/v1/signing-sessions", body=body,
             content_type=f"multipart/form-data; boundary={boundary}",
             headers=self.headers, expect=expect,
+        ).json()  # fmt: skip
+
+    def upload(
+        self, path: str, documents: Sequence[pathlib.Path], parameters: Mapping[str, object]
+    ) -> Any:
+        """Send documents with their parameters, as a form."""
+        form = multipart.build(
+            [
+                multipart.Part("parameters", json.dumps(parameters).encode(), "application/json"),
+                *(multipart.file_part("document", one) for one in documents),
+            ]
+        )
+        return _send(
+            "POST", f"{self._base_url}{path}", body=form.body, content_type=form.content_type,
+            headers=self.headers, expect=(201,),
         ).json()  # fmt: skip
 
     def wait(self, session_id: str, until: Sequence[str], *, limit_s: float = 60) -> Any:
