@@ -27,6 +27,7 @@ WORDING = Wording(
     warning="Xəbərdarlıq",
     note="Qeyd",
     time_stamp="Vaxt möhürü",
+    evidence_record="Sübut qeydi",
     no_time="vaxt yoxdur",
     by="verən:",
     certificate="Sertifikat",

@@ -27,6 +27,7 @@ WORDING = Wording(
     warning="Warning",
     note="Note",
     time_stamp="Time stamp",
+    evidence_record="Evidence record",
     no_time="no time",
     by="by",
     certificate="Certificate",

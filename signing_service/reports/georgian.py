@@ -27,6 +27,7 @@ WORDING = Wording(
     warning="გაფრთხილება",
     note="შენიშვნა",
     time_stamp="დროის ნიშნული",
+    evidence_record="მტკიცებულების ჩანაწერი",
     no_time="დრო არ არის",
     by="გამცემი:",
     certificate="სერტიფიკატი",

@@ -77,6 +77,10 @@ def make(shown: Json, words: Wording, *, detailed: bool) -> Sheet:
         about += [Line(words.digest, document["sha256"]), Line(words.policy, shown["policy"])]
     notes = [] if shown["signatures"] else [words.no_signature]
     notes += [f"{words.time_stamp}: {_stamp(one, words)}" for one in shown.get("time_stamps", ())]
+    notes += [
+        f"{words.evidence_record}: {_record(one, words)}"
+        for one in shown.get("evidence_records", ())
+    ]
     return Sheet(
         words,
         TONES[shown["overall"]],
@@ -168,6 +172,13 @@ def _stamp(stamp: Json, words: Wording) -> str:
     ]
     if stamp.get("issuer"):
         told.append(f"{words.by} {stamp['issuer']}")
+    return ", ".join(told)
+
+
+def _record(record: Json, words: Wording) -> str:
+    state = {True: "true", False: "false", None: "null"}[record["intact"]]
+    told = [record["time"] or words.no_time, words.stamp_states[state], *record["scope"]]
+    told += [one["message"] for one in record["errors"]]
     return ", ".join(told)
 
 

@@ -50,6 +50,7 @@ class Wording:
     warning: str
     note: str
     time_stamp: str
+    evidence_record: str
     no_time: str
     by: str
     certificate: str

@@ -55,6 +55,22 @@ def test_the_text_of_the_pdf_can_be_read_out(shown, language, tmp_path):
         assert part in told
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_evidence_records_are_told(shown, at, language):
+    words = languages.WORDINGS[language]
+    problem = report.Finding("evidence-record-broken", "the hash tree does not hold it")
+    records = (
+        report.EvidenceRecordReport(True, at, ("contract.pdf",)),
+        report.EvidenceRecordReport(False, None, ("other.pdf",), problem),
+    )
+    sealed = dataclasses.replace(shown, evidence_records=records)
+    page = forms.render(sealed, forms.Form.HTML, words, forms.Kind.SIMPLE).decode()
+    told = html.document_fromstring(page).text_content()
+    assert told.count(words.evidence_record) == 2
+    for part in ("contract.pdf", words.stamp_states["false"], problem.message):
+        assert part in told
+
+
 @pytest.mark.clause("EN 319 102-1", "5.2")
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_detailed_report_shows_the_building_blocks_in_every_form(shown, language, tmp_path):
