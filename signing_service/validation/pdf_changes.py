@@ -24,6 +24,7 @@ from signing_service.validation import (
     pdf_form_changes,
     pdf_layout,
     pdf_page_changes,
+    pdf_tag_changes,
     report,
 )
 from signing_service.validation.pdf_comparison import Change, Comparison, Kind, Path
@@ -38,7 +39,7 @@ _OF_THE_FILE = frozenset(
 """Trailer entries about the file rather than the document (ISO 32000-1 7.5.5, 7.5.8.2)."""
 _APART = frozenset(
     {"/Pages", "/AcroForm", "/DSS", "/Extensions", "/Version", "/Metadata", "/MarkInfo"}
-    | {"/PieceInfo", "/StructTreeRoot"}
+    | {"/PieceInfo", "/StructTreeRoot", "/Perms"}
 )
 _SOURCES = "/AdditionalStreams"
 _ALLOWED = {
@@ -162,9 +163,11 @@ def _find(compared: Comparison) -> Iterator[Change]:
     # Whatever has a place of its own is paired before anything is compared.
     form = pdf_form_changes.FormChanges(compared, old_root, new_root)
     pages = pdf_page_changes.PageChanges(compared, old_root, new_root)
+    tags = pdf_tag_changes.TagChanges(compared, old_root, new_root)
     yield from compared.replaced_containers()
     yield from pages.find(form)
     yield from form.find()
+    yield from tags.find()
     yield from _of_the_catalog(compared, old_root, new_root)
     for key in sorted((old.keys() & new.keys()) - _OF_THE_FILE):
         if key == _SOURCES:
@@ -197,19 +200,22 @@ def _of_the_catalog(compared: Comparison, old: Any, new: Any) -> Iterator[Change
             yield Change(root / key, Kind.UNDEFINED, "is of another kind")
         elif not compared.is_same(pdf_comparison.entry(old, key), pdf_comparison.entry(new, key)):
             yield Change(root / key, Kind.EVIDENCE)
-    yield from _of_the_structure(compared, old, new)
+    yield from _of_the_permissions(compared, old, new)
 
 
-def _of_the_structure(compared: Comparison, old: Any, new: Any) -> Iterator[Change]:
-    """The tags of a document; their index may be rewritten, as when a field gets its tag."""
-    path = Path("/StructTreeRoot", Path("/Root"))
-    before = compared.before(pdf_comparison.entry(old, "/StructTreeRoot"))
-    now = compared.now(pdf_comparison.entry(new, "/StructTreeRoot"))
-    if isinstance(before, generic.DictionaryObject) and isinstance(now, generic.DictionaryObject):
-        index = frozenset({"/ParentTree", "/ParentTreeNextKey"})
-        yield from compared.entries(path, before, now, index)
-    else:
+def _of_the_permissions(compared: Comparison, old: Any, new: Any) -> Iterator[Change]:
+    """A document may be certified after it was signed; what was certified before stays so."""
+    path = Path("/Perms", Path("/Root"))
+    before = compared.before(pdf_comparison.entry(old, "/Perms"))
+    now = compared.now(pdf_comparison.entry(new, "/Perms"))
+    if not pdf_comparison.is_null(before) or not isinstance(now, generic.DictionaryObject):
         yield from compared.differences(path, before, now)
+        return
+    for key in now:
+        if key == "/DocMDP" and not compared.was_there(pdf_comparison.entry(now, key)):
+            yield Change(path / key, Kind.FORM, "was added")
+        else:
+            yield Change(path / key, Kind.UNDEFINED, "was added")
 
 
 def _of_sources(compared: Comparison, old: Any, new: Any) -> Iterator[Change]:

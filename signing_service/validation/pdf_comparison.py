@@ -148,7 +148,7 @@ class Comparison:
                 if pair in self._seen or self.are_twins(old, new):
                     continue
                 self._seen.add(pair)
-                if pair[0] == pair[1] and self._is_untouched(old):
+                if pair[0] == pair[1] and self.is_untouched(old):
                     waiting += self._ways_out(path, old)
                     continue
             old, new = self.before(old), self.now(new)
@@ -194,7 +194,8 @@ class Comparison:
                 place = Path(f"object {reference.idnum}")
                 yield Change(place, Kind.UNDEFINED, "is a container of objects, and was replaced")
 
-    def _is_untouched(self, reference: generic.IndirectObject) -> bool:
+    def is_untouched(self, reference: generic.IndirectObject) -> bool:
+        """Whether no later revision lists the object that a reference leads to."""
         try:
             last = self._reader.xrefs.get_last_change(reference.reference)
         except KeyError:

@@ -133,7 +133,7 @@ class PageChanges:
         taken: set[int] = set()
         last = -1
         for number, one in enumerate(before):
-            found = self._place(one, now, places)
+            found = self._place(number, one, now, places)
             if found is None or found in taken:
                 what = f"lost the annotation at place {number}"
                 problems.append(Change(path / "/Annots", Kind.UNDEFINED, what))
@@ -150,11 +150,19 @@ class PageChanges:
         added = [(place, one) for place, one in enumerate(now) if place not in taken]
         return pairs, added, problems
 
-    def _place(self, one: Any, now: list[Any], places: dict[pdf_comparison.Key, int]) -> int | None:
+    def _place(
+        self,
+        number: int,
+        one: Any,
+        now: list[Any],
+        places: dict[pdf_comparison.Key, int],
+    ) -> int | None:
         """Where an annotation stands now."""
         if isinstance(one, generic.IndirectObject):
             key = pdf_comparison.key_of(one)
             return places.get(self._compared.twins.get(key, key))
+        if number < len(now) and self._compared.is_same(one, now[number]):
+            return number
         return next(
             (at for at, other in enumerate(now) if self._compared.is_same(one, other)), None
         )

@@ -123,6 +123,20 @@ def contract(*, prepared: bool = False) -> bytes:
                 name("/D"): dictionary({name("/ON"): array([layer]), name("/OFF"): array()}),
             }
         )
+        tags = dictionary({name("/Type"): name("/StructTreeRoot")})
+        top = writer.add_object(tags)
+        whole = writer.add_object(
+            dictionary({name("/S"): name("/Document"), name("/P"): top, name("/K"): array()})
+        )
+        tags[name("/K")] = whole
+        whole.get_object()["/K"].append(
+            writer.add_object(
+                dictionary(
+                    {name("/S"): name("/P"), name("/P"): whole, name("/ActualText"): text("TEST")}
+                )
+            )
+        )
+        writer.root[name("/StructTreeRoot")] = top
         writer.root[name("/AcroForm")] = dictionary(
             {
                 name("/Fields"): array(listed),
@@ -254,6 +268,28 @@ def permit_more(writer) -> None:
 def drop_the_permissions(writer) -> None:
     del writer.root["/Perms"]
     writer.update_root()
+
+
+def read_aloud_otherwise(writer) -> None:
+    element = writer.root["/StructTreeRoot"]["/K"]["/K"].raw_get(0)
+    element.get_object()[name("/ActualText")] = text("TEST 900")
+    writer.mark_update(element)
+
+
+def read_more_aloud(writer) -> None:
+    add_a_tag(writer, S=name("/P"), ActualText=text("TEST 900"))
+
+
+def add_a_tag(writer, **entries) -> None:
+    whole = writer.root["/StructTreeRoot"].raw_get("/K")
+    made = {name("/P"): whole} | {name(f"/{key}"): value for key, value in entries.items()}
+    whole.get_object()["/K"].append(writer.add_object(dictionary(made)))
+    writer.mark_update(whole)
+
+
+def certify_with_an_old_signature(writer) -> None:
+    signature = field(writer, "Signature1")[0].raw_get("/V")
+    set_root(writer, "/Perms", dictionary({name("/DocMDP"): signature}))
 
 
 def set_a_base_address(writer) -> None:
@@ -601,6 +637,17 @@ def tick_a_box(writer) -> None:
 def prepare_a_field(writer) -> None:
     spec = fields.SigFieldSpec("Second", on_page=0, box=(10, 10, 200, 80))
     fields.append_signature_field(writer, spec)
+
+
+def prepare_a_tagged_field(writer) -> None:
+    """As Acrobat does in a tagged document."""
+    prepare_a_field(writer)
+    _, reference = field(writer, "Second")
+    leads = dictionary({name("/Type"): name("/OBJR"), name("/Obj"): reference})
+    add_a_tag(writer, S=name("/Form"), K=leads)
+    tags = writer.root.raw_get("/StructTreeRoot")
+    tags.get_object()[name("/ParentTreeNextKey")] = generic.NumberObject(1)
+    writer.mark_update(tags)
 
 
 def rewrite_the_catalog(writer) -> None:
