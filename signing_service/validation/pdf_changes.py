@@ -34,9 +34,10 @@ MAX_TOLD = 5
 
 _OF_THE_FILE = frozenset(
     {"/Size", "/Prev", "/XRefStm", "/ID", "/Type", "/W", "/Index", "/Length", "/Filter"}
-    | {"/DecodeParms", "/Root", "/Info"}
+    | {"/DecodeParms", "/Root", "/Info", "/AuthCode"}
 )
-"""Trailer entries about the file rather than the document (ISO 32000-1 7.5.5, 7.5.8.2)."""
+"""Trailer entries about the file rather than the document (ISO 32000-1 7.5.5, 7.5.8.2; the last
+one is that of ISO/TS 32004, which is made anew with each revision of an encrypted file)."""
 _APART = frozenset(
     {"/Pages", "/AcroForm", "/DSS", "/Extensions", "/Version", "/Metadata", "/MarkInfo"}
     | {"/PieceInfo", "/StructTreeRoot", "/Perms"}

@@ -18,6 +18,8 @@ name = generic.pdf_name
 def update(pdf: bytes, change: Callable[[incremental_writer.IncrementalPdfFileWriter], None]):
     """Add a revision with what `change` does to the document."""
     writer = incremental_writer.IncrementalPdfFileWriter(io.BytesIO(pdf))
+    if writer.prev.encrypted:
+        writer.encrypt(b"")
     change(writer)
     out = io.BytesIO()
     writer.write(out)

@@ -84,8 +84,8 @@ class PdfMaker:
             ),
         )
         writer = IncrementalPdfFileWriter(io.BytesIO(pdf), strict=False)
-        if password is not None:
-            writer.encrypt(password)
+        if writer.prev.encrypted:
+            writer.encrypt(password or b"")
         out = signers.PdfSigner(
             metadata,
             signer,

@@ -14,6 +14,7 @@ from collections.abc import Callable
 import pytest
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
 from pyhanko.pdf_utils.reader import PdfFileReader
+from pyhanko.pdf_utils.writer import copy_into_new_writer
 from pyhanko.sign import diff_analysis, fields
 from pyhanko.sign.fields import MDPPerm
 from pyhanko.sign.validation.pdf_embedded import EmbeddedPdfSignature
@@ -234,7 +235,7 @@ def signed(maker) -> Callable[[str], bytes]:
 
 @pytest.fixture
 def say(judge) -> Callable[[bytes], str]:
-    """What our report says of the first signature, and of the document."""
+    """What our report says of the signature that was there first, and of the others."""
 
     def words(content: bytes) -> str:
         try:
@@ -243,7 +244,10 @@ def say(judge) -> Callable[[bytes], str]:
             return UNREADABLE
         if not validated.signatures:
             return validated.overall.value
-        found = validated.signatures[0]
+        found = next(
+            (one for one in validated.signatures if one.identifier == "Signature1"),
+            validated.signatures[0],
+        )
         is_accepted = (
             found.intact
             and found.changes_after_signing is not report.Changes.UNDEFINED
@@ -259,8 +263,8 @@ def say(judge) -> Callable[[bytes], str]:
                 *(one.code for one in (*found.errors, *found.warnings)),
                 *(
                     one.sub_indication.value
-                    for one in validated.signatures[1:]
-                    if one.sub_indication is not None
+                    for one in validated.signatures
+                    if one is not found and one.sub_indication is not None
                 ),
             ]
         )
@@ -349,3 +353,107 @@ def test_change_that_had_to_be_expected_is_permitted(signed, say, line):
     assert said.startswith("accepted"), said
     assert all(word in said for word in line.says.split()), said
     assert pyhanko_says(content) == line.pyhanko
+
+
+# --- further signatures ------------------------------------------------------------------------
+
+
+@pytest.fixture
+def second(hierarchy, at) -> signed_pdfs.PdfMaker:
+    return signed_pdfs.PdfMaker(hierarchy, hierarchy.signer("5ZZ99ZZ"), at)
+
+
+def place(box, page: int = 0) -> fields.SigFieldSpec:
+    return fields.SigFieldSpec("Second", on_page=page, box=box)
+
+
+STAMP = (50, 50, 250, 120)
+
+
+@pytest.mark.clause("ISO 32000-1", "12.8.2.2.2")
+@pytest.mark.parametrize(
+    ("kind", "name", "box", "says"),
+    [
+        ("plain", "Second", None, "accepted permitted full"),
+        ("plain", "Second", STAMP, "accepted permitted full"),
+        ("plain", "Approval", None, "accepted permitted full"),
+        ("plain", "Second", (0, 0, 590, 800), "refused undefined"),
+        ("p3", "Second", None, "accepted permitted full"),
+        ("p2", "Second", None, "accepted permitted full"),
+        ("p2", "Approval", None, "accepted permitted full"),
+        ("p2", "Second", STAMP, "refused undefined"),
+    ],
+)
+def test_others_may_sign_where_the_certifying_signer_lets_them(
+    signed, say, second, kind, name, box, says
+):
+    spec = None if box is None else place(box)
+    assert say(second.sign(signed(kind), name=name, field=spec)).startswith(says)
+
+
+@pytest.mark.clause("ISO 32000-1", "12.8.2.2.2")
+@pytest.mark.parametrize("kind", ["plain", "p1", "p2", "p3", "locked"])
+def test_evidence_and_time_stamps_may_always_come(maker, signed, say, kind):
+    stamped = maker.add_document_time_stamp(maker.add_evidence(signed(kind)))
+    again = maker.add_document_time_stamp(maker.add_evidence(stamped))
+    for made in (stamped, again):
+        assert say(made).startswith("accepted permitted full")
+
+
+@pytest.mark.clause("ISO 32000-1", "12.8.2.4")
+def test_lock_names_the_fields_that_stay(maker, say):
+    lock = fields.FieldMDPSpec(fields.FieldMDPAction.INCLUDE, ["amount"])
+    spec = fields.SigFieldSpec("Signature1", field_mdp_spec=lock)
+    made = maker.sign(tampered_pdfs.contract(), field=spec)
+    assert say(forged_pdfs.update(made, t.fill_in_a_text)).startswith("accepted permitted")
+    assert say(forged_pdfs.update(made, t.change_a_text)).startswith("refused undefined")
+
+
+def test_later_signature_does_not_make_good_what_came_between(signed, say, second):
+    """The second signer covers the manipulated document: the first one's verdict stays."""
+    changed = forged_pdfs.update(signed("plain"), t.draw_a_free_text)
+    assert say(second.sign(changed, name="Second")).startswith("refused undefined")
+
+
+def test_look_of_a_later_signature_is_its_own_matter(signed, judge, second):
+    made = second.sign(signed("plain"), name="Approval")
+
+    def overlay(writer) -> None:
+        look = t.looks(writer, b"BT /Helv 12 Tf (TEST other) Tj ET")
+        t.change_field(writer, "Approval", AP=look)
+
+    changed = judge(forged_pdfs.update(made, overlay))
+    assert report.Changes.UNDEFINED in {one.changes_after_signing for one in changed.signatures}
+    assert changed.overall is not report.Indication.TOTAL_PASSED
+
+
+def test_encrypted_document_is_compared_as_others_are(maker, say):
+    """What everybody may open is decrypted before it is compared."""
+    plain = copy_into_new_writer(PdfFileReader(io.BytesIO(tampered_pdfs.contract())))
+    plain.encrypt("TEST owner", "")
+    out = io.BytesIO()
+    plain.write(out)
+    made = maker.sign(out.getvalue())
+    assert say(made).startswith("accepted none")
+    assert say(forged_pdfs.update(made, t.change_nothing)).startswith("accepted permitted full")
+    assert say(forged_pdfs.update(made, t.fill_in_a_text)).startswith("accepted permitted")
+    assert say(forged_pdfs.update(made, t.draw_a_free_text)).startswith("refused undefined")
+    assert say(forged_pdfs.update(made, t.read_aloud_otherwise)).startswith("refused undefined")
+
+
+@pytest.mark.parametrize(
+    ("change", "where"),
+    [
+        (t.add_content, "/Root/Pages/Kids[0]/Contents "),
+        (t.draw_a_free_text, "/Root/Pages/Kids[0]/Annots["),
+        (t.run_a_script, "/Root/OpenAction was changed"),
+        (t.redefine_the_form_font, "/Root/AcroForm/DR/Font/Helv/BaseFont was changed"),
+        (t.move_a_field, "/Root/AcroForm/Fields[0]/Rect["),
+        (t.add_a_page, "/Root/Pages/Kids has 3 entries instead of 2"),
+    ],
+)
+def test_undefined_change_names_the_place(signed, judge, change, where):
+    (found,) = judge(forged_pdfs.update(signed("plain"), change)).signatures
+    (note,) = [one for one in found.info if one.code == "changed-after-signing"]
+    assert where in note.message
+    assert len(note.message) < 2000
