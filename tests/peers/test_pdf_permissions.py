@@ -114,15 +114,27 @@ def qpdf_finds_nothing(path: pathlib.Path) -> bool:
     return answer.returncode == 0
 
 
+KINDS: dict[str, dict[str, object]] = {
+    "no-changes": {"certification": NO_CHANGES},
+    "form-filling": {"certification": FORM_FILLING},
+    "annotations": {"certification": ANNOTATIONS},
+    "locked": {"lock": parameters.FieldLock(INCLUDE, ("Price",), FORM_FILLING)},
+    "approval": {},
+}
+"""The kinds of signatures in a PDF, made in every level and on the page or in its field."""
+
+
 @pytest.mark.clause("EN 319 142-1", "6.3")
 @pytest.mark.parametrize("level", list(documents.SignatureLevel))
-@pytest.mark.parametrize("permitted", list(parameters.PermittedChanges))
-def test_certification_of_every_level_is_accepted_everywhere(
+@pytest.mark.parametrize("kind", list(KINDS))
+def test_every_kind_of_signature_is_accepted_everywhere_in_every_level(
     desk: signing_desk.Desk, form: pathlib.Path, picture: parameters.Picture,
-    permitted: parameters.PermittedChanges, level: documents.SignatureLevel,
+    kind: str, level: documents.SignatureLevel,
 ) -> None:  # fmt: skip
     look = parameters.Appearance(1, (300, 60, 560, 130), picture=picture)
-    signed = sign(desk, form, level, certification=permitted, appearance=look)
+    if kind != "locked":
+        look = parameters.Appearance(field="Buyer", picture=picture)
+    signed = sign(desk, form, level, appearance=look, **KINDS[kind])
 
     assert pdfsig(desk, signed) == ["valid"]
     assert qpdf_finds_nothing(signed)

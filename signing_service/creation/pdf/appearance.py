@@ -28,7 +28,10 @@ MARGIN = 4
 """Points between the border, the picture and the text."""
 
 PICTURE_SHARE = 0.4
-"""Of the width, what a picture beside text takes at most."""
+"""Of the width, what a picture beside text takes at most; of the height, where it is above."""
+
+HIGH = 0.6
+"""The height of a box, to its width, from which a picture stands above the text."""
 
 
 def describe(
@@ -47,7 +50,7 @@ class Drawing:
     Attributes:
         lines: The text, without any where there is only a picture.
         font: For the text.
-        picture: Left of the text, or alone.
+        picture: Left of the text or above it, or alone.
         rotation: Of the page, in degrees clockwise.
     """
 
@@ -86,19 +89,27 @@ class Drawing:
         writer.update_container(sig_annot)
 
     def _style(self, width: float, height: float) -> stamp.BaseStampStyle:
-        picture, room = None, width - 2 * MARGIN
-        left = float(MARGIN)
+        picture = None
+        # The field of somebody else may be as small as its author liked.
+        margin = min(MARGIN, int(min(width, height) / 10))
+        # In a box as high as this, text beside a picture would be too small to read.
+        is_above = bool(self.lines) and height > HIGH * width
+        room = [width - 2 * margin, height - 2 * margin]
+        left = top = float(margin)
         if self.picture is not None:
-            room *= PICTURE_SHARE if self.lines else 1
-            scale = min(room / self.picture.width, (height - 2 * MARGIN) / self.picture.height)
+            if self.lines:
+                room[is_above] *= PICTURE_SHARE
+            scale = min(room[0] / self.picture.width, room[1] / self.picture.height)
             picture = _PictureContent(self.picture, scale)
-            left += self.picture.width * scale + MARGIN
+            if is_above:
+                top += self.picture.height * scale + margin
+            else:
+                left += self.picture.width * scale + margin
+        align = layout.AxisAlignment
         beside = layout.SimpleBoxLayoutRule(
-            x_align=layout.AxisAlignment.ALIGN_MIN
-            if self.lines
-            else layout.AxisAlignment.ALIGN_MID,
-            y_align=layout.AxisAlignment.ALIGN_MID,
-            margins=layout.Margins.uniform(MARGIN),
+            x_align=align.ALIGN_MIN if self.lines and not is_above else align.ALIGN_MID,
+            y_align=align.ALIGN_MAX if is_above else align.ALIGN_MID,
+            margins=layout.Margins.uniform(margin),
         )
         if not self.lines:
             return stamp.StaticStampStyle(
@@ -122,7 +133,7 @@ class Drawing:
             inner_content_layout=layout.SimpleBoxLayoutRule(
                 x_align=layout.AxisAlignment.ALIGN_MIN,
                 y_align=layout.AxisAlignment.ALIGN_MID,
-                margins=layout.Margins(int(left), MARGIN, MARGIN, MARGIN),
+                margins=layout.Margins(int(left), margin, int(top), margin),
                 inner_content_scaling=layout.InnerScaling.SHRINK_TO_FIT,
             ),
         )

@@ -2,8 +2,10 @@
 
 import contextlib
 import datetime
+import functools
 import io
 import pathlib
+import tempfile
 from collections.abc import Callable
 
 import pytest
@@ -457,10 +459,14 @@ def test_demands_on_the_certificate_are_met_or_refused(
             assert refusal(sign, form, appearance=look) == "field-demands", wanted
 
 
-@pytest.fixture(scope="module")
-def demanding(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, hierarchy.Holder]:
-    """A signed form whose field for the buyer has a lock and demands, as bytes to be damaged."""
-    folder = tmp_path_factory.mktemp("demanding")
+@functools.cache
+def demanding() -> tuple[bytes, hierarchy_support.Holder]:
+    """A signed form whose field for the buyer has a lock and demands, and who signed it."""
+    with tempfile.TemporaryDirectory() as name:
+        return _make_demanding(pathlib.Path(name))
+
+
+def _make_demanding(folder: pathlib.Path) -> tuple[bytes, hierarchy_support.Holder]:
     path, prepared_path, target = folder / "form", folder / "prepared", folder / "signed"
     path.write_bytes(signing_world.make_pdf(pages=1))
     form_pdfs.add_text_fields(path, "Price")
@@ -511,12 +517,11 @@ PIECES = (
     )
 )
 def test_form_with_mixed_up_parts_is_signed_or_refused_and_nothing_else(
-    demanding: tuple[bytes, hierarchy.Holder],
     tmp_path_factory: pytest.TempPathFactory,
     swaps: list[tuple[bytes, int, bytes]],
 ) -> None:
     """Words of the structure stand where others stood; lengths stay, so that all is found."""
-    content, holder = demanding
+    content, holder = demanding()
     for old, number, new in swaps:
         parts = content.split(old)
         if len(parts) > 1:
@@ -540,10 +545,8 @@ def test_form_with_mixed_up_parts_is_signed_or_refused_and_nothing_else(
         )
 
 
-def test_form_that_is_not_mixed_up_is_signed(
-    demanding: tuple[bytes, hierarchy.Holder], tmp_path: pathlib.Path, sign: Sign
-) -> None:
+def test_form_that_is_not_mixed_up_is_signed(tmp_path: pathlib.Path, sign: Sign) -> None:
     path = tmp_path / "source"
-    path.write_bytes(demanding[0])
+    path.write_bytes(demanding()[0])
     signed = sign(path, appearance=parameters.Appearance(field="Buyer"), reason="TEST")
     assert changes(signed)[0] in (report.Changes.PERMITTED, report.Changes.NONE)

@@ -205,6 +205,41 @@ def test_picture_stands_left_of_the_text_in_both_scripts(
     assert dark > 50, "the text is right of it"
 
 
+@pytest.mark.peer
+def test_picture_stands_above_the_text_in_a_high_box(
+    tmp_path: pathlib.Path,
+    contract: pathlib.Path,
+    hierarchy: hierarchy.Hierarchy,
+    at: datetime.datetime,
+) -> None:
+    look = parameters.Appearance(1, (60, 60, 260, 300), picture=four_colours())
+    page = rendered(signed_with(tmp_path, contract, hierarchy, at, look))
+    assert places_of(page, 0) == pytest.approx((67, 249, 160, 296), abs=3)
+    words = page.crop((64, page.height - 195, 256, page.height - 64)).convert("L")
+    assert sum(words.histogram()[:100]) > 50, "the text is under it"
+
+
+@pytest.mark.peer
+@pytest.mark.parametrize("size", [(3, 3), (9, 60), (60, 9), (30, 12)])
+def test_picture_is_not_mirrored_in_a_field_that_is_hardly_there(
+    tmp_path: pathlib.Path,
+    contract: pathlib.Path,
+    hierarchy: hierarchy.Hierarchy,
+    at: datetime.datetime,
+    size: tuple[int, int],
+) -> None:
+    box = (100, 100, 100 + size[0], 100 + size[1])
+    form_pdfs.add_signature_field(contract, fields.SigFieldSpec("Buyer", box=box))
+    look = parameters.Appearance(field="Buyer", picture=four_colours(), text=False)
+    page = rendered(signed_with(tmp_path, contract, hierarchy, at, look), dots=720)
+    red, blue, green = (places_of(page, colour) for colour in (0, 2, 1))
+    assert red[1] >= blue[3] - 2, "red is above blue"
+    assert green[0] >= red[2] - 2, "green is on the right"
+    with_text = parameters.Appearance(field="Seller", picture=four_colours())
+    form_pdfs.add_signature_field(contract, fields.SigFieldSpec("Seller", box=box))
+    signed_with(tmp_path, contract, hierarchy, at, with_text)
+
+
 def test_box_beside_the_page_is_refused(
     tmp_path: pathlib.Path,
     contract: pathlib.Path,
