@@ -1,10 +1,15 @@
 """What a signature says of itself, as TS 119 102-2 annex A tells it."""
 
+import re
+
 from lxml import etree
 
 from pki import clock
 from signing_service.reports.etsi_xml import add, name
 from signing_service.validation import diagnostic_data, report
+
+_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[A-Za-z0-9._~:/?#@!$&'()*+,;=-]+")
+"""RFC 3986 3, without what is rare in identifiers: percent signs and brackets."""
 
 _STAMPS = {
     report.TimeStampKind.CONTENT: "AllDataObjectsTimeStamp",
@@ -48,6 +53,9 @@ def attributes(
 def _claims(told: etree._Element, details: diagnostic_data.SignatureDetails) -> None:
     for commitment in details.commitments:
         uri = f"urn:oid:{commitment}" if commitment[:1].isdigit() else commitment
+        if not _URI.fullmatch(uri):
+            # A stranger's text that is no address would make the whole report invalid.
+            continue
         add(_signed(told, "CommitmentTypeIndication"), "CommitmentTypeIdentifier", uri)
     if details.production_place:
         place = _signed(told, "SignatureProductionPlace")

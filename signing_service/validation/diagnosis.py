@@ -121,6 +121,7 @@ def _signature(found: findings.FoundSignature) -> diagnostic_data.Signature:
         digest_algorithms=tuple(sorted(found.digest_algorithms)),
         claimed_signing_time=found.claimed_signing_time,
         is_counter_signature=found.is_counter,
+        counter_signature_of=found.counter_signature_of,
         scope=found.scope_kind.value,
         scope_names=found.scope_names,
         signed_files=found.signed_files,

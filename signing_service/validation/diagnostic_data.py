@@ -83,6 +83,7 @@ class Signature:
         digest_algorithms: The hashes that were relied on; empty where nothing verified.
         certificate_is_named: The signed attributes name the certificate by its digest; null: none.
         signed_files: Files beside the signature whose digests it signs.
+        counter_signature_of: The id of the signature whose value it signs, or in which it lies.
         time_stamps: SHA-256 of its own tokens, in the order found.
     """
 
@@ -96,6 +97,7 @@ class Signature:
     digest_algorithms: tuple[str, ...]
     claimed_signing_time: datetime.datetime | None
     is_counter_signature: bool
+    counter_signature_of: str | None
     scope: str
     scope_names: tuple[str, ...]
     signed_files: tuple[str, ...]

@@ -7,7 +7,7 @@ import pytest
 from lxml import etree
 
 from signing_service.reports import etsi
-from signing_service.validation import report
+from signing_service.validation import diagnostic_data, report
 from signing_service.validation.building_blocks import Rule
 
 SCHEMAS = pathlib.Path(__file__).resolve().parents[4] / "shared" / "schemas"
@@ -23,7 +23,10 @@ def texts(shown: report.ValidationReport, path: str) -> list[str]:
 def test_report_is_valid_against_the_schema(shown, tmp_path):
     if not SCHEMAS.is_dir():
         pytest.skip("ETSI's schemas are not beside the repository (../shared/schemas)")
-    written = tmp_path / "report.xml"
+    check_schema(shown, tmp_path / "report.xml")
+
+
+def check_schema(shown: report.ValidationReport, written: pathlib.Path) -> None:
     written.write_bytes(etsi.build(shown))
     answer = subprocess.run(
         ["xmllint", "--nonet", "--noout", "--schema", str(SCHEMAS / "TS119102-2-v141.xsd"),
@@ -110,3 +113,35 @@ def test_constraints_are_told_one_by_one_as_applied_or_disabled(shown):
 def test_quality_is_the_word_of_the_report(shown):
     path = "vr:SignatureValidationReport/vr:SignatureQuality/vr:SignatureQualityInformation"
     assert texts(shown, path) == [etsi.QUALITY + "AdESig", etsi.QUALITY + etsi.NOT_DETERMINED]
+
+
+@pytest.mark.peer
+def test_report_stays_valid_whatever_a_signer_claims(shown, tmp_path):
+    if not SCHEMAS.is_dir():
+        pytest.skip("ETSI's schemas are not beside the repository (../shared/schemas)")
+    details = diagnostic_data.SignatureDetails(
+        byte_range=(0, -5, 2**70),
+        claimed_roles=("\x00<role>", ""),
+        production_place=("Bakı \ud800",),
+        commitments=("1.2.840.113549.1.9.16.6.5", "no address", "http://[", "a:%zz", "", "urn:x"),
+        reason="\x1b[2J",
+    )
+    signatures = tuple(
+        diagnostic_data.Signature(
+            id=one.identifier, format=one.format, level=one.level, file=None, intact=one.intact,
+            signing_certificate=None, certificate_is_named=None, digest_algorithms=(),
+            claimed_signing_time=None, is_counter_signature=False, counter_signature_of=None,
+            scope="none", scope_names=(), signed_files=(), changes_after_signing="none",
+            time_stamps=(), details=details,
+        )
+        for one in shown.signatures
+    )  # fmt: skip
+    document = diagnostic_data.Document("a.pdf", "12" * 32, "PAdES", ())
+    told = dataclasses.replace(
+        shown,
+        diagnostic=diagnostic_data.DiagnosticData(
+            "1", document, shown.validated_at, shown.policy, signatures, (), (), (), (), ()
+        ),
+    )
+    assert "urn:oid:1.2.840.113549.1.9.16.6.5" in etsi.build(told).decode()
+    check_schema(told, tmp_path / "report.xml")
