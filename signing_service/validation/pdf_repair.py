@@ -32,6 +32,8 @@ MAX_BYTES = 64 * 2**20
 """Largest file that is looked through; it is held in memory."""
 MAX_OBJECTS = 100_000
 """Objects of one file."""
+MAX_PARTS = 3 * MAX_OBJECTS
+"""Objects, tables, endings and comments of one file."""
 MAX_REVISIONS = 200
 """Endings of one file."""
 
@@ -217,7 +219,10 @@ def _revisions(data: bytes) -> list[_Revision]:
     current = _Revision()
     count = 0
     place = 0
-    while (place := _after_space(data, place)) < len(data):
+    for _ in range(MAX_PARTS):
+        place = _after_space(data, place)
+        if place == len(data):
+            break
         if match := _OBJECT.match(data, place):
             one, place = _object(data, match)
             count += 1
@@ -243,6 +248,8 @@ def _revisions(data: bytes) -> list[_Revision]:
             place = match.end()
         else:
             raise PDFBeyondRepairError("expected an object, a table or an ending")
+    else:
+        raise PDFBeyondRepairError(f"expected a file of at most {MAX_PARTS} parts")
     if current.objects or current.trailer_at is not None or not 1 <= len(found) <= MAX_REVISIONS:
         raise PDFBeyondRepairError("expected an ending behind everything")
     if sum(1 for _ in _OBJECT.finditer(data)) != count:

@@ -209,3 +209,11 @@ def test_file_cut_doubled_or_overwritten_is_never_accepted_for_another(maker, ju
             reader = pdf_repair.read(path)
         page = reader.root["/Pages"]["/Kids"][0]
         assert b"forged" not in page["/Contents"].data
+
+
+@pytest.mark.parametrize(
+    "parts", [b"%\n" * 400_000, b"startxref 1 %%EOF\n" * 400_000, b"1 " * 400_000], ids=len
+)
+def test_file_of_countless_parts_is_given_up(parts):
+    with pytest.raises(pdf_repair.PDFBeyondRepairError):
+        pdf_repair.read(io.BytesIO(b"%PDF-1.4\n" + parts))
