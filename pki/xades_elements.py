@@ -4,15 +4,14 @@ import base64
 import datetime
 from collections.abc import Sequence
 
-from asn1crypto import tsp as asn1_tsp
-from asn1crypto import x509 as asn1_x509
 from cryptography import x509
 from lxml import etree
 
-from pki import algorithms, certificates, clock, xml_algorithms, xml_signature
+from pki import algorithms, certificates, clock, der, xml_algorithms, xml_signature
 
 XADES = "http://uri.etsi.org/01903/v1.3.2#"
 SIGNED_PROPERTIES_TYPE = "http://uri.etsi.org/01903#SignedProperties"
+_VERSION, _DIRECTORY_NAME = 0xA0, 0xA4
 NSMAP = {"ds": xml_signature.DS, "xades": XADES}
 
 
@@ -45,7 +44,6 @@ def add_signing_certificate(
     hash_algorithm: algorithms.HashAlgorithm,
 ) -> None:
     """Add SigningCertificateV2 with digest and issuer (EN 319 132-1 5.2.2)."""
-    der = certificates.to_der(certificate)
     entry = etree.SubElement(etree.SubElement(parent, name("SigningCertificateV2")), name("Cert"))
     digest = etree.SubElement(entry, name("CertDigest"))
     etree.SubElement(
@@ -54,16 +52,21 @@ def add_signing_certificate(
         Algorithm=xml_algorithms.digest_uri(hash_algorithm),
     )
     holder = etree.SubElement(digest, xml_signature.name("DigestValue"))
-    holder.text = base64.b64encode(hash_algorithm.digest(der)).decode()
-    parsed = asn1_x509.Certificate.load(der)
-    issuer = asn1_tsp.IssuerSerial(
-        {
-            "issuer": [asn1_x509.GeneralName("directory_name", parsed.issuer)],
-            "serial_number": parsed.serial_number,
-        }
-    )
+    holder.text = base64.b64encode(hash_algorithm.digest(certificates.to_der(certificate))).decode()
     serial = etree.SubElement(entry, name("IssuerSerialV2"))
-    serial.text = base64.b64encode(issuer.dump()).decode()
+    serial.text = base64.b64encode(_issuer_and_serial(certificate)).decode()
+
+
+def _issuer_and_serial(certificate: x509.Certificate) -> bytes:
+    """IssuerSerial of RFC 5035 4, whose issuer is one directory name (RFC 5280 4.2.1.6)."""
+    body = certificate.tbs_certificate_bytes
+    (tbs,) = der.spans(body)
+    fields = der.spans(body, tbs.content, tbs.end)
+    if fields[0].tag == _VERSION:
+        del fields[0]
+    serial, _, issuer, *_ = (body[one.start : one.end] for one in fields)
+    names = der.encode(der.SEQUENCE, der.encode(_DIRECTORY_NAME, issuer))
+    return der.encode(der.SEQUENCE, names, serial)
 
 
 def add_data_object_format(parent: etree._Element, reference: str, mime_type: str) -> None:

@@ -88,14 +88,14 @@ def prepare(
     if len(signed.files) == 1 and asic_container.is_container(signed.files[0].path):
         # In the form of ours, so that the signature can be put behind it.
         asic_container.rewrite(signed.files[0].path, target, {})
-        kind = asic_container.read(target).signature_format or kind
+        container = asic_container.read(target)
+        kind = container.signature_format or kind
     else:
         types = [cades.mime_type_of(one.name) or xades_signature.UNKNOWN_TYPE
                  for one in signed.files]  # fmt: skip
-        digests = asic_container.create(
+        container, digests = asic_container.create(
             target, parameters.format, signed.files, types, hash_algorithm
         )
-    container = asic_container.read(target)
     _check_container(container, parameters.format)
     made = _Maker(container, digests, hash_algorithm, certificate, chain, parameters, at)
     data_to_be_signed, context = made.cades() if kind is CADES else made.xades()

@@ -14,6 +14,7 @@ import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
+from typing import Literal
 
 from lxml import etree
 
@@ -143,8 +144,8 @@ def create(
     files: Sequence[documents.Document],
     media_types: Sequence[str],
     hash_algorithm: algorithms.HashAlgorithm,
-) -> dict[str, bytes]:
-    """Write a container that nobody has signed yet, and return the hashes of its documents.
+) -> tuple[Container, dict[str, bytes]]:
+    """Write a container that nobody has signed yet; return it, and the hashes of its documents.
 
     Args:
         target: Receives it.
@@ -156,6 +157,8 @@ def create(
     digests = {}
     for one in files:
         check_name(one.name)
+    if len({one.name for one in files}) != len(files):
+        raise ContainerError("two of the documents have the same name")
     with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
         # EN 319 162-1 A.1: first, stored, and without an extra field.
         archive.writestr(_entry(MIMETYPE), MEDIA_TYPES[format])
@@ -169,9 +172,9 @@ def create(
                     written.write(chunk)
             digests[one.name] = hasher.digest()
         if format is documents.SignatureFormat.ASIC_E:
-            names = [one.name for one in files]
-            archive.writestr(_entry(MANIFEST), _manifest(format, names, media_types))
-    return digests
+            archive.writestr(_entry(MANIFEST), _manifest(format, list(digests), media_types))
+        names = tuple(archive.namelist())
+    return Container(target, format, tuple(digests), (), names), digests
 
 
 def rewrite(
@@ -204,15 +207,14 @@ def add(source: pathlib.Path, target: pathlib.Path, added: Mapping[str, bytes]) 
 
     What a file has in common with the copy is copied as it is, and not read.
     """
-    with _opened(source) as old:
-        replaces = not added.keys().isdisjoint(old.namelist())
+    shutil.copyfile(source, target)
+    with _opened(target, "a") as archive:
+        replaces = not added.keys().isdisjoint(archive.namelist())
+        if not replaces:
+            for name, content in added.items():
+                archive.writestr(_entry(name), content)
     if replaces:
         rewrite(source, target, added)
-        return
-    shutil.copyfile(source, target)
-    with zipfile.ZipFile(target, "a", zipfile.ZIP_STORED) as archive:
-        for name, content in added.items():
-            archive.writestr(_entry(name), content)
 
 
 def check_name(name: str) -> None:
@@ -262,9 +264,9 @@ def _check_entries(entries: Iterable[zipfile.ZipInfo]) -> None:
 
 
 @contextlib.contextmanager
-def _opened(path: pathlib.Path) -> Iterator[zipfile.ZipFile]:
+def _opened(path: pathlib.Path, mode: Literal["r", "a"] = "r") -> Iterator[zipfile.ZipFile]:
     try:
-        with zipfile.ZipFile(path) as archive:
+        with zipfile.ZipFile(path, mode) as archive:
             yield archive
     except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError, UnicodeDecodeError,
             RuntimeError) as error:  # fmt: skip

@@ -44,7 +44,7 @@ def test_hashes_are_those_of_the_documents_as_they_were_put_in(tmp_path: pathlib
     one, other = tmp_path / "one.txt", tmp_path / "other.bin"
     one.write_bytes(b"")
     other.write_bytes(bytes(range(256)) * 5000)
-    found = asic_container.create(
+    made, found = asic_container.create(
         tmp_path / "c.asice",
         ASIC_E,
         [documents.Document(path.name, path) for path in (one, other)],
@@ -53,6 +53,7 @@ def test_hashes_are_those_of_the_documents_as_they_were_put_in(tmp_path: pathlib
     )
     assert found == {path.name: hashlib.sha256(path.read_bytes()).digest() for path in (one, other)}
     container = asic_container.read(tmp_path / "c.asice")
+    assert made == container
     assert b"".join(container.pieces("other.bin")) == other.read_bytes()
 
 
