@@ -57,7 +57,8 @@ class Room:
         # What it says must be what was built, in the place where a reader will meet it.
         if xml_signature.signed_info_octets(again) != data_to_be_signed:
             raise NotXMLError("the signature changes when it is written, so it cannot be made")
-        references = again.findall(f".//{xml_signature.name('Reference')}")
+        signed_info = xml_trees.child(again, xml_signature.name("SignedInfo"))
+        references = signed_info.findall(xml_signature.name("Reference"))
         xml_signature.check_reference_list(again, references[-1:])
         return b"".join((self.head, written, self.tail))
 
