@@ -241,6 +241,13 @@ def test_simple_container_with_two_files_fails(judge, signer):
     assert found.sub_indication is SUB.FORMAT_FAILURE
 
 
+@pytest.mark.clause("EN 319 162-1", "4.4")
+def test_container_without_a_file_holds_no_signature_of_anything(judge, signer):
+    found = only(judge(pack({"META-INF/signatures0.xml": xades(signer, {})})))
+    assert found.sub_indication is SUB.FORMAT_FAILURE
+    assert "asic-no-files" in codes(found)
+
+
 def test_signature_file_that_is_no_xml_is_told(judge):
     found = only(judge(pack({**FILES, "META-INF/signatures0.xml": b"<broken"})))
     assert (found.intact, found.sub_indication) == (None, SUB.FORMAT_FAILURE)
