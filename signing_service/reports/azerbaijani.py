@@ -111,6 +111,7 @@ WORDING = Wording(
     course="Nəticəyə necə gəlinib",
     as_of="{time} anı üçün",
     not_demanded="siyasət bunu tələb etmir",
+    unfinished="tamamlanmayıb: başqa blok həlledici olub",
     stages={
         "basic": "Əsas yoxlama",
         "time": "Vaxt nəzərə alınmaqla",

@@ -72,10 +72,13 @@ def _block(found: Mapping[str, Any], words: Wording) -> Block:
     formal = found["indication"]
     if found["sub_indication"] is not None:
         formal += f" / {found['sub_indication']}"
+    tone, verdict = _TONES[found["indication"]], words.block_indications[found["indication"]]
+    if not found["complete"]:
+        tone, formal, verdict = Tone.OPEN, "", words.unfinished
     return Block(
-        _TONES[found["indication"]],
+        tone,
         heading,
-        f"{formal}: {words.block_indications[found['indication']]}",
+        f"{formal}: {verdict}" if formal else verdict,
         tuple(_rule(one, words) for one in found["constraints"]),
     )
 

@@ -110,6 +110,7 @@ WORDING = Wording(
     course="How the verdict came about",
     as_of="as of {time}",
     not_demanded="not demanded by the policy",
+    unfinished="not finished: another block decided",
     stages={
         "basic": "Basic validation",
         "time": "With time",

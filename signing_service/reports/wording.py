@@ -73,6 +73,7 @@ class Wording:
     course: str
     as_of: str
     not_demanded: str
+    unfinished: str
     stages: Mapping[str, str]
     blocks: Mapping[str, str]
     block_indications: Mapping[str, str]

@@ -136,12 +136,14 @@ class Block:
     Attributes:
         judged_at: As of when; None where time makes no difference.
         about: Which time stamp, by its kind and what it says of the time.
+        is_complete: False where another block decided before its last rule.
     """
 
     kind: BlockKind
     constraints: tuple[Constraint, ...]
     judged_at: datetime.datetime | None = None
     about: str | None = None
+    is_complete: bool = True
 
     @property
     def indication(self) -> BlockIndication:
@@ -170,6 +172,7 @@ class Block:
         return {
             "block": self.kind.value,
             "about": self.about,
+            "complete": self.is_complete,
             "indication": self.indication.value,
             "sub_indication": None if reason is None else reason.value,
             "judged_at": None if self.judged_at is None else clock.time_text(self.judged_at),
@@ -204,6 +207,13 @@ class Course:
             Constraint(rule, sub_indication=sub_indication, problem=problem, parameter=parameter)
         )
 
+    def _completed(self, kind: BlockKind) -> bool:
+        """Algorithms are looked at before the path, and the rest of acceptance after it."""
+        if kind is not BlockKind.ACCEPTANCE:
+            return True
+        last = self._noted[-1].rule
+        return last.block is kind or any(one.rule is Rule.SCOPE for one in self._noted)
+
     def blocks(
         self, judged_at: datetime.datetime, stamps: tuple[report.TimeStampReport, ...]
     ) -> tuple[Block, ...]:
@@ -221,7 +231,8 @@ class Course:
                 continue
             noted = tuple(one for one in self._noted if one.rule.block is kind)
             if noted:
-                found.append(Block(kind, noted, judged_at if kind in timed else None))
+                at = judged_at if kind in timed else None
+                found.append(Block(kind, noted, at, is_complete=self._completed(kind)))
         return tuple(found)
 
 

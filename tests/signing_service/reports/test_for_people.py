@@ -5,7 +5,7 @@ import subprocess
 import pytest
 from lxml import html
 
-from signing_service.reports import forms, languages, preferences, sheet, text
+from signing_service.reports import course, forms, languages, preferences, sheet, text
 from signing_service.validation import building_blocks, report
 
 LANGUAGES = sorted(languages.WORDINGS)
@@ -99,6 +99,19 @@ def test_detailed_report_shows_the_building_blocks_in_every_form(shown, language
         "building_blocks"
         not in forms.render(shown, forms.Form.JSON, words, forms.Kind.SIMPLE).decode()
     )
+
+
+def test_block_that_was_not_finished_is_not_told_as_passed(shown):
+    (answer,) = [shown.signatures[0].to_json(detailed=True)]
+    for block in answer["building_blocks"]:
+        block["complete"] = block["block"] != "SAV"
+    stages = course.stages(answer["building_blocks"], languages.DEFAULT)
+    blocks = {one.heading[:3]: one for stage in stages for one in stage.blocks}
+    assert (blocks["SAV"].tone, blocks["SAV"].verdict) == (
+        course.Tone.OPEN,
+        languages.DEFAULT.unfinished,
+    )
+    assert blocks["XCV"].tone is course.Tone.GOOD
 
 
 def test_terminal_gets_no_control_characters_of_strangers(shown):

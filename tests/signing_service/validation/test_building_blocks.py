@@ -47,6 +47,7 @@ def test_signature_that_passed_went_through_every_block(maker, blocks, at):
     assert {one.indication for one in found.values()} == {BlockIndication.PASSED}
     assert found["XCV"].judged_at == found["SAV"].judged_at == at
     assert found["FC"].judged_at is None
+    assert all(one.is_complete for one in found.values())
     assert found["VCI"].constraints[0].parameter == "imza-ades-1"
     assert found["TST"].about is not None
     assert found["TST"].about.startswith("signature ")
@@ -83,6 +84,10 @@ def test_missing_status_stops_at_the_last_rule_of_the_path(maker, blocks):
     assert rules_of(found["XCV"])[-1] == "status-known"
     assert {one.indication for one in found["XCV"].constraints[:-1]} == {BlockIndication.PASSED}
     assert "QUAL" not in found
+    # The algorithms were looked at, and nothing else of acceptance.
+    assert rules_of(found["SAV"]) == ["algorithms-reliable"]
+    assert not found["SAV"].is_complete
+    assert {one for one, block in found.items() if block.is_complete} == set(found) - {"SAV"}
 
 
 def test_time_stamp_that_proves_nothing_is_told_with_the_reason(maker, blocks, at):
