@@ -16,10 +16,17 @@ from imza import api_client, pdf_options, sign_card, sign_results
 from imza.sign_card import say
 from pki import credentials as client_credentials
 
-FORMATS = {"pades": "PAdES", "xades": "XAdES", "asice": "ASiC-E", "cades": "CAdES"}
-PACKAGING = {"pades": "enveloped", "xades": "enveloped", "asice": "detached", "cades": "detached"}
+FORMATS = {
+    "pades": "PAdES",
+    "xades": "XAdES",
+    "asice": "ASiC-E",
+    "asics": "ASiC-S",
+    "cades": "CAdES",
+}
+PACKAGING = {"pades": "enveloped", "xades": "enveloped"}
 ADDED = {
     ("ASiC-E", "detached"): ".asice",
+    ("ASiC-S", "detached"): ".asics",
     ("CAdES", "detached"): ".p7s",
     ("CAdES", "enveloping"): ".p7m",
     ("XAdES", "detached"): ".xades.xml",
@@ -46,6 +53,7 @@ class Wish:
     role: str | None = None
     pdf: dict[str, Any] = dataclasses.field(default_factory=dict)
     counter_signature_of: str | None = None
+    container_signature: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -128,6 +136,11 @@ class Device:
     type=click.Choice(["enveloped", "enveloping", "detached"]),
     help="How signature and document lie together, where the format leaves a choice.",
 )
+@click.option(
+    "--container-signature",
+    type=click.Choice(["XAdES", "CAdES"], case_sensitive=False),
+    help="What the signatures of an asice or asics container are; XAdES, unless it has others.",
+)
 @pdf_options.add
 @click.option("--server", required=True, metavar="URL", help="Base address of the service.")
 @click.option(
@@ -141,8 +154,8 @@ class Device:
     "--output",
     required=True,
     type=click.Path(path_type=pathlib.Path),
-    help="The signed document; a folder when there are several. Several files with --format asice"
-    " go into one container, unless this is a folder.",
+    help="The signed document; a folder when there are several. Several files with --format asice,"
+    " or xades beside or around them, get one signature, unless this is a folder.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def command(
@@ -163,6 +176,7 @@ def command(
     role: str | None,
     countersign: str | None,
     packaging: str | None,
+    container_signature: str | None,
     server: str,
     credentials: pathlib.Path,
     output: pathlib.Path,
@@ -183,7 +197,8 @@ def command(
         raise click.UsageError("choose one of --card, --phone and --seal")
     if (phone is None) != (person is None):
         raise click.UsageError("--phone and --person belong together")
-    together = name == "asice" and not output.is_dir()
+    one_signature = name == "asice" or (name == "xades" and packaging in ("enveloping", "detached"))
+    together = one_signature and not output.is_dir()
     if (batch_id or (len(files) > 1 and not together)) and not output.is_dir():
         raise click.UsageError("with several files -o names an existing folder")
     wish = Wish(
@@ -191,11 +206,12 @@ def command(
         level,
         reason,
         place,
-        packaging or PACKAGING[name],
+        packaging or PACKAGING.get(name, "detached"),
         commitment,
         role,
         pdf_options.parameters(is_pdf=name == "pades", **pdf),
         countersign,
+        container_signature,
     )
     if countersign is not None and (name == "pades" or len(files) != 1):
         raise click.UsageError("--countersign goes with one FILE that is xades, cades or asice")
@@ -345,6 +361,8 @@ def _parameters(wish: Wish) -> dict[str, Any]:
         parameters["commitment"] = wish.commitment
     if wish.role:
         parameters["role"] = wish.role
+    if wish.container_signature:
+        parameters["container_signature"] = wish.container_signature
     if wish.counter_signature_of:
         parameters["counter_signature_of"] = wish.counter_signature_of
     if wish.reason:

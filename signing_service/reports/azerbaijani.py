@@ -23,6 +23,7 @@ WORDING = Wording(
     level="Səviyyə",
     qualification="Növ",
     covers="Əhatə edir",
+    covers_signature="{signature} imzasını: bu, əks-imzadır",
     why="Səbəb",
     warning="Xəbərdarlıq",
     note="Qeyd",

@@ -23,6 +23,7 @@ WORDING = Wording(
     level="Level",
     qualification="Kind",
     covers="Covers",
+    covers_signature="the signature {signature}: this is a counter-signature",
     why="Why",
     warning="Warning",
     note="Note",

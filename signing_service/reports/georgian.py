@@ -23,6 +23,7 @@ WORDING = Wording(
     level="დონე",
     qualification="სახე",
     covers="მოიცავს",
+    covers_signature="ხელმოწერას {signature}: ეს კონტრხელმოწერაა",
     why="მიზეზი",
     warning="გაფრთხილება",
     note="შენიშვნა",

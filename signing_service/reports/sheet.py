@@ -139,7 +139,10 @@ def _when(one: Json, words: Wording) -> str:
 
 
 def _scope(one: Json, words: Wording) -> str:
-    covered = words.scopes[one["scope"]["kind"]]
+    kind, countersigned = one["scope"]["kind"], one.get("counter_signature_of")
+    if kind == "partial" and countersigned is not None:
+        return words.covers_signature.format(signature=countersigned[:100])
+    covered = words.scopes[kind]
     later = words.changes.get(one["changes_after_signing"])
     return covered if later is None else f"{covered}; {later}"
 

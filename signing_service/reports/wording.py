@@ -15,7 +15,7 @@ class Wording:
         indications: What each verdict means, in a short phrase.
         reasons: What each sub-indication means for the reader, in a sentence.
         qualifications: What each value of `qualified` is called.
-        scopes: What a signature covers.
+        scopes: What a signature covers; `covers_signature` is said of a counter-signature.
         changes: What came after it; nothing is said of `none`.
         pages: The heading over how the pages look now; `pages_...` are what is said there.
         stamp_kinds: What a time stamp is over.
@@ -46,6 +46,7 @@ class Wording:
     level: str
     qualification: str
     covers: str
+    covers_signature: str
     why: str
     warning: str
     note: str

@@ -174,3 +174,36 @@ def test_authentication_by_curl_verifies_with_openssl(
         "dgst", "-sha256", "-verify", "key.pem", "-signature", "value.der", "challenge"
     )
     assert verified.strip() == "Verified OK"
+
+
+@pytest.mark.parametrize(
+    ("format", "chosen"),
+    [("xades", ()), ("cades", ("--packaging", "enveloping")), ("asice", ()),
+     ("asice", ("--container-signature", "cades")), ("asics", ("--container-signature", "cades"))],
+)  # fmt: skip
+def test_seal_signs_in_every_format_and_an_official_countersigns_on_the_phone(
+    world: worlds.World, form: pathlib.Path, tmp_path: pathlib.Path, format: str,
+    chosen: tuple[str, ...],
+) -> None:  # fmt: skip
+    seal = world.description["seals"][0]["name"]
+    signed, both = tmp_path / "signed", tmp_path / "countersigned"
+    options = ("--role", "TEST direktor", "--place", "Bakı", "--commitment", "proof-of-approval")
+    world.imza(
+        "sign", str(form), "--format", format, "--level", "B-LTA", "--seal", seal, *chosen,
+        *options, *world.service, "-o", str(signed),
+    )  # fmt: skip
+    (main,) = world.verify(signed)["signatures"]
+    person = next(one for one in people.PEOPLE if one.person_code == "3KL78RS")
+    world.imza(
+        "sign", str(signed), "--format", format, "--level", "B-LTA", "--countersign", main["id"],
+        "--phone", str(person.phone_number), "--person", person.person_code, *options,
+        *world.service, "-o", str(both),
+    )  # fmt: skip
+    judged = world.verify(both)
+    assert judged["overall"] == "TOTAL-PASSED"
+    outer, inner = judged["signatures"]
+    assert "counter_signature_of" not in outer
+    assert (inner["counter_signature_of"], inner["person_code"]) == (
+        main["id"], person.person_code
+    )  # fmt: skip
+    assert inner["level"].endswith("-BASELINE-LTA")

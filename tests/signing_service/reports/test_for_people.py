@@ -25,6 +25,18 @@ def test_every_value_of_the_report_has_words(language):
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
+def test_page_says_which_signature_a_counter_signature_covers(shown, language):
+    words = languages.WORDINGS[language]
+    first, *others = shown.signatures
+    countersigning = dataclasses.replace(
+        first, counter_signature_of="<S-1>", scope_kind=report.ScopeKind.PARTIAL
+    )
+    judged = dataclasses.replace(shown, signatures=(countersigning, *others))
+    page = html.document_fromstring(forms.render(judged, forms.Form.HTML, words, forms.Kind.SIMPLE))
+    assert words.covers_signature.format(signature="<S-1>") in page.text_content()
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
 def test_page_says_verdict_signer_and_reason_in_the_readers_language(shown, language):
     words = languages.WORDINGS[language]
     page = html.document_fromstring(
