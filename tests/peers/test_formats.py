@@ -174,6 +174,23 @@ def test_seal_in_a_module_makes_what_other_programs_accept(
     assert one["organisation"] == "TEST Nazirlik"
 
 
+@pytest.mark.parametrize(
+    ("format", "inside"), [(XADES, XADES), (CADES, CADES), (ASIC_E, XADES), (ASIC_E, CADES)]
+)
+def test_seal_in_a_module_countersigns_a_persons_signature(
+    desk: signing_desk.Desk, sources: list[pathlib.Path], seal: sealing.Seal,
+    format: documents.SignatureFormat, inside: documents.SignatureFormat,
+) -> None:  # fmt: skip
+    signed = desk.sign(sources[:1], format, B_LTA, container_signature=inside)
+    detached = sources[:1] if format is CADES else []
+    (main,) = desk.judge(signed, detached)["signatures"]
+    both = desk.sign([signed], format, B_LTA, seal=seal, counter_signature_of=main["id"])
+    outer, inner = desk.judge(both, detached)["signatures"]
+    assert (outer["indication"], inner["indication"]) == ("TOTAL-PASSED", "TOTAL-PASSED")
+    assert inner["level"] == f"{inside.value}-BASELINE-LTA"
+    assert (inner["organisation"], inner["counter_signature_of"]) == ("TEST Nazirlik", main["id"])
+
+
 def test_hash_alone_makes_the_signature_that_the_document_verifies(
     desk: signing_desk.Desk, sources: list[pathlib.Path]
 ) -> None:
