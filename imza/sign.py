@@ -106,7 +106,12 @@ class Device:
 @click.option("--level", type=click.Choice(LEVELS), default="B-LTA", show_default=True)
 @click.option("--card", is_flag=True, help="Sign with the card in the reader.")
 @click.option("--reader", metavar="NAME", help="Which reader, when there are several.")
-@click.option("--pin-fd", type=int, metavar="N", help="Read the PIN from this file descriptor.")
+@click.option(
+    "--pin-fd",
+    type=int,
+    metavar="N",
+    help="Read the PIN from this file descriptor: one line for each 20 files.",
+)
 @click.option("--phone", metavar="NUMBER", help="Sign with the phone of this number, with its +.")
 @click.option("--person", metavar="CODE", help="The phone owner's person code.")
 @click.option("--seal", metavar="NAME", help="Seal with an organisation's key.")
