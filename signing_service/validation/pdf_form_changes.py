@@ -20,8 +20,13 @@ MAX_FIELDS = 20_000
 FORM = Path("/AcroForm", Path("/Root"))
 
 _SIGNATURE = "/Sig"
-_VISIBILITY = 1 | 2 | 32 | 256
-"""Annotation flags that hide it (ISO 32000-1 12.5.3): Invisible, Hidden, NoView, ToggleNoView."""
+_WITHOUT_LOOKS = 64 | 128 | 512
+"""Annotation flags of no weight (ISO 32000-1 12.5.3): ReadOnly, Locked, LockedContents; the others
+tell whether and how it is shown."""
+_PRINT = 4
+_RULES_OF_FILLING = 1 | 2 | 4
+"""Field flags of no weight (ISO 32000-1 table 221): ReadOnly, Required, NoExport; the others tell
+what the field is."""
 _PUSH_BUTTON = 1 << 16
 """ISO 32000-1 table 226: it keeps no value, so nothing can be filled in."""
 _ANY_FIELD = frozenset({"/Kids", "/F", "/Ff", "/M"})
@@ -187,9 +192,13 @@ class FormChanges:
     def _of_a_field(self, old: Field, new: Field) -> Iterator[Change]:
         if old.kind != new.kind:
             yield Change(new.path, Kind.UNDEFINED, "became another kind of field", new.name)
-        if _visibility(old.value) != _visibility(new.value):
-            yield Change(new.path / "/F", Kind.UNDEFINED, "was hidden or shown", new.name)
         is_signature = old.kind == _SIGNATURE
+        if (old.flags ^ new.flags) & ~_RULES_OF_FILLING:
+            yield Change(new.path / "/Ff", Kind.UNDEFINED, "became another kind of field", new.name)
+        # Programs have a stamp printed when they make it.
+        excused_flags = _WITHOUT_LOOKS | (_PRINT if is_signature else 0)
+        if (_annotation_flags(old.value) ^ _annotation_flags(new.value)) & ~excused_flags:
+            yield Change(new.path / "/F", Kind.UNDEFINED, "was hidden or shown", new.name)
         added = frozenset(key for key in _MAY_BE_ADDED if key not in old.value)
         excused = _ANY_FIELD | added
         if is_signature and self._is_signed(self._old, old.name):
@@ -322,8 +331,8 @@ def is_visible(widget: Any) -> bool:
     return bool((right - left) * (top - bottom))
 
 
-def _visibility(widget: Any) -> int:
-    return int(widget["/F"]) & _VISIBILITY if "/F" in widget else 0
+def _annotation_flags(widget: Any) -> int:
+    return int(widget["/F"]) if "/F" in widget else 0
 
 
 def _is_true(value: Any) -> bool:

@@ -510,6 +510,15 @@ def change_a_button(writer) -> None:
     change_field(writer, "logo", AP=looks(writer, b"BT /Helv 12 Tf (TEST 900) Tj ET"))
 
 
+def make_a_button_a_box(writer) -> None:
+    """A box whose state has no picture shows nothing."""
+    change_field(writer, "logo", Ff=generic.NumberObject(0))
+
+
+def print_no_field(writer) -> None:
+    change_field(writer, "amount", F=generic.NumberObject(0))
+
+
 def move_a_field(writer) -> None:
     change_field(writer, "amount", Rect=numbers(10, 400, 300, 500))
 

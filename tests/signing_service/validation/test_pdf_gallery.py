@@ -111,6 +111,8 @@ ATTACKS = (
     Line(t.white_out_a_value, "a value drawn in white", pyhanko="FORM_FILLING", dss="form"),
     Line(t.hide_a_field, "a field hidden (shadow: hide)", pyhanko="FORM_FILLING", dss="skipped"),
     Line(t.change_a_button, "another picture on a button", pyhanko="FORM_FILLING", dss="form"),
+    Line(t.make_a_button_a_box, "a button that becomes a box", pyhanko="FORM_FILLING", dss="form"),
+    Line(t.print_no_field, "a field that is not printed", pyhanko="FORM_FILLING", dss="skipped"),
     Line(t.move_a_field, "a field moved", dss="form"),
     Line(t.give_a_field_a_script, "a script on a field", dss="form"),
     Line(t.make_a_field_a_signature, "a text field turned into a signature field", dss="form"),
