@@ -36,7 +36,7 @@ from signing_service import (
     validation_api,
 )
 from signing_service.service import SigningService
-from signing_service.validation import diagnostic_data
+from signing_service.validation.diagnostics import diagnostic_data
 
 MAX_WAIT_S = 60.0
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 0.5

@@ -12,8 +12,9 @@ from pki import access, errors, web
 from signing_service import documents, report_sealing, request_bodies, schemas, uploads
 from signing_service.reports import etsi, forms, languages, page
 from signing_service.service import SigningService
-from signing_service.validation import certificate_report, diagnostic_data
 from signing_service.validation import report as validation_report
+from signing_service.validation.certificates import certificate_report
+from signing_service.validation.diagnostics import diagnostic_data
 
 MAX_CERTIFICATES_BYTES = 512 * 2**10
 """A certificate and its issuers; each has one to three kilobytes."""

@@ -24,14 +24,9 @@ from signing_service import (
 )
 from signing_service import service as signing
 from signing_service.lists import followed_trust, trust_sources
-from signing_service.validation import (
-    certificate_report,
-    diagnostic_data,
-    fetching,
-    isolation,
-    policy,
-    report,
-)
+from signing_service.validation import fetching, isolation, policy, report
+from signing_service.validation.certificates import certificate_report
+from signing_service.validation.diagnostics import diagnostic_data
 
 
 def build(resources: Resources, config: configs.Config, tokens: access.AccessTokens | None) -> Zone:

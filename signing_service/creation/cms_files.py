@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 
 from pki import algorithms, der
 from signing_service.creation import cms
-from signing_service.validation import ber
+from signing_service.validation.cms import ber
 
 MAX_STRUCTURE_BYTES = 64 * 2**20
 """Most bytes read besides the content: a large CRL has some ten megabytes."""

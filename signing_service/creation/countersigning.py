@@ -12,9 +12,11 @@ from collections.abc import Callable
 
 from pki import errors
 from signing_service import documents, parameters
-from signing_service.validation import cms_signature, findings, report, xml_document
+from signing_service.validation import findings, report
 from signing_service.validation.asic import document as asic_document
 from signing_service.validation.cades import document as cades_document
+from signing_service.validation.cms import cms_signature
+from signing_service.validation.xades import xml_document
 
 AddPlace = Callable[[pathlib.Path, pathlib.Path, str], None]
 """Writes a copy of a document with an empty counter-signature of the signature that is named."""

@@ -26,7 +26,8 @@ from pki import (
 )
 from signing_service import trust
 from signing_service.lists import list_pointers, listed_services
-from signing_service.validation import evidence, paths
+from signing_service.validation import evidence
+from signing_service.validation.certificates import paths
 
 MAX_LIST_BYTES = 16 * 2**20
 """The largest national list in Europe has some 6 MB."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import pydantic
 
-from signing_service.validation import diagnostic_data
+from signing_service.validation.diagnostics import diagnostic_data
 
 _SHAPE = pydantic.TypeAdapter(diagnostic_data.DiagnosticData)
 SCHEMA_NAME = "diagnostic-data.schema.json"

@@ -9,7 +9,8 @@ from lxml import etree
 from pki import certificates, clock, errors
 from signing_service.reports import etsi_attributes, etsi_constraints, etsi_objects
 from signing_service.reports.etsi_xml import NAMESPACE, NSMAP, OWN, TSL, WORDS, add, name
-from signing_service.validation import diagnostic_data, report
+from signing_service.validation import report
+from signing_service.validation.diagnostics import diagnostic_data
 
 __all__ = ["NAMESPACE", "NothingToReportError", "build"]
 

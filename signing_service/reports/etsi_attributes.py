@@ -6,7 +6,8 @@ from lxml import etree
 
 from pki import clock
 from signing_service.reports.etsi_xml import add, name
-from signing_service.validation import diagnostic_data, report
+from signing_service.validation import report
+from signing_service.validation.diagnostics import diagnostic_data
 
 _URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[A-Za-z0-9._~:/?#@!$&'()*+,;=-]+")
 """RFC 3986 3, without what is rare in identifiers: percent signs and brackets."""

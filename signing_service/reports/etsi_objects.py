@@ -6,7 +6,8 @@ from lxml import etree
 
 from pki import clock
 from signing_service.reports.etsi_xml import DSIG, OWN, WORDS, add, name
-from signing_service.validation import diagnostic_data, report
+from signing_service.validation import report
+from signing_service.validation.diagnostics import diagnostic_data
 
 _SHA256 = "http://www.w3.org/2001/04/xmlenc#sha256"
 FINDING = f"{OWN}finding:"

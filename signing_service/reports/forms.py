@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 from signing_service.reports import diagnostic, etsi, page, preferences, printed, sheet
 from signing_service.reports.wording import Wording
-from signing_service.validation import diagnostic_data, report
+from signing_service.validation import report
+from signing_service.validation.diagnostics import diagnostic_data
 
 
 class Form(enum.Enum):

@@ -13,13 +13,13 @@ from pki import certificates
 from signing_service.validation import (
     evidence,
     findings,
-    foreign_keys,
-    judged_certificate,
     policy,
     report,
     signature_rules,
     time_stamps,
 )
+from signing_service.validation.certificates import judged_certificate
+from signing_service.validation.cms import foreign_keys
 from signing_service.validation.evidence_records import proofs
 
 

@@ -12,7 +12,7 @@ from cryptography.x509 import ocsp as x509_ocsp
 
 from pki import certificates, errors
 from signing_service import crl_scope
-from signing_service.validation import foreign_keys
+from signing_service.validation.cms import foreign_keys
 
 MAX_ITEMS = 500
 """Certificates, responses or CRLs taken from one document; real ones have a few dozen."""

@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 from cryptography import x509
 
-from signing_service.validation import diagnostic_data, report
 from signing_service.validation import evidence as evidence_module
+from signing_service.validation import report
+from signing_service.validation.diagnostics import diagnostic_data
 
 
 @dataclasses.dataclass(frozen=True)

@@ -27,18 +27,14 @@ from signing_service import documents, parameters, trust
 from signing_service.creation import formats
 from signing_service.creation.pdf import pictures
 from signing_service.lists import listed_services
-from signing_service.validation import (
-    building_blocks,
+from signing_service.validation import building_blocks, evidence, policy, process, report
+from signing_service.validation.certificates import (
     certificate_report,
     certificate_uses,
     certificate_validation,
-    diagnostic_data,
-    evidence,
-    policy,
-    process,
     qualification,
-    report,
 )
+from signing_service.validation.diagnostics import diagnostic_data
 
 log = logging.getLogger(__name__)
 
@@ -453,11 +449,6 @@ def _serve(connection: mp_connection.Connection, memory_limit_bytes: int) -> Non
     # Loaded before the limit is set, which then leaves the same room for every document.
     from PIL import JpegImagePlugin, PngImagePlugin  # noqa: F401
 
-    from signing_service.validation import (  # noqa: F401
-        page_appearance,
-        pdf_document,
-        xml_document,
-    )
     from signing_service.validation.asic import document  # noqa: F401
 
     _limit_memory(memory_limit_bytes)
@@ -476,7 +467,7 @@ def _answer(job: _Question) -> _Answer | _Refusal:
             return pictures.read(job.picture)
         if isinstance(job, _Pages):
             # Loaded in workers alone: no other process needs PDFium.
-            from signing_service.validation import page_appearance
+            from signing_service.validation.pdf import page_appearance
 
             return page_appearance.compare(job.path, job.revisions)
         if isinstance(job, _Check):

@@ -11,15 +11,9 @@ from cryptography import x509
 
 from pki import clock, errors, originals
 from signing_service import documents, trust
-from signing_service.validation import (
-    blocks,
-    diagnostic_data,
-    evidence,
-    findings,
-    policy,
-    report,
-)
+from signing_service.validation import blocks, evidence, findings, policy, report
 from signing_service.validation.cades import signed_data
+from signing_service.validation.diagnostics import diagnostic_data
 
 MAX_DOCUMENT_BYTES = 256 * 2**20
 """Largest document that is validated."""
@@ -156,7 +150,7 @@ def judge(
         evidence_records=judgement.evidence_records,
     )
     if diagnose is not diagnostic_data.Extent.NONE:
-        from signing_service.validation import diagnosis
+        from signing_service.validation.diagnostics import diagnosis
 
         data = diagnosis.collect(found, made_with, shown, diagnose)
         shown = dataclasses.replace(shown, diagnostic=data)
@@ -244,12 +238,12 @@ def _read_format(
 
         return asic_document.read(document.path, document.name, supplied)
     if b"%PDF-" in head:
-        from signing_service.validation import pdf_document
+        from signing_service.validation.pdf import pdf_document
 
         return pdf_document.read(document.path, document.name)
     text = head.lstrip(b"\xef\xbb\xbf \t\r\n")
     if text.startswith((b"<", b"\xff\xfe<", b"\xfe\xff\x00<")):
-        from signing_service.validation import xml_document
+        from signing_service.validation.xades import xml_document
 
         return xml_document.read(document.path, document.name, detached)
     raise DocumentUnreadableError(

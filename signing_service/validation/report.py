@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from pki import clock
 
 if TYPE_CHECKING:
-    from signing_service.validation import building_blocks, diagnostic_data
+    from signing_service.validation import building_blocks
+    from signing_service.validation.diagnostics import diagnostic_data
 
 
 class Indication(enum.Enum):

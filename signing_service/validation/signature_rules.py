@@ -15,15 +15,13 @@ from signing_service.validation import (
     building_blocks,
     evidence,
     findings,
-    foreign_keys,
-    judged_certificate,
-    paths,
     policy,
-    qualification,
     report,
     time_stamps,
 )
 from signing_service.validation.building_blocks import Rule
+from signing_service.validation.certificates import judged_certificate, paths, qualification
+from signing_service.validation.cms import foreign_keys
 
 _OTHER_PURPOSES = frozenset(
     one.dotted_string

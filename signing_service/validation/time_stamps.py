@@ -7,16 +7,9 @@ import hashlib
 from cryptography import x509
 
 from pki import errors, originals
-from signing_service.validation import (
-    cms_signature,
-    evidence,
-    findings,
-    foreign_keys,
-    judged_certificate,
-    paths,
-    policy,
-    report,
-)
+from signing_service.validation import evidence, findings, policy, report
+from signing_service.validation.certificates import judged_certificate, paths
+from signing_service.validation.cms import cms_signature, foreign_keys
 
 
 @dataclasses.dataclass(frozen=True)

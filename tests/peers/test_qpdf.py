@@ -9,7 +9,8 @@ import subprocess
 import pytest
 
 from signing_service import documents, trust
-from signing_service.validation import pdf_structure, process, report
+from signing_service.validation import process, report
+from signing_service.validation.pdf import pdf_structure
 from tests.support import signed_pdfs
 
 pytestmark = [

@@ -15,19 +15,15 @@ from collections.abc import Callable, Iterable, Sequence
 from cryptography import x509
 
 from pki import errors, originals
-from signing_service.validation import (
-    cms_signature,
-    diagnostic_data,
-    evidence,
-    findings,
-    report,
-    xml_document,
-)
+from signing_service.validation import evidence, findings, report
 from signing_service.validation.asic import container as containers
 from signing_service.validation.asic import manifests, nested, sealed_files
 from signing_service.validation.cades import document as cades_document
 from signing_service.validation.cades import signed_data
+from signing_service.validation.cms import cms_signature
+from signing_service.validation.diagnostics import diagnostic_data
 from signing_service.validation.evidence_records import reading
+from signing_service.validation.xades import xml_document
 
 ASIC_S = "application/vnd.etsi.asic-s+zip"
 ASIC_E = "application/vnd.etsi.asic-e+zip"

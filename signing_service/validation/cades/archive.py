@@ -5,8 +5,9 @@ import hashlib
 from collections.abc import Callable, Iterable, Sequence
 
 from pki import der, errors, originals
-from signing_service.validation import cms_signature, findings, report
+from signing_service.validation import findings, report
 from signing_service.validation.cades import attributes, signed_data
+from signing_service.validation.cms import cms_signature
 
 ContentDigest = Callable[[str], bytes]
 """The hash of the signed content, by a function's hashlib name."""

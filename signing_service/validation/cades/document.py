@@ -9,13 +9,7 @@ from collections.abc import Iterable, Mapping
 from cryptography import x509
 
 from pki import errors, originals
-from signing_service.validation import (
-    cms_details,
-    cms_signature,
-    evidence,
-    findings,
-    report,
-)
+from signing_service.validation import evidence, findings, report
 from signing_service.validation.cades import (
     archive,
     attributes,
@@ -25,6 +19,7 @@ from signing_service.validation.cades import (
     signed_data,
     signed_data_file,
 )
+from signing_service.validation.cms import cms_details, cms_signature
 
 MAX_COUNTER_DEPTH = 5
 """Counter-signatures of counter-signatures."""

@@ -3,8 +3,9 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from pki import der, errors, originals
-from signing_service.validation import ber, evidence, findings
+from signing_service.validation import evidence, findings
 from signing_service.validation.cades import attributes, signed_data
+from signing_service.validation.cms import ber
 from signing_service.validation.evidence_records import hash_trees, reading
 
 MAX_RECORDS = 20

@@ -8,8 +8,8 @@ import dataclasses
 from collections.abc import Iterator
 
 from pki import der, errors, originals
-from signing_service.validation import ber, cms_signature
 from signing_service.validation.cades import attributes
+from signing_service.validation.cms import ber, cms_signature
 
 MAX_BYTES = 64 * 2**20
 """Largest CMS that is read, with its content."""

@@ -10,8 +10,8 @@ import pathlib
 from collections.abc import Iterator
 
 from pki import der, errors, originals
-from signing_service.validation import ber
 from signing_service.validation.cades import signed_data
+from signing_service.validation.cms import ber
 
 MAX_BYTES = 2**28
 """Largest CMS that is read, with its content."""

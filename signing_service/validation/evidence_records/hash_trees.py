@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 
 from pki import errors
-from signing_service.validation import cms_signature
+from signing_service.validation.cms import cms_signature
 
 MAX_CHAINS = 50
 """Chains of a record, and time stamps of a chain; a renewal comes every few years."""

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Mapping
 
 from pki import errors, xml_trees
-from signing_service.validation import cms_signature, evidence, findings, report
+from signing_service.validation import evidence, findings, report
+from signing_service.validation.cms import cms_signature
 from signing_service.validation.evidence_records import hash_trees, rfc4998, rfc6283
 
 _BROKEN = (

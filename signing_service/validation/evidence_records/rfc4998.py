@@ -3,8 +3,8 @@
 from collections.abc import Callable, Sequence
 
 from pki import der, errors
-from signing_service.validation import ber, cms_signature
 from signing_service.validation.cades import archive, signed_data
+from signing_service.validation.cms import ber, cms_signature
 from signing_service.validation.evidence_records import hash_trees
 
 MAX_BYTES = 10 * 2**20

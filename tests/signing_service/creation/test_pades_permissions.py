@@ -20,7 +20,8 @@ from pyhanko.sign.validation import pdf_embedded
 from pki import certificates, errors, signature
 from signing_service import parameters
 from signing_service.creation import pades
-from signing_service.validation import pdf_document, report
+from signing_service.validation import report
+from signing_service.validation.pdf import pdf_document
 from tests.support import form_pdfs, hierarchy, signing_world
 from tests.support import hierarchy as hierarchy_support
 

@@ -11,12 +11,8 @@ import pytest
 from pki import certificates
 from signing_service import documents, trust
 from signing_service.reports import diagnostic, forms
-from signing_service.validation import (
-    diagnostic_data,
-    diagnostic_values,
-    isolation,
-    process,
-)
+from signing_service.validation import isolation, process
+from signing_service.validation.diagnostics import diagnostic_data, diagnostic_values
 from tests.support import forged_xml, signed_pdfs, statuses
 
 DOCS = pathlib.Path(__file__).resolve().parents[3] / "docs"

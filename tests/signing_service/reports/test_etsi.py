@@ -7,8 +7,9 @@ import pytest
 from lxml import etree
 
 from signing_service.reports import etsi
-from signing_service.validation import diagnostic_data, report
+from signing_service.validation import report
 from signing_service.validation.building_blocks import Rule
+from signing_service.validation.diagnostics import diagnostic_data
 
 SCHEMAS = pathlib.Path(__file__).resolve().parents[4] / "shared" / "schemas"
 VR = {"vr": etsi.NAMESPACE}

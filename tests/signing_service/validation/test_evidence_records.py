@@ -6,7 +6,7 @@ import hashlib
 import pytest
 
 from pki import der, errors
-from signing_service.validation import cms_signature
+from signing_service.validation.cms import cms_signature
 from signing_service.validation.evidence_records import hash_trees, rfc4998, rfc6283
 from tests.support import evidence_records
 from tests.support.evidence_records import NEIGHBOUR, record, sha, token_of

@@ -7,7 +7,8 @@ import pytest
 
 from pki import clock, outbound
 from signing_service import documents, trust
-from signing_service.validation import evidence, fetching, paths, process, report
+from signing_service.validation import evidence, fetching, process, report
+from signing_service.validation.certificates import paths
 from tests.support import broken_chains, servers, signed_pdfs, signing_world
 
 MINUTE = datetime.timedelta(minutes=1)

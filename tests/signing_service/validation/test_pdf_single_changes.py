@@ -12,7 +12,8 @@ from pyhanko.pdf_utils import generic
 from pyhanko.pdf_utils.reader import PdfFileReader
 
 from pki import errors
-from signing_service.validation import page_appearance, pdf_structure, report
+from signing_service.validation import report
+from signing_service.validation.pdf import page_appearance, pdf_structure
 from tests.support import forged_pdfs, tampered_pdfs
 from tests.support.tampered_pdfs import array, dictionary, name, text
 

@@ -16,7 +16,8 @@ import pytest
 from pki import signature
 from signing_service import documents, parameters, trust
 from signing_service.creation import formats
-from signing_service.validation import ber, process
+from signing_service.validation import process
+from signing_service.validation.cms import ber
 from tests.support import hierarchy as hierarchies
 from tests.support import signed_pdfs
 from tsa import messages, signed_token

@@ -1,0 +1,1 @@
+"""Certificates: their paths, status, uses, and whether they are qualified."""

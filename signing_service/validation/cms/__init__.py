@@ -1,0 +1,1 @@
+"""CMS as strangers write it: BER, keys, attributes, values; for CAdES, PDF and time stamps."""

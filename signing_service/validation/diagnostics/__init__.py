@@ -1,0 +1,1 @@
+"""What was found in a document before it was judged."""

@@ -1,0 +1,1 @@
+"""XAdES signatures of an XML document, and what their properties say."""
