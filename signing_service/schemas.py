@@ -1,62 +1,41 @@
-"""The JSON of the signing and validation API, and how it becomes domain values."""
+"""The JSON of the calls that sign and augment, and how it becomes domain values."""
 
 import base64
-import binascii
-import dataclasses
-import datetime
-import enum
-import json
-from collections.abc import Sequence
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 import pydantic
 
-from pki import algorithms, certificates, clock, errors, signature
-from signing_service import batches, documents, parameters, sessions, signers
-from signing_service.reports import forms
+from pki import algorithms, certificates, clock, signature
+from signing_service import batches, documents, json_shapes, parameters, sessions, signers
 
 MAX_PARAMETERS_BYTES = 64 * 2**10
 """The largest part `parameters`: a certificate in base64 takes two to four kilobytes."""
 
-MAX_DIGESTS = 20
-"""As many as documents come in one upload."""
 
 MAX_VALUE = 2048
 """The longest signature value in base64; RSA of 8192 bits takes 1368."""
 
 
-MAX_CERTIFICATE = 90_000
-"""The longest certificate in base64: 64 KiB of DER."""
-
-
-class _Shape(pydantic.BaseModel):
-    model_config = pydantic.ConfigDict(extra="forbid", strict=True)
-
-
-Shape = TypeVar("Shape", bound=_Shape)
-Member = TypeVar("Member", bound=enum.Enum)
-
-
-class CardShape(_Shape):
+class CardShape(json_shapes.Strict):
     """A person with a card: the signing certificate."""
 
     certificate: Annotated[str, pydantic.Field(max_length=16_384)]
 
 
-class PhoneShape(_Shape):
+class PhoneShape(json_shapes.Strict):
     """A person with a phone."""
 
     phone_number: Annotated[str, pydantic.Field(min_length=3, max_length=40)]
     person_code: Annotated[str, pydantic.Field(min_length=3, max_length=40)]
 
 
-class SealShape(_Shape):
+class SealShape(json_shapes.Strict):
     """An organisation, by the name of its seal."""
 
     seal: Annotated[str, pydantic.Field(min_length=1, max_length=100)]
 
 
-class AppearanceShape(_Shape):
+class AppearanceShape(json_shapes.Strict):
     """How a visible signature of a PDF looks, and where it stands."""
 
     page: Annotated[
@@ -88,7 +67,7 @@ class AppearanceShape(_Shape):
 Changes = Literal["no-changes", "form-filling", "annotations"]
 
 
-class LockShape(_Shape):
+class LockShape(json_shapes.Strict):
     """Form fields of a PDF that the signature locks."""
 
     action: Annotated[
@@ -98,10 +77,11 @@ class LockShape(_Shape):
     fields: Annotated[
         list[str],
         pydantic.Field(
+            default_factory=list,
             max_length=parameters.MAX_LOCKED,
             description="Full names of form fields of the document.",
         ),
-    ] = []
+    ]
     changes: Annotated[
         Changes | None,
         pydantic.Field(
@@ -111,15 +91,7 @@ class LockShape(_Shape):
     ] = None
 
 
-class DigestShape(_Shape):
-    """A document that the caller keeps: its name, and its hash in base64."""
-
-    name: Annotated[str, pydantic.Field(min_length=1, max_length=255)]
-    algorithm: str
-    value: Annotated[str, pydantic.Field(max_length=200)]
-
-
-class SigningShape(_Shape):
+class SigningShape(json_shapes.Strict):
     """The part `parameters` of POST /api/v1/signing-sessions."""
 
     format: str
@@ -142,43 +114,19 @@ class SigningShape(_Shape):
     lock: LockShape | None = None
     display_text: str | None = None
     counter_signature_of: str | None = None
-    digests: Annotated[list[DigestShape], pydantic.Field(max_length=MAX_DIGESTS)] = []
+    digests: Annotated[
+        list[json_shapes.DigestShape],
+        pydantic.Field(default_factory=list, max_length=json_shapes.MAX_DIGESTS),
+    ]
 
 
-class ValidationShape(_Shape):
-    """The part `parameters` of POST /api/v1/validations."""
-
-    policy: str | None = None
-    at: str | None = None
-    report: Literal["simple", "detailed", "etsi", "diagnostic"] = "simple"
-    values: bool = False
-    digests: Annotated[list[DigestShape], pydantic.Field(max_length=MAX_DIGESTS)] = []
-
-
-class CertificateValidationShape(_Shape):
-    """The part `parameters` of POST /api/v1/certificates/validations."""
-
-    policy: str | None = None
-    at: str | None = None
-
-
-class CertificateBodyShape(CertificateValidationShape):
-    """The JSON body of POST /api/v1/certificates/validations: certificates in base64 of DER."""
-
-    certificate: Annotated[str, pydantic.Field(max_length=MAX_CERTIFICATE)]
-    intermediates: Annotated[
-        list[Annotated[str, pydantic.Field(max_length=MAX_CERTIFICATE)]],
-        pydantic.Field(max_length=20),
-    ] = []
-
-
-class AugmentationShape(_Shape):
+class AugmentationShape(json_shapes.Strict):
     """The part `parameters` of POST /api/v1/augmentations."""
 
     level: str
 
 
-class SignatureValueShape(_Shape):
+class SignatureValueShape(json_shapes.Strict):
     """The body of POST /api/v1/signing-sessions/{id}/signature-value."""
 
     signature_value: Annotated[str, pydantic.Field(max_length=MAX_VALUE)]
@@ -192,10 +140,10 @@ class BatchValueShape(SignatureValueShape):
     session: Annotated[str, pydantic.Field(max_length=40)]
 
 
-class BatchValuesShape(_Shape):
+class BatchValuesShape(json_shapes.Strict):
     """The body of POST /api/v1/signing-batches/{id}/signature-values."""
 
-    values: Annotated[list[BatchValueShape], pydantic.Field(max_length=MAX_DIGESTS)]
+    values: Annotated[list[BatchValueShape], pydantic.Field(max_length=json_shapes.MAX_DIGESTS)]
 
 
 def read_signing(
@@ -206,8 +154,8 @@ def read_signing(
     Raises:
         ParametersError: A field is missing, unknown or wrong; its name is in the error.
     """
-    shape = _read(SigningShape, text)
-    format_ = _member(documents.SignatureFormat, shape.format, "format")
+    shape = json_shapes.read(SigningShape, text)
+    format_ = json_shapes.member(documents.SignatureFormat, shape.format, "format")
     level = _level(shape.level)
     chosen = parameters.SignatureParameters(
         format=format_,
@@ -215,11 +163,13 @@ def read_signing(
         **(
             {}
             if shape.packaging is None
-            else {"packaging": _member(parameters.Packaging, shape.packaging, "packaging")}
+            else {
+                "packaging": json_shapes.member(parameters.Packaging, shape.packaging, "packaging")
+            }
         ),
         commitment=None
         if shape.commitment is None
-        else _member(parameters.CommitmentType, shape.commitment, "commitment"),
+        else json_shapes.member(parameters.CommitmentType, shape.commitment, "commitment"),
         place=shape.place,
         reason=shape.reason,
         role=shape.role,
@@ -230,7 +180,7 @@ def read_signing(
         display_text=shape.display_text,
         counter_signature_of=shape.counter_signature_of,
     )
-    digests = _digests(shape.digests)
+    digests = json_shapes.read_digests(shape.digests)
     return chosen, _signer(shape.signer), digests
 
 
@@ -258,32 +208,13 @@ def _lock(shape: LockShape | None) -> parameters.FieldLock | None:
     )
 
 
-@dataclasses.dataclass(frozen=True)
-class ValidationChoice:
-    """How to validate.
-
-    Attributes:
-        at: The time judged.
-        kind: What the report tells.
-        values: Certificates and revocation data are told with their DER, where they are told.
-        policy: Its name; None is the built-in one.
-        digests: Hashes of originals that stay with the caller.
-    """
-
-    at: datetime.datetime
-    kind: forms.Kind
-    values: bool
-    policy: str | None
-    digests: tuple[documents.DocumentDigest, ...] = ()
-
-
 def read_augmentation(text: bytes) -> documents.SignatureLevel:
     """Read to which level signatures are raised.
 
     Raises:
         ParametersError: No level, or none that can be raised to.
     """
-    return _level(_read(AugmentationShape, text or b"{}").level)
+    return _level(json_shapes.read(AugmentationShape, text or b"{}").level)
 
 
 def _level(label: str) -> documents.SignatureLevel:
@@ -293,90 +224,13 @@ def _level(label: str) -> documents.SignatureLevel:
     raise parameters.ParametersError("level: expected B-B, B-T, B-LT or B-LTA", field="level")
 
 
-def read_validation(text: bytes, now: datetime.datetime) -> ValidationChoice:
-    """Read how to validate; an empty part means: now, and a simple report.
-
-    Raises:
-        ParametersError: A field is unknown or wrong.
-    """
-    shape = _read(ValidationShape, text or b"{}")
-    at = now if shape.at is None else _time(shape.at, "at")
-    return ValidationChoice(
-        at,
-        forms.Kind(shape.report),
-        shape.values,
-        shape.policy,
-        _digests(shape.digests),
-    )
-
-
-@dataclasses.dataclass(frozen=True)
-class CertificateChoice:
-    """A certificate and how to validate it.
-
-    Attributes:
-        certificate: DER, or PEM where it came as a file; as the stranger sent it.
-        intermediates: The same of those that a path may lead over.
-        at: The time judged.
-        policy: Its name; None is the built-in one.
-    """
-
-    certificate: bytes
-    intermediates: tuple[bytes, ...]
-    at: datetime.datetime
-    policy: str | None
-
-
-def read_certificate_body(text: bytes, now: datetime.datetime) -> CertificateChoice:
-    """Read a JSON body with a certificate.
-
-    Raises:
-        ParametersError: A field is missing, unknown or wrong.
-    """
-    shape = _read(CertificateBodyShape, text)
-    return CertificateChoice(
-        _binary(shape.certificate, "certificate"),
-        tuple(
-            _binary(one, f"intermediates.{place}") for place, one in enumerate(shape.intermediates)
-        ),
-        now if shape.at is None else _time(shape.at, "at"),
-        shape.policy,
-    )
-
-
-def read_certificate_upload(
-    certificate: bytes, intermediates: tuple[bytes, ...], text: bytes, now: datetime.datetime
-) -> CertificateChoice:
-    """Read the parameters beside a certificate that came as a file.
-
-    Raises:
-        ParametersError: A field is unknown or wrong.
-    """
-    shape = _read(CertificateValidationShape, text or b"{}")
-    at = now if shape.at is None else _time(shape.at, "at")
-    return CertificateChoice(certificate, intermediates, at, shape.policy)
-
-
-def _time(text: str, field: str) -> datetime.datetime:
-    try:
-        at = datetime.datetime.fromisoformat(text)
-        if at.tzinfo is None:
-            raise ValueError("no zone")
-        return at.astimezone(datetime.UTC)
-    except (ValueError, OverflowError) as error:
-        raise parameters.ParametersError(
-            f"{field}: expected a time as RFC 3339 writes it, such as 2026-01-31T12:00:00Z",
-            field=field,
-        ) from error
-
-
 def read_signature_value(text: bytes) -> signature.SignatureValue:
     """Read a signature value.
 
     Raises:
         ParametersError: A field is missing, unknown or wrong.
     """
-    return _value(_read(SignatureValueShape, text), "")
+    return _value(json_shapes.read(SignatureValueShape, text), "")
 
 
 def read_batch_values(text: bytes) -> dict[str, signature.SignatureValue]:
@@ -385,7 +239,7 @@ def read_batch_values(text: bytes) -> dict[str, signature.SignatureValue]:
     Raises:
         ParametersError: A field is missing, unknown or wrong, or a session comes twice.
     """
-    shape = _read(BatchValuesShape, text)
+    shape = json_shapes.read(BatchValuesShape, text)
     found = {one.session: _value(one, f"values.{at}.") for at, one in enumerate(shape.values)}
     if len(found) != len(shape.values):
         raise parameters.ParametersError(
@@ -396,15 +250,15 @@ def read_batch_values(text: bytes) -> dict[str, signature.SignatureValue]:
 
 def _value(shape: SignatureValueShape, prefix: str) -> signature.SignatureValue:
     return signature.SignatureValue(
-        algorithm=_member(
+        algorithm=json_shapes.member(
             algorithms.SignatureAlgorithm,
             shape.signature_algorithm,
             f"{prefix}signature_algorithm",
         ),
-        hash_algorithm=_member(
+        hash_algorithm=json_shapes.member(
             algorithms.HashAlgorithm, shape.hash_algorithm, f"{prefix}hash_algorithm"
         ),
-        value=_binary(shape.signature_value, f"{prefix}signature_value"),
+        value=json_shapes.binary(shape.signature_value, f"{prefix}signature_value"),
     )
 
 
@@ -464,69 +318,14 @@ def _to_be_signed(row: sessions.SigningSession) -> dict[str, object]:
 
 def _signer(value: dict[str, Any]) -> signers.Signer:
     if "certificate" in value:
-        card = _validate(CardShape, value, "signer.")
-        return signers.CardSigner(_binary(card.certificate, "signer.certificate"))
+        card = json_shapes.check(CardShape, value, "signer.")
+        return signers.CardSigner(json_shapes.binary(card.certificate, "signer.certificate"))
     if "phone_number" in value or "person_code" in value:
-        phone = _validate(PhoneShape, value, "signer.")
+        phone = json_shapes.check(PhoneShape, value, "signer.")
         return signers.PhoneSigner(phone.phone_number, phone.person_code)
     if "seal" in value:
-        return signers.SealSigner(_validate(SealShape, value, "signer.").seal)
+        return signers.SealSigner(json_shapes.check(SealShape, value, "signer.").seal)
     raise parameters.ParametersError(
         "signer: expected a certificate, a phone_number and a person_code, or a seal",
         field="signer",
     )
-
-
-def _digests(shapes: Sequence[DigestShape]) -> tuple[documents.DocumentDigest, ...]:
-    return tuple(_digest(one, f"digests.{place}") for place, one in enumerate(shapes))
-
-
-def _digest(shape: DigestShape, field: str) -> documents.DocumentDigest:
-    algorithm = _member(algorithms.HashAlgorithm, shape.algorithm, f"{field}.algorithm")
-    try:
-        return documents.DocumentDigest(
-            shape.name, algorithm, _binary(shape.value, f"{field}.value")
-        )
-    except errors.InputError as error:
-        raise parameters.ParametersError(
-            f"{field}: {error.message}", field=f"{field}.value"
-        ) from error
-
-
-def _read(kind: type[Shape], text: bytes) -> Shape:
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise parameters.ParametersError(
-            "parameters: expected a JSON object", field="parameters"
-        ) from error
-    return _validate(kind, value, "")
-
-
-def _validate(kind: type[Shape], value: object, prefix: str) -> Shape:
-    try:
-        return kind.model_validate(value)
-    except pydantic.ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
-        field = prefix + ".".join(str(part) for part in first["loc"])
-        # The message names no value: the fields hold people's numbers.
-        raise parameters.ParametersError(
-            f"{field or 'parameters'}: {first['msg']}", field=field or "parameters"
-        ) from None
-
-
-def _member(kind: type[Member], value: str, field: str) -> Member:
-    for member in kind:
-        if member.value == value:
-            return member
-    expected = ", ".join(str(member.value) for member in kind)
-    raise parameters.ParametersError(f"{field}: expected one of {expected}", field=field)
-
-
-def _binary(text: str, field: str) -> bytes:
-    try:
-        return base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise parameters.ParametersError(
-            f"{field}: expected standard base64 with padding", field=field
-        ) from error

@@ -9,7 +9,13 @@ import anyio.to_thread
 import fastapi
 
 from pki import access, errors, web
-from signing_service import documents, report_sealing, request_bodies, schemas, uploads
+from signing_service import (
+    documents,
+    report_sealing,
+    request_bodies,
+    uploads,
+    validation_schemas,
+)
 from signing_service.reports import etsi, forms, languages, page
 from signing_service.service import SigningService
 from signing_service.validation import report as validation_report
@@ -75,14 +81,14 @@ def add_routes(
 
     @router.post(
         "/validations",
-        openapi_extra=request_bodies.multipart(schemas.ValidationShape, detached=True),
+        openapi_extra=request_bodies.multipart(validation_schemas.ValidationShape, detached=True),
     )
     async def validate_document(request: fastapi.Request, caller: caller_type) -> fastapi.Response:
         wanted = forms.choose(request.headers.get("accept", ""))
         async with uploads.read_upload(
             request, max_bytes=service.settings.max_validation_bytes, takes_detached=True
         ) as upload:
-            chosen = schemas.read_validation(upload.parameters, service.clock.now())
+            chosen = validation_schemas.read_validation(upload.parameters, service.clock.now())
             form = chosen.kind.form(wanted)
             if form is None:
                 raise NotAcceptableError(f"expected Accept: one of {_FORMS}")
@@ -105,7 +111,7 @@ def add_routes(
     @router.post(
         "/certificates/validations",
         openapi_extra=request_bodies.certificate(
-            schemas.CertificateValidationShape, schemas.CertificateBodyShape
+            validation_schemas.CertificateValidationShape, validation_schemas.CertificateBodyShape
         ),
     )
     async def validate_certificate(
@@ -130,16 +136,16 @@ def _sealed(
 
 async def _read_certificate(
     request: fastapi.Request, now: datetime.datetime
-) -> schemas.CertificateChoice:
+) -> validation_schemas.CertificateChoice:
     sent = uploads.content_type(request)
     if sent == "multipart/form-data":
         upload = await uploads.read_certificates(request, max_bytes=MAX_CERTIFICATES_BYTES)
-        return schemas.read_certificate_upload(
+        return validation_schemas.read_certificate_upload(
             upload.certificate, upload.intermediates, upload.parameters, now
         )
     if sent == "application/json":
         body = await web.read_body(request, limit=2 * MAX_CERTIFICATES_BYTES, content_type=None)
-        return schemas.read_certificate_body(body, now)
+        return validation_schemas.read_certificate_body(body, now)
     raise web.UnsupportedMediaTypeError(
         f"expected multipart/form-data or application/json, got {sent[:100] or 'none'}"
     )
