@@ -131,7 +131,8 @@ def _examine_row(row: Mapping[str, Any], judge: _Judge) -> Iterator[Finding]:
         yield Finding("certificate-signature", about, "its issuer's key did not sign it")
     if facts.not_after > issuer.not_after:
         yield Finding("certificate-validity", about, "it outlives its issuer")
-    profile = _profile(row, judge.settings)
+    claims_device = judge.settings.secure_device and facts.qualified.secure_device
+    profile = _profile(row["profile"], secure_device=claims_device)
     if profile is None:
         yield Finding("certificate-profile", about, f"no profile is called {row['profile']!r}")
         return
@@ -149,13 +150,12 @@ def _examine_row(row: Mapping[str, Any], judge: _Judge) -> Iterator[Finding]:
             yield Finding("certificate-peer-lint", about, one.message, Severity.WARNING)
 
 
-def _profile(
-    row: Mapping[str, Any], settings: ca_settings.Settings
-) -> profiles.CertificateProfile | None:
-    # One name stands for two profiles: which one is a matter of the settings.
-    if row["profile"] in profiles.SUBSCRIBER_NAMES:
-        return profiles.subscriber_profile(row["profile"], secure_device=settings.secure_device)
-    return _PROFILES.get(row["profile"])
+def _profile(name: str, *, secure_device: bool) -> profiles.CertificateProfile | None:
+    # One name stands for two profiles. Where certificates may claim a device, one of a key that
+    # lies in a file does not; where they may not, a claim is found as one too many.
+    if name in profiles.SUBSCRIBER_NAMES:
+        return profiles.subscriber_profile(name, secure_device=secure_device)
+    return _PROFILES.get(name)
 
 
 def _state(row: Mapping[str, Any], at: datetime.datetime) -> Iterator[tuple[str, str]]:

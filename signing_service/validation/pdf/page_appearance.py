@@ -7,6 +7,7 @@ process (`isolation`), since a crafted document may keep it busy or kill it.
 
 import ctypes
 import hashlib
+import logging
 import pathlib
 import time
 from collections.abc import Sequence
@@ -26,6 +27,9 @@ TIME_S = 3.0
 """After which no further page is begun; pages take some hundredths of a second."""
 
 _Drawn = tuple[int, int, bytes]
+
+# It tells a person to build another PDFium for the scripted forms of old, which are not drawn here.
+logging.getLogger("pypdfium2").setLevel(logging.ERROR)
 
 
 class PagesUndrawableError(errors.InputError):

@@ -9,10 +9,11 @@ import sqlalchemy
 from sqlalchemy import orm
 
 from ca import revocation
+from ca.applications import certification
 from ca.examination import certificates, run
 from ca.examination.findings import Report, Severity
 from pki import audit, registry, status
-from tests.support import crls, logged_authority
+from tests.support import ca_world, crls, logged_authority
 
 DAY = datetime.timedelta(days=1)
 FULL = certificates.Depth(1)
@@ -55,6 +56,23 @@ def test_invariant_18_everything_that_is_stored_is_in_order(
     assert report.examined["CRLs"] == 5 + 1
     assert report.examined["audit entries"] > 20
     assert report.examined["signature log lines"] > 20
+
+
+def test_a_key_in_a_file_is_in_order_without_a_device(stored: logged_authority.LoggedWorld) -> None:
+    assert stored.settings.secure_device
+    certification.certify_application(
+        stored.sessions, stored.hierarchy, stored.application(), "sign", ca_world.make_csr(),
+        stored.at, actor="test", software_key=True,
+    )  # fmt: skip
+    assert _examine(stored, FULL).findings == []
+
+
+def test_a_claimed_device_is_told_where_none_is_claimed(
+    stored: logged_authority.LoggedWorld,
+) -> None:
+    stored.settings = dataclasses.replace(stored.settings, test=False, policy_arc="1.2.3")
+    messages = " ".join(one.message for one in _examine(stored, FULL).findings)
+    assert "qualified-device: expected QcSSCD to be absent" in messages
 
 
 def _damage(engine: sqlalchemy.Engine, statement: str) -> None:
