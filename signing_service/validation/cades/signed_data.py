@@ -153,22 +153,24 @@ def parse(data: bytes) -> SignedData:
             # Of two fields of a kind, one reader takes the first and another one the last.
             raise SignedDataError("expected the fields of SignedData, each once and in their order")
         signer_list = list(elements(content_of(fields[der.SET], der.SET)))
+        certificates, crls = (
+            tuple(elements(content_of(fields[tag], None))) if tag in fields else ()
+            for tag in (_CERTIFICATES, _CRLS)
+        )
     except (ValueError, KeyError, IndexError) as error:
         raise SignedDataError("expected CMS SignedData, got something else") from error
     if len(signer_list) > MAX_SIGNERS:
         raise errors.LimitError(f"expected at most {MAX_SIGNERS} signers in a CMS")
-    certificates = fields.get(_CERTIFICATES, b"")
-    crls = fields.get(_CRLS, b"")
     return SignedData(
         message=definite,
         sent=data[:ends_at],
         encapsulated=encapsulated,
         content_type_der=content_type_der,
         content=octets,
-        certificates_field=certificates,
-        certificates=tuple(elements(content_of(certificates, None))) if certificates else (),
-        crls_field=crls,
-        crls=tuple(elements(content_of(crls, None))) if crls else (),
+        certificates_field=fields.get(_CERTIFICATES, b""),
+        certificates=certificates,
+        crls_field=fields.get(_CRLS, b""),
+        crls=crls,
         signers=tuple(map(parse_signer, signer_list)),
         ends_at=ends_at,
     )

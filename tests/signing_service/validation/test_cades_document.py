@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from pki import der, errors
 from signing_service import documents, trust
 from signing_service.validation import process, report
+from signing_service.validation.cades import signed_data
 from tests.support import signed_cms, statuses
 
 CONTENT = b"TEST contract over 100 manat"
@@ -355,3 +356,18 @@ def test_large_original_is_hashed_where_it_lies(judge, signer, at):
     assert found.scope_names == ("large.bin",)
     changed = only(judge(signed, detached=[("large.bin", original[:-1] + b"x")]))
     assert changed.sub_indication is SUB.HASH_FAILURE
+
+
+@pytest.mark.parametrize("tail", [b"\x02\x80", b"\x30", b"\x30\x82\xff\xff"])
+def test_certificates_that_do_not_end_where_they_say_are_refused(judge, signer, at, tail):
+    made = signed_cms.sign(CONTENT, signer, at).encode()
+    content_info = list(signed_data.elements(signed_data.content_of(made, der.SEQUENCE)))
+    (body,) = signed_data.elements(signed_data.content_of(content_info[1], 0xA0))
+    members = list(signed_data.elements(signed_data.content_of(body, der.SEQUENCE)))
+    place = next(n for n, one in enumerate(members) if one[0] == 0xA0)
+    members[place] = der.encode(0xA0, signed_data.content_of(members[place], 0xA0), tail)
+    broken = der.encode(
+        der.SEQUENCE, content_info[0], der.encode(0xA0, der.encode(der.SEQUENCE, *members))
+    )
+    with pytest.raises(errors.InputError):
+        judge(broken)
