@@ -60,6 +60,13 @@ def find_module() -> pathlib.Path:
     )
 
 
+_ALSO_OF_A_PULLED_CARD = (
+    signing_card.UnknownCardError,
+    signing_card.CertificateMissingError,
+    ModuleFailedError,
+)
+
+
 class ModuleCard:
     """The card in a reader, through a PKCS#11 module."""
 
@@ -161,6 +168,12 @@ class ModuleCard:
                     f"the card's PKCS#11 module failed: {type(error).__name__}"
                 )
                 raise readers.removal_or(failure, self._reader) from error
+            except _ALSO_OF_A_PULLED_CARD as failure:
+                # A module that loses the card while it looks calls it unknown, or finds it empty.
+                reason = readers.removal_or(failure, self._reader)
+                if reason is failure:
+                    raise
+                raise reason from failure
             finally:
                 # A card that is gone has nothing verified any more.
                 with contextlib.suppress(errors.DeviceError):

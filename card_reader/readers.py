@@ -219,7 +219,7 @@ def reset_card(reader: str) -> None:
         _check(scard.SCardDisconnect(handle, scard.SCARD_RESET_CARD), reader)
 
 
-def removal_or(failure: errors.DeviceError, reader: str) -> errors.DeviceError:
+def removal_or(failure: errors.ImzaError, reader: str) -> errors.ImzaError:
     """Return why a call failed in the middle: service or card gone, or else `failure` itself.
 
     Drivers report a pulled card in many ways, so the reader is asked instead of the error code;

@@ -123,6 +123,10 @@ def test_a_card_taken_out_before_the_pin_is_no_card(
 @pytest.mark.parametrize(
     "pull",
     [
+        pytest.param(wire.Pull(apdu.Instruction.SELECT, answered=False), id="while-looked-at"),
+        pytest.param(wire.Pull(apdu.Instruction.SELECT, answered=True), id="after-it-was-known"),
+        pytest.param(wire.Pull(apdu.Instruction.GET_DATA, answered=False), id="while-it-is-read"),
+        pytest.param(wire.Pull(apdu.Instruction.GET_DATA, answered=True), id="after-it-was-read"),
         pytest.param(wire.Pull(apdu.Instruction.VERIFY, answered=False), id="in-the-pin"),
         pytest.param(wire.Pull(apdu.Instruction.VERIFY, answered=True), id="after-the-pin"),
         pytest.param(
