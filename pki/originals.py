@@ -46,8 +46,19 @@ class StoredOriginal:
             hasher = hashlib.new(algorithm, usedforsecurity=False)
             for piece in self.pieces():
                 hasher.update(piece)
-            self._hashes[algorithm] = hasher.digest()
+            self._hashes[algorithm] = finish(hasher, algorithm)
         return self._hashes[algorithm]
+
+
+SHAKE_SIZES = {"shake_128": 32, "shake_256": 64}
+"""Octets that signatures take of the functions of any length (RFC 8702 1, RFC 8419 2.2)."""
+
+
+def finish(hasher: "hashlib._Hash", algorithm: str) -> bytes:
+    """Return the hash by an algorithm that hashlib knows, of the length that signatures use."""
+    size = SHAKE_SIZES.get(algorithm)
+    # The functions of any length want to be told one, and the others refuse it.
+    return hasher.digest() if size is None else hasher.digest(size)  # type: ignore[call-arg]
 
 
 Original = bytes | HashedOriginal | StoredOriginal
@@ -103,7 +114,7 @@ def digest(original: Original, algorithm: str) -> bytes:
         OriginalMissingError: Only hashes by other algorithms are known.
     """
     if isinstance(original, bytes):
-        return hashlib.new(algorithm, original, usedforsecurity=False).digest()
+        return finish(hashlib.new(algorithm, original, usedforsecurity=False), algorithm)
     if isinstance(original, StoredOriginal):
         return original.digest(algorithm)
     if algorithm not in original.hashes:

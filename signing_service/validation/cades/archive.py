@@ -282,7 +282,7 @@ def _bodies(signer: signed_data.Signer, oid: str) -> list[bytes]:
 def _hash(name: str, octets: bytes) -> bytes:
     hasher = _hasher(name)
     hasher.update(octets)
-    return hasher.digest()
+    return originals.finish(hasher, name)
 
 
 def _hasher(name: str) -> "hashlib._Hash":

@@ -202,7 +202,7 @@ def _signature(
         return dataclasses.replace(
             found, intact=False, failure=(report.SubIndication.FORMAT_FAILURE, problem)
         )
-    return _checked(found, message, certificate, content_digest)
+    return _checked(found, message, certificate, content_digest, original)
 
 
 def _counter_signatures(
@@ -275,7 +275,7 @@ def _counter_signatures(
             claimed_signing_time=message.signing_time,
             time_stamps=stamps,
         )
-        one = _checked(one, message, certificate, digest)
+        one = _checked(one, message, certificate, digest, parent.signature_value)
         found.append(one)
         found += _counter_signatures(signed, signer, identifier, known, candidates, depth + 1, one)
     return found
@@ -286,9 +286,10 @@ def _checked(
     message: cms_signature.Message,
     certificate: x509.Certificate | None,
     content_digest: archive.ContentDigest,
+    content: originals.Original | None,
 ) -> findings.FoundSignature:
     """Verify digest and value, and keep what is needed to tell of the signature."""
-    verified = _verified(found, message, certificate, content_digest)
+    verified = _verified(found, message, certificate, content_digest, content)
     return dataclasses.replace(
         verified, details=lambda: cms_details.of_signature(message, verified)
     )
@@ -299,6 +300,7 @@ def _verified(
     message: cms_signature.Message,
     certificate: x509.Certificate | None,
     content_digest: archive.ContentDigest,
+    content: originals.Original | None,
 ) -> findings.FoundSignature:
     """Verify digest and value (EN 319 102-1 5.2.7)."""
     if message.content_type == "tst_info":
@@ -309,7 +311,7 @@ def _verified(
     if certificate is None:
         return found
     try:
-        used = message.check(certificate, content_digest)
+        used = message.check(certificate, content_digest, content)
     except originals.OriginalMissingError as error:
         return _failed(found, None, report.SubIndication.SIGNED_DATA_NOT_FOUND, error)
     except cms_signature.DigestMismatchError as error:

@@ -6,7 +6,6 @@ badly.
 
 import dataclasses
 import datetime
-import hashlib
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -16,7 +15,7 @@ from asn1crypto import tsp as asn1_tsp
 from asn1crypto import x509 as asn1_x509
 from cryptography import x509
 
-from pki import certificates, der, errors
+from pki import certificates, der, errors, originals
 from signing_service.validation import evidence
 from signing_service.validation.cms import ber, signature_values
 
@@ -90,7 +89,7 @@ class Message:
             # Present and empty is not absent: a detached signature has no content at all.
             absent = isinstance(content, asn1_core.Void)
             self.content: bytes | None = None if absent else bytes(content.contents)
-            self.digest_algorithm: str = self._signer["digest_algorithm"]["algorithm"].native
+            self.digest_algorithm = signature_values.hash_name(self._signer["digest_algorithm"])
             # Taken before anything in it is looked at: the library may encode it anew then.
             self._signed_octets = bytes(self._signer["signed_attrs"].contents or b"")
             self._has_attributes = not isinstance(self._signer["signed_attrs"], asn1_core.Void)
@@ -206,10 +205,13 @@ class Message:
                 # RFC 5035 3: one attribute with one value; a second one would name another signer.
                 (value,) = self._attributes[name]
                 first = value["certs"][0]
+                is_first_version = not name.endswith("v2")
                 algorithm = (
-                    first["hash_algorithm"]["algorithm"].native if name.endswith("v2") else "sha1"
+                    "sha1"
+                    if is_first_version
+                    else signature_values.hash_name(first["hash_algorithm"])
                 )
-                digest = hashlib.new(algorithm, der, usedforsecurity=False).digest()
+                digest = originals.digest(der, algorithm)
                 if first["cert_hash"].native != digest:
                     return CertificateBinding(True, False)
         except ASN1_FAULTS:
@@ -217,13 +219,17 @@ class Message:
         return CertificateBinding(bool(present), bool(present))
 
     def check(
-        self, certificate: x509.Certificate, content_digest: Callable[[str], bytes]
+        self,
+        certificate: x509.Certificate,
+        content_digest: Callable[[str], bytes],
+        content: originals.Original | None = None,
     ) -> frozenset[str]:
         """Verify digest and value; return the hash algorithms that were relied on.
 
         Args:
             certificate: Whose key is said to have signed.
             content_digest: Gives the hash of the content by a function's hashlib name.
+            content: The content, where it is at hand whole; EdDSA without attributes signs it.
 
         Raises:
             DigestMismatchError: The content is another.
@@ -231,7 +237,7 @@ class Message:
             UnsupportedCMSError: An algorithm that is not known here.
             CMSFormatError: A mandatory attribute is missing or malformed.
         """
-        if self.digest_algorithm not in signature_values.HASHERS:
+        if self.digest_algorithm not in signature_values.KNOWN:
             raise UnsupportedCMSError(f"the hash {self.digest_algorithm!r} is not known")
         try:
             scheme = signature_values.scheme_of(
@@ -252,7 +258,10 @@ class Message:
                 f"the CMS signature cannot be read ({type(error).__name__})"
             ) from error
         if not self._has_attributes:
-            signature_values.verify(certificate, scheme, value, None, content_digest)
+            # RFC 8419 3.1: EdDSA is over the content itself then.
+            is_whole = scheme.name in signature_values.EDWARDS and content is not None
+            signed = originals.octets(content) if is_whole and content is not None else None
+            signature_values.verify(certificate, scheme, value, signed, content_digest)
         else:
             self._check_value(certificate, scheme, value, ordered)
         return frozenset({self.digest_algorithm}) | scheme.hashes
@@ -291,7 +300,7 @@ class Message:
         for protected in self._attributes.get("cms_algorithm_protection", ()):
             # RFC 6211 2: the algorithms are themselves signed, against substitution.
             if (
-                protected["digest_algorithm"]["algorithm"].native != self.digest_algorithm
+                signature_values.hash_name(protected["digest_algorithm"]) != self.digest_algorithm
                 or protected["signature_algorithm"]["algorithm"].dotted
                 != self._signer["signature_algorithm"]["algorithm"].dotted
             ):
@@ -333,7 +342,8 @@ class Token:
         """Verify imprint and signature; return the hashes relied on; raises as `Message.check`."""
         if self.certificate is None:
             raise CMSFormatError("the time-stamp token holds no certificate of its unit")
-        if self.hash_name not in signature_values.HASHERS:
+        known = signature_values.KNOWN.difference(originals.SHAKE_SIZES)
+        if self.hash_name not in known:
             raise UnsupportedCMSError(f"the hash {self.hash_name!r} is not known")
         if digest_of(self.hash_name) != self.imprint:
             raise DigestMismatchError("the time stamp is over something else")
@@ -366,7 +376,7 @@ def read_token(data: bytes) -> Token:
         return Token(
             message=message,
             time=time.astimezone(datetime.UTC),
-            hash_name=imprint["hash_algorithm"]["algorithm"].native,
+            hash_name=signature_values.hash_name(imprint["hash_algorithm"]),
             imprint=imprint["hashed_message"].native,
             certificate=message.certificate,
         )

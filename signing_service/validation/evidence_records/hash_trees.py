@@ -5,7 +5,7 @@ import datetime
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 
-from pki import errors
+from pki import errors, originals
 from signing_service.validation.cms import cms_signature
 
 MAX_CHAINS = 50
@@ -142,4 +142,4 @@ def digest(name: str, octets: bytes) -> bytes:
     """Hash octets; raises `RecordFormatError` for a function that is not known."""
     if name not in hashlib.algorithms_available:
         raise RecordFormatError("a hash function of the evidence record is not known")
-    return hashlib.new(name, octets, usedforsecurity=False).digest()
+    return originals.digest(octets, name)

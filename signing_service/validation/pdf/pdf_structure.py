@@ -19,7 +19,7 @@ from pyhanko.pdf_utils.crypt import AuthStatus
 from pyhanko.pdf_utils.reader import PdfFileReader
 from pyhanko.sign import fields
 
-from pki import errors
+from pki import errors, originals
 from signing_service.validation import evidence
 from signing_service.validation.cms import cms_signature
 from signing_service.validation.pdf import (
@@ -303,7 +303,7 @@ def digest(file: BinaryIO, ranges: Sequence[int], name: str) -> bytes:
                 break
             hasher.update(chunk)
             left -= len(chunk)
-    return hasher.digest()
+    return originals.finish(hasher, name)
 
 
 @contextlib.contextmanager

@@ -5,11 +5,11 @@ import hashlib
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, padding, rsa, utils
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, padding, rsa, utils
 
-from pki import certificates, der
+from pki import certificates, der, originals
 from signing_service.validation import evidence, report
-from signing_service.validation.cms import cms_signature, foreign_keys
+from signing_service.validation.cms import cms_signature, foreign_keys, signature_values
 from tests.support import forged_pdfs, odd_certificates, scheme_cms, signed_pdfs
 
 CONTENT = b"TEST contract over 100 manat"
@@ -17,6 +17,7 @@ SUB = report.SubIndication
 HASHES = scheme_cms.HASHES
 RSA_KEY = rsa.generate_private_key(65537, 3072)
 EC_KEY = ec.generate_private_key(ec.SECP256R1())
+DSA_KEY = dsa.generate_private_key(1024)  # noqa: S505 - quickly made, and verified all the same
 NULL = b"\x05\x00"
 
 
@@ -93,7 +94,7 @@ SCHEMES = {
 def check(message: bytes, content: bytes = CONTENT) -> frozenset[str]:
     read = cms_signature.Message(message)
     assert read.certificate is not None
-    return read.check(read.certificate, lambda name: hashlib.new(name, content).digest())
+    return read.check(read.certificate, signature_values.digest_of(content))
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
@@ -140,6 +141,123 @@ def test_edwards_curves_sign_the_attributes_themselves(hierarchy, at, key, oid):
     )
     with pytest.raises(cms_signature.ValueMismatchError):
         check(hashed)
+
+
+@pytest.mark.clause("RFC 8419", "3.1")
+@pytest.mark.parametrize(
+    ("key", "oid"),
+    [
+        (ed25519.Ed25519PrivateKey.generate(), "1.3.101.112"),
+        (ed448.Ed448PrivateKey.generate(), "1.3.101.113"),
+    ],
+)
+def test_edwards_curves_sign_the_content_itself_where_there_are_no_attributes(
+    hierarchy, at, key, oid
+):
+    certificate = odd_certificates.certify(hierarchy, key.public_key(), at)
+    made = scheme_cms.make_cms(
+        certificate,
+        CONTENT,
+        "shake_256",
+        scheme_cms.identifier(oid),
+        lambda signed, _: key.sign(signed),
+        bare=True,
+    )
+    read = cms_signature.Message(made)
+    digest = signature_values.digest_of(CONTENT)
+    assert read.check(read.certificate, digest, CONTENT) == {"shake_256"}
+    with pytest.raises(cms_signature.ValueMismatchError):
+        read.check(read.certificate, digest, b"TEST another content")
+    with pytest.raises(cms_signature.UnsupportedCMSError):
+        read.check(read.certificate, digest)
+
+
+@pytest.mark.clause("RFC 8419", "2.2")
+@pytest.mark.parametrize("bits", [512, 256])
+def test_hash_of_ed448_has_512_bits(hierarchy, at, bits):
+    key = ed448.Ed448PrivateKey.generate()
+    certificate = odd_certificates.certify(hierarchy, key.public_key(), at)
+    message = scheme_cms.make_cms(
+        certificate,
+        CONTENT,
+        "shake_256",
+        scheme_cms.identifier("1.3.101.113"),
+        lambda signed, _: key.sign(signed),
+        hash_identifier=scheme_cms.identifier("2.16.840.1.101.3.4.2.18", der.encode_integer(bits)),
+    )
+    if bits == 512:
+        assert check(message) == {"shake_256"}
+    else:
+        with pytest.raises(cms_signature.UnsupportedCMSError, match="not known"):
+            check(message)
+
+
+def sign_dsa(signed: bytes, name: str) -> bytes:
+    return DSA_KEY.sign(signed, HASHES[name][0])
+
+
+def sign_ripemd(signed: bytes, name: str) -> bytes:
+    """PKCS#1 by hand: the library has no RIPEMD-160."""
+    info = scheme_cms.identifier(HASHES[name][1], NULL)
+    inside = der.encode(
+        der.SEQUENCE, info, der.encode(der.OCTET_STRING, originals.digest(signed, name))
+    )
+    size = RSA_KEY.key_size // 8
+    block = b"\x00\x01" + b"\xff" * (size - len(inside) - 3) + b"\x00" + inside
+    numbers = RSA_KEY.private_numbers()
+    value = pow(int.from_bytes(block, "big"), numbers.d, numbers.public_numbers.n)
+    return value.to_bytes(size, "big")
+
+
+def sign_prehashed(stand_in):
+    def sign(signed: bytes, name: str) -> bytes:
+        hashed = originals.digest(signed, name)
+        return EC_KEY.sign(hashed, ec.ECDSA(utils.Prehashed(stand_in)))
+
+    return sign
+
+
+RARE = {
+    "DSA, SHA-384": (DSA_KEY, "sha384", SHA3_SIGNATURES + "3", sign_dsa),
+    "DSA, SHA3-256": (DSA_KEY, "sha3_256", SHA3_SIGNATURES + "6", sign_dsa),
+    "PKCS#1, SHA-512/256": (RSA_KEY, "sha512_256", "1.2.840.113549.1.1.16", sign_pkcs1),
+    "PKCS#1, RIPEMD-160": (RSA_KEY, "ripemd160", "1.3.36.3.3.1.2", sign_ripemd),
+    "RSA, RIPEMD-160": (RSA_KEY, "ripemd160", "1.2.840.113549.1.1.1", sign_ripemd),
+    "ECDSA, SHAKE128": (
+        EC_KEY,
+        "shake_128",
+        "1.3.6.1.5.5.7.6.32",
+        sign_prehashed(hashes.SHA256()),
+    ),
+    "ECDSA, SHAKE256": (
+        EC_KEY,
+        "shake_256",
+        "1.3.6.1.5.5.7.6.33",
+        sign_prehashed(hashes.SHA512()),
+    ),
+}
+
+
+@pytest.mark.parametrize("scheme", RARE)
+def test_rare_scheme_is_verified_and_left_to_the_policy(hierarchy, at, scheme):
+    key, digest, oid, sign = RARE[scheme]
+    certificate = odd_certificates.certify(hierarchy, key.public_key(), at)
+    algorithm = scheme_cms.identifier(oid)
+    message = scheme_cms.make_cms(certificate, CONTENT, digest, algorithm, sign)
+    assert check(message) == {digest}
+    changed = bytearray(message)
+    changed[-3] ^= 1
+    with pytest.raises(cms_signature.ValueMismatchError):
+        check(bytes(changed))
+
+
+def test_algorithm_that_is_not_known_is_no_damage(hierarchy, at):
+    """What cannot be verified here may well be intact: nobody may be told otherwise."""
+    certificate = odd_certificates.certify(hierarchy, EC_KEY.public_key(), at)
+    algorithm = scheme_cms.identifier("1.3.6.1.4.1.99999.1")
+    made = scheme_cms.make_cms(certificate, CONTENT, "sha256", algorithm, sign_ecdsa)
+    with pytest.raises(cms_signature.UnsupportedCMSError, match=r"1\.3\.6\.1\.4\.1\.99999\.1"):
+        check(made)
 
 
 @pytest.mark.parametrize("curve", [ec.BrainpoolP256R1(), ec.BrainpoolP384R1(), ec.SECP521R1()])
