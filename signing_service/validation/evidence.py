@@ -29,6 +29,10 @@ Item = TypeVar("Item")
 
 ALLOWED_HASHES = frozenset({"sha256", "sha384", "sha512", "sha3-256", "sha3-384", "sha3-512"})
 """In signatures of responders and list issuers, as `cryptography` names them (TS 119 312)."""
+MIN_RSA_BITS, MIN_ECDSA_BITS = 2048, 256
+"""Of the keys of responders: an old one that was broken since would answer for today."""
+PRODUCED_TOLERANCE = datetime.timedelta(minutes=5)
+"""How far the clock that dates a statement may be ahead of the one that dates the response."""
 HOLD = "certificateHold"
 _PLANNED = frozenset({"affiliationChanged", "superseded", "cessationOfOperation"})
 """Reasons that leave a key uncompromised, so that what it signed before stays good."""
@@ -233,6 +237,8 @@ class Evidence:
                     )
                     for single in singles
                     if (status := _status_of_single(single, extensions)) is not None
+                    # RFC 6960 2.4: nobody signs at one time what was correct at a later one.
+                    and status.this_update <= response.produced_at_utc + PRODUCED_TOLERANCE
                 ]
         for der, crl in self._crls.items():
             found += [
@@ -255,6 +261,7 @@ class Evidence:
             <= response.produced_at_utc
             <= responder.not_valid_after_utc
             and is_issued_by(responder, issuer)
+            and _has_strong_key(responder)
             and _verifies(responder, response)
             and not self._is_revoked(responder, issuer, response.produced_at_utc)
             for responder in dict.fromkeys((*_sent_along(response), *self.certificates.values()))
@@ -433,6 +440,14 @@ def _may_answer(responder: x509.Certificate) -> bool:
     except FAULTS:
         return False
     return x509.oid.ExtendedKeyUsageOID.OCSP_SIGNING in usages
+
+
+def _has_strong_key(responder: x509.Certificate) -> bool:
+    """TS 119 312 8; the keys of issuers are judged with the path."""
+    key = foreign_keys.of_certificate(responder)
+    if isinstance(key, rsa.RSAPublicKey):
+        return key.key_size >= MIN_RSA_BITS
+    return isinstance(key, ec.EllipticCurvePublicKey) and key.curve.key_size >= MIN_ECDSA_BITS
 
 
 def _verifies(signer: x509.Certificate, response: x509_ocsp.OCSPResponse) -> bool:

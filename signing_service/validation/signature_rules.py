@@ -234,7 +234,8 @@ def _path(case: _Case) -> Outcome:
     )
     if path.sub_indication is None:
         case.course.keep(*_PATH)
-        return dataclasses.replace(_acceptance(case, certificate, path), path=path.path)
+        accepted = _acceptance(case, certificate, path)
+        return dataclasses.replace(accepted, missing=path.missing, path=path.path)
     rule = _BY_PATH_FAILURE.get(path.sub_indication, Rule.STATUS_KNOWN)
     if rule is Rule.STATUS_KNOWN and not path.missing:
         # A status that is known, and may yet change: a hold.
@@ -315,7 +316,7 @@ def _times(case: _Case) -> Outcome | None:
 
 def _quality(case: _Case, path: paths.PathVerdict) -> Outcome:
     """What the signature is by the trusted lists, and what the policy demands of it."""
-    notes = _notes(path)
+    notes = _notes(case, path)
     verdict = qualification.judge(path.path, case.circumstances.anchors.services, case.judged_at)
     if verdict.note is not None:
         notes.append(verdict.note)
@@ -349,15 +350,27 @@ def _quality(case: _Case, path: paths.PathVerdict) -> Outcome:
     return Outcome(case.course, notes=tuple(notes), qualified=verdict.value)
 
 
-def _notes(path: paths.PathVerdict) -> list[report.Finding]:
+def _notes(case: _Case, path: paths.PathVerdict) -> list[report.Finding]:
     notes = []
     if path.later_revoked_at is not None:
+        came_before = (
+            "a time stamp proves that the signature came before"
+            if case.best is not None
+            else "nothing proves that the signature came before"
+        )
         notes.append(
             report.Finding(
                 "revoked-later",
                 f"a certificate of the path was revoked at"
-                f" {path.later_revoked_at:%Y-%m-%dT%H:%M:%SZ}; a time"
-                " stamp proves that the signature came before",
+                f" {path.later_revoked_at:%Y-%m-%dT%H:%M:%SZ}; {came_before}",
+            )
+        )
+    if path.missing and case.circumstances.asked_at is None:
+        notes.append(
+            report.Finding(
+                "status-not-asked",
+                "whether a certificate was revoked lately was not asked: what is at hand is older"
+                " than the time judged",
             )
         )
     if path.invalid_since is not None:

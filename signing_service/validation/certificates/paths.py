@@ -38,7 +38,7 @@ class PathVerdict:
         path: The certificate judged first, the anchor last; empty where there is none.
         sub_indication: None for a good path.
         message: Why it is not good.
-        missing: Certificates whose status is not known well enough.
+        missing: Certificates whose status is not known well enough, or should be asked for again.
         later_revoked_at: A certificate of it was revoked, but after the time it was judged at.
         revoked_at: The certificate judged was revoked for good, whenever that was.
         invalid_since: Its issuer says that it was doubtful from then on, which is before the time
@@ -86,7 +86,7 @@ def judge(
     """
     end = at if until is None else max(at, until)
     known = at if asked_at is None else max(at, min(end, asked_at))
-    moment = _Moment(at, end, known, role, proven)
+    moment = _Moment(at, end, known, role, proven, asked_at is not None)
     best: PathVerdict | None = None
     for path in _paths(certificate, evidence, anchors):
         verdict = _judge_path(path, evidence, moment, rules)
@@ -127,6 +127,7 @@ class _Moment:
 
     Attributes:
         known: Until when statuses have to be known.
+        asked: Authorities were asked.
     """
 
     at: datetime.datetime
@@ -134,6 +135,17 @@ class _Moment:
     known: datetime.datetime
     role: Role
     proven: bool
+    asked: bool
+
+    def leaves_a_question(self, statuses: Sequence[evidence_module.Status]) -> bool:
+        """Whether authorities may know better than what travels with an unproven signature.
+
+        Whoever made it chose what travels with it: the last good word before a revocation holds
+        on for days (EN 319 102-1 5.2.5).
+        """
+        if self.proven or self.asked or self.role is not Role.SIGNER:
+            return False
+        return all(one.this_update < self.until for one in statuses)
 
     def is_sufficient(
         self,
@@ -160,10 +172,13 @@ def _judge_path(
     problem = path_constraints.find_problem(path)
     if problem:
         return PathVerdict(path, report.SubIndication.CHAIN_CONSTRAINTS_FAILURE, problem)
-    weakness = path_constraints.find_weakness(path, rules, moment.at)
+    # What a token says of its own time is no proof that its unit's certificates are as old as that
+    # (EN 319 102-1 5.6.2.2): who forges one of them today writes the token's time as well.
+    weakness = path_constraints.find_weakness(path, rules, moment.until)
     if weakness:
         return PathVerdict(path, report.SubIndication.CRYPTO_CONSTRAINTS_FAILURE_NO_POE, weakness)
     missing = []
+    asked_again = []
     unknown = 0
     outside = None
     revocations: list[evidence_module.Status] = []
@@ -183,12 +198,13 @@ def _judge_path(
             revocations.append(revoked)
         if not any(moment.is_sufficient(one, certificate, depth, moment.known) for one in statuses):
             unknown += 1
+        need = evidence_module.MissingStatus(
+            certificates.to_der(certificate), certificates.to_der(issuer)
+        )
         if not any(moment.is_sufficient(one, certificate, depth, moment.until) for one in statuses):
-            missing.append(
-                evidence_module.MissingStatus(
-                    certificates.to_der(certificate), certificates.to_der(issuer)
-                )
-            )
+            missing.append(need)
+        elif moment.leaves_a_question(statuses):
+            asked_again.append(need)
     if outside is not None:
         return _outside(path, outside, moment, tuple(missing))
     if unknown:
@@ -197,11 +213,11 @@ def _judge_path(
             report.SubIndication.TRY_LATER,
             f"the status of {unknown} certificate(s) of the path is not known for"
             f" {moment.known:%Y-%m-%dT%H:%M:%SZ}",
-            tuple(missing),
+            (*missing, *asked_again),
         )
     return PathVerdict(
         path,
-        missing=tuple(missing),
+        missing=(*missing, *asked_again),
         later_revoked_at=min(
             (one.revoked_at for one in revocations if one.revoked_at is not None), default=None
         ),

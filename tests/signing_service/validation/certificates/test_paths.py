@@ -8,7 +8,7 @@ from cryptography.x509 import ocsp as x509_ocsp
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from signing_service import trust
-from signing_service.validation import evidence, report
+from signing_service.validation import evidence, policy, report
 from signing_service.validation.certificates import paths
 from tests.support import broken_chains, statuses
 from tests.support import hierarchy as hierarchy_support
@@ -114,6 +114,19 @@ def test_issuer_with_the_right_name_and_another_key_is_no_issuer(root, at):
     leaf = broken_chains.make_certificate("person", false, at)
     verdict = judge(leaf, issuing, root, at=at)
     assert refusal(verdict) is report.SubIndication.NO_CERTIFICATE_CHAIN_FOUND
+
+
+@pytest.mark.clause("EN 319 102-1", "5.6.2.2")
+def test_unit_forged_with_a_hash_that_was_good_once_proves_nothing_now(root, at):
+    """The token's time lies before the hash ended; nothing but the token says so."""
+    rules = policy.ValidationPolicy(
+        name="with an end", digests=(policy.DigestRule("SHA-256", at.date()),)
+    )
+    made = unit(root, at)
+    asked = {"rules": rules, "crls": [broken_chains.make_crl(root, at, until=9 * DAY)], **UNIT}
+    assert judge(made, root, at=at, until=at, **asked).sub_indication is None
+    forged = judge(made, root, at=at, until=at + 2 * DAY, **asked)
+    assert refusal(forged) is report.SubIndication.CRYPTO_CONSTRAINTS_FAILURE_NO_POE
 
 
 @pytest.mark.clause("TS 119 312", "8")
@@ -222,6 +235,41 @@ def test_answer_of_somebody_who_may_not_answer_says_nothing(root, at, kind):
     answer = statuses.ocsp_response(about.certificate, root.certificate, who, at)
     verdict = judge(leaf, root, at=at, crls=[], ocsp=[answer])
     assert refusal(verdict) is report.SubIndication.TRY_LATER
+
+
+@pytest.mark.clause("TS 119 312", "8")
+def test_answer_of_a_responder_whose_key_can_be_broken_says_nothing(root, at):
+    leaf = broken_chains.make_certificate("person", root, at)
+    short = rsa.generate_private_key(65537, 1024)  # noqa: S505 - that it is refused is shown
+    answer = statuses.ocsp_response(
+        leaf.certificate, root.certificate, responder(root, at, key=short), at
+    )
+    verdict = judge(leaf, root, at=at, crls=[], ocsp=[answer])
+    assert refusal(verdict) is report.SubIndication.TRY_LATER
+
+
+@pytest.mark.clause("RFC 6960", "2.4")
+def test_answer_that_speaks_of_later_than_it_was_produced_says_nothing(root, at):
+    """Signed with the key of a responder that ended, about a certificate issued since."""
+    later = at + 30 * DAY
+    leaf = broken_chains.make_certificate("person", root, at)
+    answer = statuses.ocsp_response(leaf.certificate, root.certificate, responder(root, at), later)
+    verdict = judge(leaf, root, at=later, crls=[], ocsp=[answer], proven=True)
+    assert refusal(verdict) is report.SubIndication.TRY_LATER
+
+
+@pytest.mark.clause("EN 319 102-1", "5.2.5")
+def test_good_word_that_came_with_an_unproven_signature_is_asked_again(root, at):
+    """A thief embeds the list from before the revocation, which is in force for days."""
+    leaf = broken_chains.make_certificate("person", root, at)
+    old = [broken_chains.make_crl(root, at - DAY)]
+    offline = judge(leaf, root, at=at, crls=old)
+    assert offline.sub_indication is None
+    assert len(offline.missing) == 1
+    assert not judge(leaf, root, at=at, asked_at=at, crls=old).missing
+    fetched = [*old, revoked_by(root, leaf, at, at - MINUTE, None)]
+    online = judge(leaf, root, at=at, asked_at=at, crls=fetched)
+    assert refusal(online) is report.SubIndication.REVOKED_NO_POE
 
 
 def test_answer_with_a_changed_byte_says_nothing(root, at):
