@@ -322,10 +322,12 @@ class _Judge:
         wish = self._wish
 
         def judge(path: pathlib.Path) -> tuple[str, bytes]:
+            now = present.now()
             report = workers.validate(
                 _document(path),
                 trust=anchors,
-                at=self._at or present.now(),
+                at=self._at or now,
+                present=now,
                 fetch=None if self._offline else fetch,
                 detached=self._detached,
                 rules=rules,

@@ -121,10 +121,12 @@ def _judges(
         policy_name: str | None,
         diagnose: diagnostic_data.Extent,
     ) -> report.ValidationReport:
+        present = service.clock.now()
         return workers.validate(
             document,
-            trust=followed.anchors(service.clock.now()),
+            trust=followed.anchors(present),
             at=at,
+            present=present,
             fetch=fetch,
             detached=detached,
             rules=policy.named(policies, policy_name),

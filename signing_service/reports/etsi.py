@@ -81,7 +81,8 @@ def _signature(
     stamps = [(stamp, objects.time_stamp(stamp)) for stamp in one.time_stamps]
     times = add(told, "ValidationTimeInfo")
     add(times, "ValidationTime", clock.time_text(shown.validated_at))
-    _proof(add(times, "BestSignatureTime"), one, stamps, shown.validated_at)
+    # Whatever time was asked about: here the signature was seen when it was judged.
+    _proof(add(times, "BestSignatureTime"), one, stamps, shown.judged_on or shown.validated_at)
     objects.refer(
         add(told, "SignersDocument"),
         "SignersDocumentRepresentation",
@@ -109,14 +110,14 @@ def _proof(
     told: etree._Element,
     one: report.SignatureReport,
     stamps: etsi_attributes.Stamps,
-    validated_at: datetime.datetime,
+    present: datetime.datetime,
 ) -> None:
     """Say since when the signature is known to exist: the present, where no time stamp says more.
 
     EN 319 102-1 5.5.4 begins with the time of validation.
     """
     best = one.best_signature_time
-    add(told, "POETime", clock.time_text(validated_at if best is None else best))
+    add(told, "POETime", clock.time_text(present if best is None else best))
     add(told, "TypeOfProof", f"{WORDS}poetype:validation")
     shows = [
         identifier

@@ -94,6 +94,7 @@ class _Job:
     at: datetime.datetime
     fetched: process.FetchedEvidence | None
     diagnose: diagnostic_data.Extent
+    present: datetime.datetime | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -271,6 +272,7 @@ class ValidationWorkers:
         detached: Sequence[documents.Detached] = (),
         rules: policy.ValidationPolicy = policy.DEFAULT,
         diagnose: diagnostic_data.Extent = diagnostic_data.Extent.NONE,
+        present: datetime.datetime | None = None,
     ) -> report.ValidationReport:
         """Validate as `process.validate` does, in a worker; the fetching is done in this process.
 
@@ -288,6 +290,7 @@ class ValidationWorkers:
             at,
             None,
             diagnose,
+            present,
         )
         outcome = self._judge(job)
         if fetch is not None and outcome.missing:
@@ -493,6 +496,7 @@ def _answer(job: _Question) -> _Answer | _Refusal:
             rules=job.rules,
             fetched=job.fetched,
             diagnose=job.diagnose,
+            present=job.present,
         )
     except errors.InputError as error:
         return _Refusal(error.code, error.message)

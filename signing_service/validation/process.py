@@ -62,6 +62,9 @@ class Outcome:
     signed_revisions: SignedRevisions = ()
 
 
+CHOSEN_TIME = datetime.timedelta(minutes=1)
+"""A time farther than this from the present was asked for, and is told as such."""
+
 Fetch: TypeAlias = Callable[[Sequence[evidence.MissingStatus]], FetchedEvidence]
 """Gets the statuses of certificates from their issuers; leaves out what nobody answers."""
 
@@ -75,6 +78,7 @@ def validate(
     detached: Sequence[documents.Detached] = (),
     rules: policy.ValidationPolicy = policy.DEFAULT,
     diagnose: diagnostic_data.Extent = diagnostic_data.Extent.NONE,
+    present: datetime.datetime | None = None,
 ) -> report.ValidationReport:
     """Validate a document in this process.
 
@@ -90,11 +94,20 @@ def validate(
             several hashes may be given, by different algorithms.
         rules: The policy.
         diagnose: How much diagnostic data the report has.
+        present: The real present: that `at` is another time is then told. None: `at` is it.
 
     Raises:
         InputError: The document cannot be parsed, or is over a limit.
     """
-    outcome = judge(document, trust=trust, at=at, detached=detached, rules=rules, diagnose=diagnose)
+    outcome = judge(
+        document,
+        trust=trust,
+        at=at,
+        detached=detached,
+        rules=rules,
+        diagnose=diagnose,
+        present=present,
+    )
     if fetch is None or not outcome.missing:
         return outcome.report
     fetched = fetch(outcome.missing)
@@ -106,6 +119,7 @@ def validate(
         rules=rules,
         fetched=fetched,
         diagnose=diagnose,
+        present=present,
     ).report
 
 
@@ -118,6 +132,7 @@ def judge(
     rules: policy.ValidationPolicy = policy.DEFAULT,
     fetched: FetchedEvidence | None = None,
     diagnose: diagnostic_data.Extent = diagnostic_data.Extent.NONE,
+    present: datetime.datetime | None = None,
 ) -> Outcome:
     """Judge with what is at hand; the same input gives the same answer, tomorrow too.
 
@@ -136,18 +151,22 @@ def judge(
     asked_at = None if fetched is None else fetched.asked_at or at
     made_with = policy.Circumstances(found.evidence, trust, rules, asked_at)
     judgement = blocks.judge_document(found, made_with, at)
+    judged_on = None
+    if present is not None and abs(present - at) > CHOSEN_TIME:
+        judged_on = clock.require_utc(present)
     shown = report.ValidationReport(
         document_name=document.name,
         document_sha256=_sha256(document.path),
         document_format=found.format,
         validated_at=at,
         policy=rules.name,
-        signatures=judgement.signatures,
+        signatures=tuple(_with_time(one, at, judged_on) for one in judgement.signatures),
         time_stamps=tuple(
             dataclasses.replace(one, scope=one.scope or (document.name,))
             for one in judgement.lone_time_stamps
         ),
         evidence_records=judgement.evidence_records,
+        judged_on=judged_on,
     )
     if diagnose is not diagnostic_data.Extent.NONE:
         from signing_service.validation.diagnostics import diagnosis
@@ -160,6 +179,24 @@ def judge(
         if one.may_look_different
     )
     return Outcome(shown, judgement.missing, revisions)
+
+
+def _with_time(
+    one: report.SignatureReport, at: datetime.datetime, judged_on: datetime.datetime | None
+) -> report.SignatureReport:
+    """A verdict that says so where it is about another time than the present.
+
+    Whoever asks chooses the time, and could choose one before a revocation.
+    """
+    if judged_on is None:
+        return one
+    unproven = "; nothing proves that the signature was there then"
+    told = report.Finding(
+        "time-chosen",
+        f"judged as of {clock.time_text(at)}, the time that was asked for, on"
+        f" {clock.time_text(judged_on)}{'' if one.best_signature_time else unproven}",
+    )
+    return dataclasses.replace(one, warnings=(*one.warnings, told))
 
 
 def _read(

@@ -324,6 +324,7 @@ class ValidationReport:
 
     Attributes:
         diagnostic: What it was made of, where that was asked for; no part of `to_json`.
+        judged_on: The real present, where `validated_at` is another time that was asked for.
     """
 
     document_name: str
@@ -335,6 +336,7 @@ class ValidationReport:
     time_stamps: tuple[TimeStampReport, ...] = ()
     evidence_records: tuple[EvidenceRecordReport, ...] = ()
     diagnostic: "diagnostic_data.DiagnosticData | None" = None
+    judged_on: datetime.datetime | None = None
 
     @property
     def overall(self) -> Indication:

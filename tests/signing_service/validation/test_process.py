@@ -6,10 +6,12 @@ import pathlib
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from lxml import etree
 from pyhanko.pdf_utils import generic, incremental_writer
 
-from pki import errors
+from pki import clock, errors
 from signing_service import documents, trust
+from signing_service.reports import etsi
 from signing_service.validation import process, report
 from tests.support import signed_pdfs, statuses
 
@@ -121,6 +123,29 @@ def test_revocation_after_the_time_stamp_leaves_the_signature_passed(maker, judg
     )
     assert found.indication is report.Indication.TOTAL_PASSED, found.errors
     assert "revoked-later" in {one.code for one in found.info}
+
+
+@pytest.mark.parametrize("stamped", [False, True])
+def test_time_that_was_asked_for_is_told_as_such(maker, hierarchy, at, tmp_path, stamped):
+    """A revoked signer signs, and asks about a time before the revocation."""
+    path = tmp_path / "contract.pdf"
+    path.write_bytes(maker.sign(signed_pdfs.make_pdf(), stamped=stamped))
+    later = at + 4 * MINUTE
+    shown = process.validate(
+        documents.Document("contract.pdf", path),
+        trust=trust.TrustAnchors((hierarchy.root.certificate,)),
+        at=at,
+        fetch=authorities_of(maker, later, revoked_at=at + MINUTE),
+        present=later,
+    )
+    (found,) = shown.signatures
+    told = {one.code: one.message for one in (*found.warnings, *found.info)}
+    assert clock.time_text(later) in told["time-chosen"]
+    for one in ("time-chosen", "revoked-later"):
+        assert ("nothing proves" in told[one]) is not stamped
+    # Nobody is told that the service saw the signature at the time that was asked about.
+    poe = etree.fromstring(etsi.build(shown)).find(".//{*}BestSignatureTime/{*}POETime")
+    assert poe.text == clock.time_text(at if stamped else later)
 
 
 @pytest.mark.clause("EN 319 102-1", "5.3.4")
