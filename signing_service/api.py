@@ -32,6 +32,7 @@ from signing_service import (
     sealing,
     sessions,
     signers,
+    turns,
     uploads,
     validation_api,
 )
@@ -281,6 +282,8 @@ def _add_augmentation(
     judges: validation_api.Judges,
     require_sign: Caller,
 ) -> None:
+    line = turns.Turns()
+
     @router.post(
         "/augmentations",
         openapi_extra=request_bodies.multipart(schemas.AugmentationShape, detached=True),
@@ -294,7 +297,8 @@ def _add_augmentation(
             request, max_bytes=service.settings.max_document_bytes, takes_detached=True
         ) as upload:
             level = schemas.read_augmentation(upload.parameters)
-            return await _in_thread(_augment, service, judges, upload, level)
+            async with line.of(caller.client_id):
+                return await _in_thread(_augment, service, judges, upload, level)
 
 
 def _augment(

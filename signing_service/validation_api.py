@@ -13,6 +13,7 @@ from signing_service import (
     documents,
     report_sealing,
     request_bodies,
+    turns,
     uploads,
     validation_schemas,
 )
@@ -78,6 +79,7 @@ def add_routes(
         sealer: Signs XML reports, where the operator wants it.
     """
     caller_type = Annotated[access.Caller, fastapi.Depends(require_validate)]
+    line = turns.Turns()
 
     @router.post(
         "/validations",
@@ -94,18 +96,19 @@ def add_routes(
                 raise NotAcceptableError(f"expected Accept: one of {_FORMS}")
             words = languages.preferred(request.headers.get("accept-language", ""))
             beside: list[documents.Detached] = [*upload.detached, *chosen.digests]
-            report = await anyio.to_thread.run_sync(
-                judges.document,
-                upload.document,
-                beside,
-                chosen.at,
-                chosen.policy,
-                chosen.kind.extent(form, values=chosen.values),
-            )
-            build_xml = etsi.build if sealer is None else _sealed(sealer, caller, service)
-            content = await anyio.to_thread.run_sync(
-                forms.render, report, form, words, chosen.kind, build_xml
-            )
+            async with line.of(caller.client_id):
+                report = await anyio.to_thread.run_sync(
+                    judges.document,
+                    upload.document,
+                    beside,
+                    chosen.at,
+                    chosen.policy,
+                    chosen.kind.extent(form, values=chosen.values),
+                )
+                build_xml = etsi.build if sealer is None else _sealed(sealer, caller, service)
+                content = await anyio.to_thread.run_sync(
+                    forms.render, report, form, words, chosen.kind, build_xml
+                )
         return fastapi.Response(content, headers=_report_headers(report, form, words.language))
 
     @router.post(
@@ -118,13 +121,14 @@ def add_routes(
         request: fastapi.Request, caller: caller_type
     ) -> dict[str, object]:
         chosen = await _read_certificate(request, service.clock.now())
-        report = await anyio.to_thread.run_sync(
-            judges.certificate,
-            chosen.certificate,
-            chosen.intermediates,
-            chosen.at,
-            chosen.policy,
-        )
+        async with line.of(caller.client_id):
+            report = await anyio.to_thread.run_sync(
+                judges.certificate,
+                chosen.certificate,
+                chosen.intermediates,
+                chosen.at,
+                chosen.policy,
+            )
         return report.to_json()
 
 

@@ -7,32 +7,27 @@ be killed by them. Here that costs one worker and one error, for that document a
 import contextlib
 import dataclasses
 import datetime
-import io
 import logging
 import multiprocessing
 import pathlib
-import pickle
 import queue
 import resource
-import sys
 import threading
 import traceback
 from collections.abc import Iterator, Sequence
 from multiprocessing import connection as mp_connection
 from multiprocessing import process as mp_process
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
-from pki import certificates, errors, qc_statements
+from pki import certificates, errors
 from signing_service import documents, parameters, trust
 from signing_service.creation import formats
 from signing_service.creation.pdf import pictures
 from signing_service.lists import listed_services
-from signing_service.validation import building_blocks, evidence, policy, process, report
+from signing_service.validation import evidence, policy, process, report, worker_answers
 from signing_service.validation.certificates import (
     certificate_report,
-    certificate_uses,
     certificate_validation,
-    qualification,
 )
 from signing_service.validation.diagnostics import diagnostic_data
 
@@ -44,6 +39,10 @@ MEMORY_LIMIT_BYTES = 512 * 2**20
 """What a judgement may use beyond the loaded program."""
 DRAWING_LIMIT_S = 5.0
 """For the pages of one document, before and after; `page_appearance` stops by itself at three."""
+TRANSFER_LIMIT_S = 10.0
+"""For a question and its answer to cross, beside the time that judging takes."""
+QUEUE_LIMIT_S = 30.0
+"""For a worker to be free; then the caller is told to come again, and its thread is too."""
 START_LIMIT_S = 60.0
 """For a worker to load its libraries on a busy machine."""
 
@@ -53,27 +52,17 @@ JUDGEMENTS_PER_WORKER = 500
 MAX_ANSWER_BYTES = 20 * 2**20
 """A report of a document with a hundred signatures has some hundred kilobytes."""
 
-_ANSWER_MODULES = frozenset(
-    one.__name__
-    for one in (
-        building_blocks,
-        certificate_report,
-        certificate_uses,
-        certificate_validation,
-        diagnostic_data,
-        evidence,
-        process,
-        qc_statements,
-        qualification,
-        report,
-    )
-)
-
 
 class ValidationTimeoutError(errors.LimitError):
     """The document took longer to judge than any honest one does."""
 
     code = "validation-timeout"
+
+
+class WorkersBusyError(errors.UnavailableError):
+    """All workers judge other documents, and went on doing so."""
+
+    code = "validation-busy"
 
 
 class ValidationCrashError(errors.InputError):
@@ -133,66 +122,7 @@ class _Pages:
     revisions: tuple[report.SignedRevision, ...]
 
 
-@dataclasses.dataclass(frozen=True)
-class _Accepted:
-    """The document can be signed."""
-
-
-@dataclasses.dataclass(frozen=True)
-class _Refusal:
-    """An input error that crossed back; its class stayed behind, its words did not.
-
-    Attributes:
-        code: The error's.
-        message: The error's.
-        where: For the log: where an error was raised that nobody foresaw.
-    """
-
-    code: str
-    message: str
-    where: str | None = None
-
-
 _Question: TypeAlias = _Job | _Check | _CertificateJob | _Drawing | _Pages
-_Answer: TypeAlias = (
-    process.Outcome
-    | certificate_validation.CertificateOutcome
-    | parameters.Picture
-    | report.PageAppearances
-    | _Accepted
-)
-_ANSWERS = (
-    process.Outcome,
-    certificate_validation.CertificateOutcome,
-    parameters.Picture,
-    report.PageAppearances,
-    _Accepted,
-    _Refusal,
-)
-
-
-class _Answers(pickle.Unpickler):
-    """Reads what a worker sends: our classes and times, and nothing that could run code.
-
-    A worker may have been taken over by the document it was judging.
-    """
-
-    def find_class(self, module: str, name: str) -> Any:
-        if module in _ANSWER_MODULES and "." not in name:
-            found = getattr(sys.modules[module], name)
-            if isinstance(found, type) and found.__module__ == module:
-                return found
-        if module == __name__ and name in {_Refusal.__name__, _Accepted.__name__}:
-            return globals()[name]
-        if (module, name) == (parameters.__name__, parameters.Picture.__name__):
-            return parameters.Picture
-        if (module, name) in {
-            ("datetime", "datetime"),
-            ("datetime", "timezone"),
-            ("datetime", "timedelta"),
-        }:
-            return getattr(datetime, name)
-        raise pickle.UnpicklingError(f"a worker's answer names {module}.{name}")
 
 
 class _Worker:
@@ -210,7 +140,7 @@ class _Worker:
         self._ready = False
         self.judgements = 0
 
-    def answer(self, job: _Question, time_limit_s: float) -> _Answer | _Refusal:
+    def answer(self, job: _Question, time_limit_s: float) -> worker_answers.Answer:
         """Put one question; after an error other than a refusal this worker is dead."""
         self.judgements += 1
         try:
@@ -219,19 +149,26 @@ class _Worker:
             if not self._ready:
                 self._connection.recv_bytes(MAX_ANSWER_BYTES)
                 self._ready = True
+            return worker_answers.decode(self._exchange(job, time_limit_s))
+        except (EOFError, OSError, ValueError, worker_answers.AnswerError) as error:
+            raise ValidationCrashError(
+                "the document made its validation worker fail, as a damaged or hostile one may"
+            ) from error
+
+    def _exchange(self, job: _Question, time_limit_s: float) -> bytes:
+        # One that was taken over may take no question, or begin an answer and never end it.
+        watch = threading.Timer(time_limit_s + TRANSFER_LIMIT_S, self._process.kill)
+        watch.daemon = True
+        watch.start()
+        try:
             self._connection.send(job)
             if not self._connection.poll(time_limit_s):
                 raise ValidationTimeoutError(
                     f"the document could not be judged within {time_limit_s:g} seconds"
                 )
-            answer = _Answers(io.BytesIO(self._connection.recv_bytes(MAX_ANSWER_BYTES))).load()
-        except (EOFError, OSError, pickle.UnpicklingError, AttributeError, ValueError) as error:
-            raise ValidationCrashError(
-                "the document made its validation worker fail, as a damaged or hostile one may"
-            ) from error
-        if not isinstance(answer, _ANSWERS):
-            raise ValidationCrashError("the validation worker answered something else")
-        return answer
+            return self._connection.recv_bytes(MAX_ANSWER_BYTES)
+        finally:
+            watch.cancel()
 
     def stop(self) -> None:
         """End the process, whatever it does."""
@@ -251,9 +188,11 @@ class ValidationWorkers:
         time_limit_s: float = TIME_LIMIT_S,
         memory_limit_bytes: int = MEMORY_LIMIT_BYTES,
         judgements_per_worker: int = JUDGEMENTS_PER_WORKER,
+        queue_limit_s: float = QUEUE_LIMIT_S,
     ) -> None:
         """Start no process yet: each place gets its worker when it is first needed."""
         self._judgements_per_worker = judgements_per_worker
+        self._queue_limit_s = queue_limit_s
         self._time_limit_s = time_limit_s
         self._memory_limit_bytes = memory_limit_bytes
         self._places: queue.LifoQueue[_Worker | None] = queue.LifoQueue()
@@ -398,11 +337,11 @@ class ValidationWorkers:
             raise ValidationCrashError("the validation worker answered another question")
         return answer
 
-    def _run(self, job: _Question, time_limit_s: float | None = None) -> _Answer:
+    def _run(self, job: _Question, time_limit_s: float | None = None) -> worker_answers.Answer:
         with self._worker() as worker:
             limit = self._time_limit_s if time_limit_s is None else time_limit_s
             answer = worker.answer(job, limit)
-        if isinstance(answer, _Refusal):
+        if isinstance(answer, worker_answers.Refusal):
             if answer.where is not None:
                 log.warning("document_worker_failed code=%s where=%s", answer.code, answer.where)
             raise _refused(answer)
@@ -413,7 +352,12 @@ class ValidationWorkers:
         """Lend a worker; one that failed or served long enough is ended."""
         if self._closed.is_set():
             raise errors.StateError("the validation workers were closed")
-        worker = self._places.get()
+        try:
+            worker = self._places.get(timeout=self._queue_limit_s)
+        except queue.Empty:
+            raise WorkersBusyError(
+                "all validation workers are busy with other documents: try again later"
+            ) from None
         try:
             worker = worker or _Worker(self._memory_limit_bytes)
             yield worker
@@ -441,7 +385,7 @@ def _with_appearance(
     return dataclasses.replace(one, info=(*one.info, *found), page_appearance=appearance)
 
 
-def _refused(refusal: _Refusal) -> errors.InputError:
+def _refused(refusal: worker_answers.Refusal) -> errors.InputError:
     """An input error with the code that the worker's error had."""
     kind = type("DocumentRefused", (errors.InputError,), {"code": refusal.code})
     return kind(refusal.message)  # type: ignore[no-any-return]
@@ -461,10 +405,10 @@ def _serve(connection: mp_connection.Connection, memory_limit_bytes: int) -> Non
             job: _Question = connection.recv()
         except EOFError:
             return
-        connection.send_bytes(pickle.dumps(_answer(job)))
+        connection.send_bytes(worker_answers.encode(_answer(job)))
 
 
-def _answer(job: _Question) -> _Answer | _Refusal:
+def _answer(job: _Question) -> worker_answers.Answer:
     try:
         if isinstance(job, _Drawing):
             return pictures.read(job.picture)
@@ -475,7 +419,7 @@ def _answer(job: _Question) -> _Answer | _Refusal:
             return page_appearance.compare(job.path, job.revisions)
         if isinstance(job, _Check):
             formats.check_document(job.document, job.chosen)
-            return _Accepted()
+            return worker_answers.Accepted()
         anchors = trust.TrustAnchors(
             tuple(evidence.read_certificate(der) for der in job.anchors_der), job.services
         )
@@ -499,14 +443,18 @@ def _answer(job: _Question) -> _Answer | _Refusal:
             present=job.present,
         )
     except errors.InputError as error:
-        return _Refusal(error.code, error.message)
+        return worker_answers.Refusal(error.code, error.message)
     except MemoryError:
-        return _Refusal(ValidationCrashError.code, "the document needs more memory than is allowed")
+        return worker_answers.Refusal(
+            ValidationCrashError.code, "the document needs more memory than is allowed"
+        )
     except RecursionError:
-        return _Refusal(ValidationCrashError.code, "the document is nested too deeply")
+        return worker_answers.Refusal(
+            ValidationCrashError.code, "the document is nested too deeply"
+        )
     except Exception as error:  # noqa: BLE001 - this process exists for what nobody foresaw
         # Only its kind is told: its words may quote the document.
-        return _Refusal(
+        return worker_answers.Refusal(
             ValidationCrashError.code,
             f"the document could not be judged ({type(error).__name__})",
             _place_of(error),

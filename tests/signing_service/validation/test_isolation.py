@@ -1,8 +1,10 @@
 import datetime
+import multiprocessing
 import os
 import pathlib
 import pickle
 import signal
+import struct
 import threading
 import time
 import zlib
@@ -13,7 +15,8 @@ from pyhanko.pdf_utils import generic
 
 from pki import errors
 from signing_service import documents, parameters, trust
-from signing_service.validation import isolation, report
+from signing_service.validation import isolation, process, report, worker_answers
+from signing_service.validation.diagnostics import diagnostic_data
 from tests.support import forged_pdfs, signed_pdfs
 
 
@@ -92,13 +95,74 @@ def test_worker_that_is_killed_gives_an_error_and_a_new_one_follows(document, hi
         workers.close()
 
 
-def test_answer_that_names_other_classes_is_not_loaded():
-    import io
-    import pickle
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"",
+        b"[]",
+        b'{"Popen":["id"]}',
+        b'{"ValidationWorkers":[]}',
+        b'{"Accepted":[],"Refusal":["a","b",null]}',
+        b'{"Indication":"TOTAL_PASSED"}',
+        b'{"Indication":"__class__"}',
+        b'{"Refusal":["a"]}',
+        b'{"Picture":[1000000000,1,{"bytes":"AAAA"},null]}',
+        b"[" * 10**6,
+        pickle.dumps(worker_answers.Accepted()),
+    ],
+)
+def test_answer_that_is_none_of_ours_is_not_read(answer):
+    with pytest.raises(worker_answers.AnswerError):
+        worker_answers.decode(answer)
 
-    for hostile in (os.system, threading.Thread, pickle.Unpickler, isolation.ValidationWorkers):
-        with pytest.raises(pickle.UnpicklingError):
-            isolation._Answers(io.BytesIO(pickle.dumps(hostile))).load()
+
+def test_answer_says_what_was_answered_and_touches_nothing_else(document, hierarchy, at):
+    outcome = process.judge(
+        document,
+        trust=trust.TrustAnchors((hierarchy.root.certificate,)),
+        at=at,
+        diagnose=diagnostic_data.Extent.VALUES,
+    )
+    assert worker_answers.decode(worker_answers.encode(outcome)) == outcome
+    # What pickle would do for a worker that was taken over: a verdict that says something else.
+    hostile = b'{"Indication":{"TOTAL_FAILED":{"_value_":"TOTAL-PASSED"}}}'
+    with pytest.raises(worker_answers.AnswerError):
+        worker_answers.decode(hostile)
+    assert report.Indication.TOTAL_FAILED.value == "TOTAL-FAILED"
+
+
+@pytest.mark.slow
+def test_worker_that_never_ends_its_answer_is_ended(document, hierarchy, at):
+    """It was taken over: it says how long the answer is, and sends less."""
+    workers = isolation.ValidationWorkers(1)
+    try:
+        validate(workers, document, hierarchy, at)
+        worker = workers._places.get()
+        theirs, ours = multiprocessing.Pipe()
+        worker._connection, honest = theirs, worker._connection
+        os.write(ours.fileno(), struct.pack("!i", 1000) + b"{")
+        workers._places.put(worker)
+        threading.Thread(
+            target=lambda: (worker._process.join(20), ours.close()), daemon=True
+        ).start()
+        workers._time_limit_s = 0.2
+        with pytest.raises(isolation.ValidationCrashError):
+            validate(workers, document, hierarchy, at)
+        honest.close()
+    finally:
+        workers.close()
+
+
+def test_who_finds_all_workers_busy_is_told_to_come_again(document, hierarchy, at):
+    workers = isolation.ValidationWorkers(1, queue_limit_s=0.05)
+    busy = workers._places.get()
+    try:
+        with pytest.raises(isolation.WorkersBusyError) as caught:
+            validate(workers, document, hierarchy, at)
+        assert caught.value.retriable
+    finally:
+        workers._places.put(busy)
+        workers.close()
 
 
 def test_refusal_of_a_worker_keeps_its_code(tmp_path, hierarchy, at):
