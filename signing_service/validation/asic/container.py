@@ -30,6 +30,7 @@ MAX_RATIO = 200
 RATIO_FROM_BYTES = 2**20
 MAX_NAME = 1024
 MIMETYPE = "mimetype"
+_TYPE_IN_COMMENT = b"mimetype="
 META = "META-INF/"
 
 _ENCRYPTED = 0x1
@@ -69,6 +70,8 @@ class Container(Mapping[str, bytes]):
             raise ContainerError("expected a ZIP container that can be read") from error
         if len(entries) > MAX_ENTRIES:
             raise errors.LimitError(f"expected at most {MAX_ENTRIES} entries in a container")
+        for entry in entries:
+            _read_name(entry)
         self.left = left
         self.comment = self._archive.comment
         self.first_name = (
@@ -138,23 +141,39 @@ class Container(Mapping[str, bytes]):
         return tuple(one for one in self if one != MIMETYPE and not one.startswith(META))
 
     def mimetype(self) -> str | None:
-        """The declared type; None where it is missing or no text."""
-        if MIMETYPE not in self._entries or self._entries[MIMETYPE].file_size > MAX_NAME:
+        """The declared type; None where it is missing or no text.
+
+        Where there is no file for it, the comment may say it (EN 319 162-1 A.1).
+        """
+        octets = self.comment.removeprefix(_TYPE_IN_COMMENT)
+        if MIMETYPE in self._entries:
+            if self._entries[MIMETYPE].file_size > MAX_NAME:
+                return None
+            octets = self[MIMETYPE]
+        elif octets == self.comment:
             return None
         try:
-            return self[MIMETYPE].decode("ascii").strip().lstrip("\ufeff")
+            return octets.decode("ascii").strip()
         except UnicodeDecodeError:
             return None
 
     @property
     def is_mimetype_first(self) -> bool:
-        """Whether the type stands first and unpacked, where programs look (EN 319 162-1 A.1)."""
+        """Whether the type stands first and unpacked, where programs look (EN 319 162-1 A.1).
+
+        A type that only the comment says has no other place.
+        """
         entry = self._entries.get(MIMETYPE)
-        return (
-            entry is not None
-            and self.first_name == MIMETYPE
-            and entry.compress_type == zipfile.ZIP_STORED
+        return entry is None or (
+            self.first_name == MIMETYPE and entry.compress_type == zipfile.ZIP_STORED
         )
+
+
+def _read_name(entry: zipfile.ZipInfo) -> None:
+    """Give an entry the name that it has here where the library reads it as another one."""
+    if not entry.flag_bits & layout.IS_UTF8:
+        raw = entry.orig_filename.encode("cp437")
+        entry.filename = entry.orig_filename = layout.name_of(raw, entry.flag_bits)
 
 
 def _check_names(entries: list[zipfile.ZipInfo]) -> None:

@@ -18,7 +18,9 @@ _DIRECTORY = struct.Struct("<4s24x3H12x")
 _END = struct.Struct("<4s4H2LH")
 _END_64 = struct.Struct("<4sQ2H2L4Q")
 _LOCATOR_64 = struct.Struct("<4sLQL")
-_HAS_DESCRIPTOR, _IS_UTF8, _ENCRYPTED = 0x8, 0x800, 0x1
+IS_UTF8 = 0x800
+"""The flag of an entry whose name is in UTF-8 (4.4.4)."""
+_HAS_DESCRIPTOR, _ENCRYPTED = 0x8, 0x1
 _LARGE_16, _LARGE_32 = 0xFFFF, 0xFFFFFFFF
 _ZIP64, _UNICODE_PATH = 0x0001, 0x7075
 _DESCRIPTORS = ("<3L", "<4s3L", "<L2Q", "<4sL2Q")
@@ -111,6 +113,18 @@ def _check_directory(file: IO[bytes], count: int, at: int, end: int) -> None:
         raise ContainerError("the container's directory is longer or shorter than its entries")
 
 
+def name_of(raw: bytes, flags: int) -> str:
+    """Read the name of an entry, or "" for one that cannot be read (4.4.4, appendix D).
+
+    Without a word about the letters they are those of UTF-8 where that fits, as most programs take
+    them: `zip` writes names so on systems that have no other letters.
+    """
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return "" if flags & IS_UTF8 else raw.decode("cp437")
+
+
 def _check_local(file: IO[bytes], entry: zipfile.ZipInfo) -> tuple[int, zipfile.ZipInfo | None]:
     """Check that an entry says of itself what the directory says.
 
@@ -123,17 +137,14 @@ def _check_local(file: IO[bytes], entry: zipfile.ZipInfo) -> tuple[int, zipfile.
     _, _, flags, method, _, _, crc, packed, unpacked, name_size, extra_size = _LOCAL.unpack(header)
     raw = file.read(name_size)
     extra = _extra_fields(file.read(extra_size))
-    try:
-        name = raw.decode("utf-8" if flags & _IS_UTF8 else "cp437")
-    except UnicodeDecodeError:
-        name = ""
-    same = name == entry.orig_filename and method == entry.compress_type
+    same = name_of(raw, flags) == entry.orig_filename and method == entry.compress_type
     has_descriptor = bool(flags & _HAS_DESCRIPTOR)
     sizes = _sizes(unpacked, packed, extra.get(_ZIP64, b""))
     wanted = (entry.file_size, entry.compress_size)
-    # 4.4.4: with a descriptor behind it, an entry need not know its sum and sizes beforehand.
-    if not has_descriptor or (crc, *sizes) != (0, 0, 0):
-        same = same and sizes == wanted and (crc == entry.CRC or (has_descriptor and not crc))
+    # 4.4.4: with a descriptor behind it, an entry need not know its sum and sizes beforehand; some
+    # programs that write a stream know one of them.
+    for found, real in zip((crc, *sizes), (entry.CRC, *wanted), strict=True):
+        same = same and (found == real or (has_descriptor and not found))
     if not same or flags & _ENCRYPTED or bool(entry.flag_bits & _HAS_DESCRIPTOR) != has_descriptor:
         raise _disagreement(entry)
     for fields in (extra, _extra_fields(entry.extra)):

@@ -243,12 +243,33 @@ _NAMES = {
     "./contract.txt": "a signed name with a dot segment",
 }
 
+
+def _without_flag(made: bytes, *, from_entry: int = 0) -> bytes:
+    """As `zip` writes: names in UTF-8, and no flag that says so (PKWARE 4.4.4)."""
+    changed = bytearray(made)
+    with zipfile.ZipFile(io.BytesIO(made)) as archive:
+        at = archive.start_dir
+        for place, entry in enumerate(archive.infolist()):
+            if place >= from_entry:
+                for flags_at in (entry.header_offset + 6, at + 8):
+                    changed[flags_at + 1] &= 0xF7
+            at += 46 + sum(struct.unpack_from("<3H", made, at + 28))
+    return bytes(changed)
+
+
+def _name_with_flag_and_without(who: Attacker) -> bytes:
+    """Some programs show two files, others one of them."""
+    entries = [*who.container().items(), ("Əlavə 1.txt", _OTHER)]
+    return _without_flag(pack(entries), from_entry=len(entries))
+
+
 GALLERY = (
     *(Attack(_with({one: _OTHER}), tries, REFUSED) for one, tries in _NAMES.items()),
     Attack(_with({"META-INF/contract.pdf": _OTHER}), "a document in META-INF", "partial"),
     Attack(_with({"meta-inf/contract.pdf": _OTHER}), "a document in meta-inf", "partial"),
     Attack(_with({"META-INF/x/contract.txt": _OTHER}), "a folder in META-INF", "partial"),
     Attack(_with({"META-INF/signatures9.xml": _OTHER}), "no XML as a signature", "FORMAT_FAILURE"),
+    Attack(_name_with_flag_and_without, "a name with and without its flag", REFUSED),
     Attack(link, "a link in place of a signed file", REFUSED),
     Attack(link_of_signed_text, "a signed file made a link", REFUSED),
     Attack(other_name_in_extra, "another name in an extra field", REFUSED),
@@ -323,7 +344,25 @@ def _listed(who: Attacker) -> bytes:
     return pack({**who.container(), "META-INF/manifest.xml": kind})
 
 
+def _streamed_with_sizes(who: Attacker) -> bytes:
+    """As `zip` and libarchive write a stream: of sum and sizes, one is known beforehand."""
+    made = bytearray(_streamed(who))
+    with zipfile.ZipFile(io.BytesIO(bytes(made))) as archive:
+        for entry in archive.infolist():
+            struct.pack_into("<L", made, entry.header_offset + 22, entry.file_size)
+    return bytes(made)
+
+
+def _typed_by_comment(who: Attacker) -> bytes:
+    comment = b"mimetype=" + packed_containers.ASIC_E
+    made = pack(who.container(), mimetype=None)
+    return made[:-2] + struct.pack("<H", len(comment)) + comment
+
+
 HARMLESS = (
+    Attack(lambda who: _without_flag(pack(who.container())), "names without a flag", ""),
+    Attack(_streamed_with_sizes, "a stream of files of known size", ""),
+    Attack(_typed_by_comment, "a type in the comment alone", ""),
     Attack(_streamed, "a container written as a stream", ""),
     Attack(_large, "a container of entries called large", ""),
     Attack(_commented, "a container with a comment", ""),
