@@ -4,6 +4,7 @@ import dataclasses
 import datetime
 import hashlib
 import pathlib
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 
@@ -13,6 +14,7 @@ from pki import clock, errors, originals
 from signing_service import documents, trust
 from signing_service.validation import blocks, evidence, findings, policy, report
 from signing_service.validation.cades import signed_data
+from signing_service.validation.cms import armour
 from signing_service.validation.diagnostics import diagnostic_data
 
 MAX_DOCUMENT_BYTES = 256 * 2**20
@@ -21,8 +23,13 @@ MAX_DETACHED_BYTES = MAX_DOCUMENT_BYTES
 """All detached originals together."""
 HELD_BYTES = 10 * 2**20
 """Largest detached file that is held in memory, as evidence records are; others are hashed only."""
+MAX_RECORD_BYTES = 20 * 2**20
+"""Largest evidence record that is read by itself."""
 MAX_RECORDED_BYTES = 64 * 2**20
 """Largest document beside evidence records, for which it is held in memory."""
+
+_MAIL = re.compile(rb"(?i)(MIME-Version|Content-Type|Received|Return-Path|From|To|Subject): ")
+"""How an e-mail message begins (RFC 5322 3.6, RFC 2045 3)."""
 
 
 class DocumentUnreadableError(errors.InputError):
@@ -266,7 +273,7 @@ def _read_format(
     # Each reader brings a large library; only the one that is needed is loaded.
     with document.path.open("rb") as file:
         head = file.read(1024)
-    if signed_data.looks_like_cms(head):
+    if signed_data.looks_like_cms(head) or signed_data.looks_like_cms(armour.head_of(head)):
         from signing_service.validation.cades import document as cades_document
 
         return cades_document.read(document.path, document.name, detached, supplied)
@@ -278,7 +285,18 @@ def _read_format(
         from signing_service.validation.pdf import pdf_document
 
         return pdf_document.read(document.path, document.name)
+    if _may_be_record(head, document.path):
+        from signing_service.validation import lone_proofs
+
+        found = lone_proofs.evidence_record(document.path.read_bytes(), document.name, detached)
+        if found is not None:
+            return found
     text = head.lstrip(b"\xef\xbb\xbf \t\r\n")
+    if _MAIL.match(text):
+        raise DocumentUnreadableError(
+            "expected a document, got an e-mail message: hand in the signature in it, and beside it"
+            " what it signs, as files of their own"
+        )
     if text.startswith((b"<", b"\xff\xfe<", b"\xfe\xff\x00<")):
         from signing_service.validation.xades import xml_document
 
@@ -286,6 +304,13 @@ def _read_format(
     raise DocumentUnreadableError(
         "expected a PDF, XML, CMS or ASiC container with signatures, got something else"
     )
+
+
+def _may_be_record(head: bytes, path: pathlib.Path) -> bool:
+    """Whether a document may be an evidence record by itself, so that it is worth reading."""
+    return (
+        head[:1] == b"\x30" or b"urn:ietf:params:xml:ns:ers" in head
+    ) and path.stat().st_size <= MAX_RECORD_BYTES
 
 
 def _read_detached(detached: Sequence[documents.Detached]) -> dict[str, originals.Original]:

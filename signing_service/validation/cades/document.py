@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping
 
 from cryptography import x509
 
-from pki import errors, originals
-from signing_service.validation import evidence, findings, report
+from pki import der, errors, originals
+from signing_service.validation import evidence, findings, lone_proofs, report
 from signing_service.validation.cades import (
     archive,
     attributes,
@@ -19,8 +19,9 @@ from signing_service.validation.cades import (
     signed_data,
     signed_data_file,
 )
-from signing_service.validation.cms import cms_details, cms_signature
+from signing_service.validation.cms import armour, cms_details, cms_signature
 
+_ID_TIME_STAMP = der.encode_oid("1.2.840.113549.1.9.16.1.4")
 MAX_COUNTER_DEPTH = 5
 """Counter-signatures of counter-signatures."""
 
@@ -60,22 +61,43 @@ def read(
 ) -> findings.FoundDocument:
     """Find every signature of a CMS file and check its cryptography.
 
+    A time-stamp token is no signature: it is found as what it is.
+
     Args:
-        path: The CMS.
+        path: The CMS, as octets or as text.
         name: What the document is called.
         detached: Originals by their names, for a signature without content.
         supplied: Certificates of trusted people, for a signature that leaves its own out.
 
     Raises:
         SignedDataError: The file is no CMS signature.
+        ArmourError: It is text, and no base64 of one.
         LimitError: It is over a limit.
     """
-    signed = signed_data_file.read(path)
+    signed, has_more = _parse(path)
+    if signed.content_type_der == _ID_TIME_STAMP and len(signed.signers) == 1:
+        stamp = lone_proofs.time_stamp(originals.octets(signed.sent), detached)
+        if stamp is not None:
+            return stamp
     known = evidence.Evidence()
     found = signatures(signed, name, detached, known, supplied)
-    if signed_data_file.has_other_bytes_behind(path, signed.ends_at):
+    if has_more:
         found = tuple(map(_with_bytes_behind, found))
     return findings.FoundDocument("CAdES", found, (), known)
+
+
+def _parse(path: pathlib.Path) -> tuple[signed_data.SignedData, bool]:
+    """Read a file, and say whether it has more than the CMS."""
+    with path.open("rb") as file:
+        is_text = not file.read(1).startswith(b"\x30")
+    if not is_text:
+        signed = signed_data_file.read(path)
+        return signed, signed_data_file.has_other_bytes_behind(path, signed.ends_at)
+    if path.stat().st_size > armour.MAX_BYTES:
+        raise errors.LimitError(f"expected CMS as text of at most {armour.MAX_BYTES} bytes")
+    unwrapped = armour.unwrap(path.read_bytes())
+    signed = signed_data.parse(unwrapped.octets)
+    return signed, unwrapped.has_more or signed.has_bytes_behind(unwrapped.octets)
 
 
 BYTES_BEHIND = report.Finding("bytes-behind-signature", "other bytes follow the signature")

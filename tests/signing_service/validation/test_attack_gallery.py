@@ -258,7 +258,7 @@ GALLERY = (
     Attack(cms_value_of_another, "one's own value under another's name", "SIG_CRYPTO_FAILURE"),
     Attack(cms_no_attributes, "signed attributes passed off as a document", "FORMAT_FAILURE"),
     Attack(cms_content_type, "a content of another type than was signed", "FORMAT_FAILURE"),
-    Attack(cms_token_as_signature, "a time stamp passed off as a signature", "FORMAT_FAILURE"),
+    Attack(cms_token_as_signature, "a time stamp passed off as a signature", "NO-SIGNATURE"),
     Attack(cms_nested_without_end, "levels without end, to exhaust the reader", REFUSED),
     Attack(zip_added_file, "a file that nobody signed", "partial file-not-covered"),
     Attack(zip_changed_file, "another file under a signed name", "HASH_FAILURE"),

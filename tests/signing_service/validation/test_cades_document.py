@@ -290,7 +290,13 @@ def test_time_stamp_of_another_signature_proves_nothing(judge, hierarchy, signer
 
 def test_time_stamp_token_is_no_signature_of_a_document(judge, hierarchy, at):
     token = signed_cms.stamp(hierarchy.time_stamping_unit(), CONTENT, at)
-    found = only(judge(token))
+    assert judge(token).signatures == ()
+
+
+def test_content_called_a_time_stamp_is_signed_by_nobody(judge, signer, at):
+    kind = "1.2.840.113549.1.9.16.1.4"
+    made = signed_cms.Signer(signer, CONTENT, at, content_type=kind)
+    found = only(judge(signed_cms.Cms(CONTENT, [made], content_type=kind).encode()))
     assert found.sub_indication is SUB.FORMAT_FAILURE
 
 
