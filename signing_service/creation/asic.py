@@ -133,7 +133,11 @@ def embed(
             element, prepared.data_to_be_signed, context["signature_method"], value
         )
         added[name] = asic_signatures.serialised(tree)
-    asic_container.add(source, target, added)
+    length = context.get("length")
+    if length is None:
+        asic_container.add(source, target, added)
+    else:
+        asic_container.complete(source, target, length, added)
 
 
 def add_signature_time_stamp(
@@ -263,7 +267,7 @@ class _Maker:
             format=self.chosen.format,
             data_to_be_signed=data_to_be_signed,
             hash_algorithm=self.hash_algorithm,
-            context=json.dumps(context).encode(),
+            context=json.dumps({**context, "length": self.container.length}).encode(),
         )
 
     def xades(self) -> tuple[bytes, dict[str, object]]:

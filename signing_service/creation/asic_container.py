@@ -20,6 +20,7 @@ from lxml import etree
 
 from pki import algorithms, errors
 from signing_service import documents
+from signing_service.creation import plain_zip
 
 MIMETYPE = "mimetype"
 MANIFEST = "META-INF/manifest.xml"
@@ -64,6 +65,7 @@ class Container:
         data_files: Names of the documents.
         signatures: Names of the files in META-INF with signatures, oldest first.
         names: Of all files.
+        length: Where its directory begins, if it was created here.
     """
 
     path: pathlib.Path
@@ -71,6 +73,7 @@ class Container:
     data_files: tuple[str, ...]
     signatures: tuple[str, ...]
     names: tuple[str, ...]
+    length: int | None = dataclasses.field(default=None, compare=False)
 
     @property
     def signature_format(self) -> documents.SignatureFormat | None:
@@ -159,22 +162,21 @@ def create(
         check_name(one.name)
     if len({one.name for one in files}) != len(files):
         raise ContainerError("two of the documents have the same name")
-    with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
+    media_type = MEDIA_TYPES[format]
+    with target.open("wb") as file:
         # EN 319 162-1 A.1: first, stored, and without an extra field.
-        archive.writestr(_entry(MIMETYPE), MEDIA_TYPES[format])
+        entries = [plain_zip.append(file, MIMETYPE, (media_type.encode(),))]
         for one in files:
-            entry = _entry(one.name)
-            entry.file_size = one.path.stat().st_size
             hasher = hashlib.new(hash_algorithm.short_name)
-            with one.path.open("rb") as source, archive.open(entry, "w") as written:
-                while chunk := source.read(CHUNK):
-                    hasher.update(chunk)
-                    written.write(chunk)
+            entries.append(plain_zip.append(file, one.name, _hashed(one.path, hasher)))
             digests[one.name] = hasher.digest()
         if format is documents.SignatureFormat.ASIC_E:
-            archive.writestr(_entry(MANIFEST), _manifest(format, list(digests), media_types))
-        names = tuple(archive.namelist())
-    return Container(target, format, tuple(digests), (), names), digests
+            manifest = _manifest(format, list(digests), media_types)
+            entries.append(plain_zip.append(file, MANIFEST, (manifest,)))
+        length = file.tell()
+        plain_zip.finish(file, entries)
+    names = tuple(one.name for one in entries)
+    return Container(target, format, tuple(digests), (), names, length), digests
 
 
 def rewrite(
@@ -215,6 +217,34 @@ def add(source: pathlib.Path, target: pathlib.Path, added: Mapping[str, bytes]) 
                 archive.writestr(_entry(name), content)
     if replaces:
         rewrite(source, target, added)
+
+
+def complete(
+    source: pathlib.Path, target: pathlib.Path, length: int, added: Mapping[str, bytes]
+) -> None:
+    """Put files of META-INF behind the documents of a container that was created here.
+
+    The documents are neither copied nor read where the disk knows hard links: the target becomes
+    a second name of the source, whose directory makes place for what is added. The bytes before it
+    stay as they are, and those behind are all written anew, so that after a crash it can be done
+    again. A source that has a second name already is copied: that may be another's result.
+
+    Args:
+        source: The container, which is not to be read as one afterwards.
+        target: Becomes the completed one.
+        length: Where the source's directory began when it was created.
+        added: The files, by their names.
+
+    Raises:
+        TamperedError: The source is not the container that was created.
+    """
+    if source.stat().st_nlink != 1 or not _linked(source, target):
+        shutil.copyfile(source, target)
+    with target.open("r+b") as file:
+        entries = plain_zip.entries(file, length)
+        file.seek(length)
+        entries += [plain_zip.append(file, name, (data,)) for name, data in added.items()]
+        plain_zip.finish(file, entries)
 
 
 def check_name(name: str) -> None:
@@ -271,6 +301,24 @@ def _opened(path: pathlib.Path, mode: Literal["r", "a"] = "r") -> Iterator[zipfi
     except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError, UnicodeDecodeError,
             RuntimeError) as error:  # fmt: skip
         raise ContainerError(f"expected a readable ZIP file ({type(error).__name__})") from error
+
+
+def _hashed(path: pathlib.Path, hasher: "hashlib._Hash") -> Iterator[bytes]:
+    """Give a file's content in pieces, each of which was hashed."""
+    with path.open("rb", buffering=0) as file:
+        while chunk := file.read(CHUNK):
+            hasher.update(chunk)
+            yield chunk
+
+
+def _linked(source: pathlib.Path, target: pathlib.Path) -> bool:
+    """Whether a target could be made a second name of a file."""
+    try:
+        target.unlink(missing_ok=True)
+        target.hardlink_to(source)
+    except OSError:
+        return False  # This disk knows no hard links, or not between the two places.
+    return True
 
 
 def _entry(name: str) -> zipfile.ZipInfo:

@@ -75,6 +75,59 @@ def test_signature_is_put_behind_what_is_there_or_in_its_place(
             assert archive.testzip() is None
 
 
+ADDED = {"META-INF/signatures0.xml": b"<first/>"}
+
+
+def _created(tmp_path: pathlib.Path) -> tuple[pathlib.Path, int]:
+    source, waiting = tmp_path / "a.txt", tmp_path / "waiting"
+    source.write_bytes(b"TEST" * 100_000)
+    files = documents.single(source).files
+    made, _ = asic_container.create(waiting, ASIC_E, files, ["text/plain"], SHA256)
+    assert made.length is not None
+    return waiting, made.length
+
+
+def test_completed_container_is_the_one_that_a_copy_would_become(tmp_path: pathlib.Path) -> None:
+    waiting, length = _created(tmp_path)
+    asic_container.add(waiting, tmp_path / "copied", ADDED)
+    asic_container.complete(waiting, tmp_path / "completed", length, ADDED)
+    assert (tmp_path / "completed").read_bytes() == (tmp_path / "copied").read_bytes()
+    assert (tmp_path / "completed").samefile(waiting)  # The documents were not written again.
+
+
+@pytest.mark.parametrize("left", [0, 1, 50, 10_000])
+def test_container_is_completed_again_after_a_crash(tmp_path: pathlib.Path, left: int) -> None:
+    waiting, length = _created(tmp_path)
+    asic_container.add(waiting, tmp_path / "copied", ADDED)
+    with waiting.open("r+b") as file:
+        file.seek(length)
+        file.write(b"\xff" * left)
+    asic_container.complete(waiting, tmp_path / "completed", length, ADDED)
+    assert (tmp_path / "completed").read_bytes() == (tmp_path / "copied").read_bytes()
+
+
+def test_container_with_a_second_name_is_copied_so_that_the_other_stays(
+    tmp_path: pathlib.Path,
+) -> None:
+    waiting, length = _created(tmp_path)
+    asic_container.complete(waiting, tmp_path / "one", length, ADDED)
+    before = (tmp_path / "one").read_bytes()
+    other = {"META-INF/signatures0.xml": b"<another/>"}
+    asic_container.complete(waiting, tmp_path / "two", length, other)
+    assert (tmp_path / "one").read_bytes() == before
+    found = asic_container.read(tmp_path / "two")
+    assert found.read("META-INF/signatures0.xml") == b"<another/>"
+    assert not (tmp_path / "two").samefile(waiting)
+
+
+def test_container_that_lost_its_end_is_not_completed(tmp_path: pathlib.Path) -> None:
+    waiting, length = _created(tmp_path)
+    with waiting.open("r+b") as file:
+        file.truncate(length - 1)
+    with pytest.raises(errors.TamperedError):
+        asic_container.complete(waiting, tmp_path / "completed", length, ADDED)
+
+
 @pytest.mark.parametrize(
     "name", ["../a", "/a", "a//b", "a\\b", "META-INF/x", "mimetype", "a\nb", "", "./a"]
 )
