@@ -12,6 +12,7 @@ from cryptography.x509 import ocsp as x509_ocsp
 
 from pki import certificates, errors
 from signing_service import crl_scope
+from signing_service.validation.certificates import response_signatures
 from signing_service.validation.cms import foreign_keys
 
 MAX_ITEMS = 500
@@ -28,7 +29,7 @@ DOCUMENT, FETCHED = "document", "fetched"
 Item = TypeVar("Item")
 
 ALLOWED_HASHES = frozenset({"sha256", "sha384", "sha512", "sha3-256", "sha3-384", "sha3-512"})
-"""In signatures of responders and list issuers, as `cryptography` names them (TS 119 312)."""
+"""In signatures of list issuers, as `cryptography` names them (TS 119 312)."""
 MIN_RSA_BITS, MIN_ECDSA_BITS = 2048, 256
 """Of the keys of responders: an old one that was broken since would answer for today."""
 PRODUCED_TOLERANCE = datetime.timedelta(minutes=5)
@@ -251,7 +252,7 @@ class Evidence:
 
     def _is_genuine(self, response: x509_ocsp.OCSPResponse, issuer: x509.Certificate) -> bool:
         """Whether the issuer, or a responder that it certified for this, signed the response."""
-        if _verifies(issuer, response):
+        if response_signatures.verifies(issuer, response):
             return True
         # RFC 6960 4.2.2.2: certified for this by the very issuer it answers for, and by no other.
         return any(
@@ -262,7 +263,7 @@ class Evidence:
             <= responder.not_valid_after_utc
             and is_issued_by(responder, issuer)
             and _has_strong_key(responder)
-            and _verifies(responder, response)
+            and response_signatures.verifies(responder, response)
             and not self._is_revoked(responder, issuer, response.produced_at_utc)
             for responder in dict.fromkeys((*_sent_along(response), *self.certificates.values()))
         )
@@ -448,23 +449,6 @@ def _has_strong_key(responder: x509.Certificate) -> bool:
     if isinstance(key, rsa.RSAPublicKey):
         return key.key_size >= MIN_RSA_BITS
     return isinstance(key, ec.EllipticCurvePublicKey) and key.curve.key_size >= MIN_ECDSA_BITS
-
-
-def _verifies(signer: x509.Certificate, response: x509_ocsp.OCSPResponse) -> bool:
-    key = foreign_keys.of_certificate(signer)
-    hasher = response.signature_hash_algorithm
-    if hasher is None or hasher.name not in ALLOWED_HASHES:
-        return False
-    try:
-        if isinstance(key, ec.EllipticCurvePublicKey):
-            key.verify(response.signature, response.tbs_response_bytes, ec.ECDSA(hasher))
-        elif isinstance(key, rsa.RSAPublicKey):
-            key.verify(response.signature, response.tbs_response_bytes, padding.PKCS1v15(), hasher)
-        else:
-            return False
-    except (exceptions.InvalidSignature, *FAULTS):
-        return False
-    return True
 
 
 def _status_by_crl(

@@ -37,4 +37,16 @@ REFERENCES = frozenset(
 )
 """Those that name validation data by digest: they belong to the older, extended levels."""
 
+TIME_STAMPS = frozenset(
+    {
+        SIGNATURE_TIME_STAMP,
+        CADES_C_TIME_STAMP,
+        REFERENCES_TIME_STAMP,
+        ARCHIVE_TIME_STAMP,
+        ARCHIVE_TIME_STAMP_V2,
+        ARCHIVE_TIME_STAMP_V3,
+    }
+)
+"""Those among the unsigned attributes whose values are time-stamp tokens."""
+
 EVIDENCE_RECORDS = frozenset({INTERNAL_EVIDENCE_RECORD, EXTERNAL_EVIDENCE_RECORD})

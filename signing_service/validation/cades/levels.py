@@ -4,9 +4,10 @@ from collections.abc import Sequence
 
 from cryptography import x509
 
-from pki import certificates, der
+from pki import certificates, der, errors
 from signing_service.validation import evidence
 from signing_service.validation.cades import attributes, signed_data
+from signing_service.validation.cms import cms_signature
 
 _SHA1 = der.encode_oid("1.3.14.3.2.26")
 
@@ -35,7 +36,7 @@ def level(
     bound = sum(_binds(one) for one in signer.signed)
     if not bound:
         return "CMS-NOT-ETSI"
-    unsigned = [one.oid for one in signer.unsigned]
+    unsigned = [one.oid for one in signer.unsigned if _holds_something(one)]
     reached = _reached(signed, unsigned, certificate, known)
     if reached == "LT" and is_archived:
         reached = "LTA"
@@ -46,6 +47,21 @@ def level(
     if _is_baseline(signed, names, unsigned, bound, certificate):
         return f"CAdES-BASELINE-{reached}"
     return _extended(names, unsigned, reached)
+
+
+def _holds_something(attribute: signed_data.Attribute) -> bool:
+    """Whether an attribute for time stamps has one, be it good or not; others have anything."""
+    if attribute.oid not in attributes.TIME_STAMPS:
+        return True
+    return any(_is_token(value) for value in attribute.values)
+
+
+def _is_token(value: bytes) -> bool:
+    try:
+        cms_signature.read_token(value)
+    except errors.InputError:
+        return False
+    return True
 
 
 def _binds(attribute: signed_data.Attribute) -> bool:

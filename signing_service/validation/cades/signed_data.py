@@ -104,13 +104,18 @@ class SignedData:
     def message_of(
         self, signer: Signer, *, is_counter_signature: bool = False
     ) -> cms_signature.Message:
-        """One signer with all certificates and statuses; raises `CMSFormatError`."""
+        """One signer with all certificates and statuses; raises `CMSFormatError`.
+
+        Other kinds of certificates than X.509's (RFC 5652 10.2.2), which anybody can add, are left
+        out: nothing is read from them.
+        """
+        kept = [one for one in self.certificates if one[0] == der.SEQUENCE]
         body = der.encode(
             der.SEQUENCE,
             _VERSION,
             der.encode(der.SET),
             der.encode(der.SEQUENCE, self.content_type_der),
-            self.certificates_field,
+            der.encode(_CERTIFICATES, *kept) if kept else b"",
             self.crls_field,
             der.encode(der.SET, signer.raw),
         )

@@ -8,6 +8,7 @@ from cryptography.x509 import ocsp as x509_ocsp
 
 from pki import certificates
 from signing_service.validation import evidence
+from signing_service.validation.certificates import response_signatures
 from signing_service.validation.diagnostics import diagnostic_data, diagnostic_values
 
 _STATES = {
@@ -131,5 +132,11 @@ def _entry(
 
 
 def _hash_name(signed: x509_ocsp.OCSPResponse | x509.CertificateRevocationList) -> str | None:
-    hasher = signed.signature_hash_algorithm
+    if isinstance(signed, x509_ocsp.OCSPResponse):
+        scheme = response_signatures.scheme_of(signed)
+        return None if scheme is None else scheme.hash_name.replace("_", "-")
+    try:
+        hasher = signed.signature_hash_algorithm
+    except evidence.FAULTS:
+        return None
     return None if hasher is None else hasher.name

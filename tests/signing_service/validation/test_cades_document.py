@@ -300,6 +300,27 @@ def test_content_called_a_time_stamp_is_signed_by_nobody(judge, signer, at):
     assert found.sub_indication is SUB.FORMAT_FAILURE
 
 
+@pytest.mark.parametrize("values", [(), (b"\x04\x01x",), (signed_cms.sign,)])
+def test_attribute_without_a_time_stamp_raises_no_level(judge, signer, at, values):
+    made = signed_cms.sign(CONTENT, signer, at)
+    held = [one if isinstance(one, bytes) else one(CONTENT, signer, at).encode() for one in values]
+    for kind in (signed_cms.SIGNATURE_TIME_STAMP, signed_cms.ARCHIVE_TIME_STAMP_V3):
+        made.signers[0].unsigned.append(signed_cms.attribute(kind, *held))
+    found = only(judge(made.encode()))
+    assert found.intact
+    assert found.level == "CAdES-BASELINE-B"
+
+
+@pytest.mark.clause("RFC 5652", "10.2.2")
+@pytest.mark.parametrize("tag", [0xA0, 0xA1, 0xA2, 0xA3])
+def test_certificates_of_other_kinds_are_passed_over(judge, signer, at, tag):
+    made = signed_cms.sign(CONTENT, signer, at)
+    made.certificates = [der.encode(tag, b"\x02\x01\x01"), *made.all_certificates()]
+    found = only(judge(made.encode()))
+    assert found.intact
+    assert found.level == "CAdES-BASELINE-B"
+
+
 def test_bytes_behind_the_signature_are_told(judge, signer, at):
     found = only(judge(signed_cms.sign(CONTENT, signer, at).encode() + b"more"))
     assert "bytes-behind-signature" in [one.code for one in found.warnings]

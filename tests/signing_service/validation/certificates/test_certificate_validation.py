@@ -152,6 +152,7 @@ def test_several_certificates_in_one_file_are_refused(hierarchy, at):
         judge(hierarchy, signer, at, certificate=both)
 
 
+@pytest.mark.filterwarnings("ignore::cryptography.utils.CryptographyDeprecationWarning")
 @settings(max_examples=100, deadline=None)
 @given(place=st.integers(0, 400), value=st.integers(0, 255), pem=st.booleans())
 def test_mutated_certificate_is_judged_or_refused_and_nothing_else(place, value, pem):
