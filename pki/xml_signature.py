@@ -2,12 +2,10 @@
 
 Canonicalisation is lxml's; everything that decides *what* is canonicalised is here. A reference is
 resolved to one node of the parsed tree or to a file that was handed in, never to a second parse and
-never over a network. Transforms that run a program (XSLT, any XPath) are refused; the two texts by
-which everybody says "without the signatures" are recognised and carried out by hand.
+never over a network. What transforms are carried out is said in `xml_transforms`.
 """
 
 import base64
-import binascii
 import collections
 import dataclasses
 import functools
@@ -17,37 +15,24 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from lxml import etree
 
-from pki import algorithms, errors, originals, xml_algorithms, xml_trees
+from pki import algorithms, errors, originals, xml_algorithms, xml_transforms, xml_trees
 
-DS = "http://www.w3.org/2000/09/xmldsig#"
+DS = xml_transforms.DS
 NAMESPACES = {"ds": DS}
-
-ENVELOPED = DS + "enveloped-signature"
-BASE64 = DS + "base64"
-XPATH = "http://www.w3.org/TR/1999/REC-xpath-19991116"
-XPATH_FILTER_2 = "http://www.w3.org/2002/06/xmldsig-filter2"
-
-WITHOUT_SIGNATURES = "not(ancestor-or-self::ds:Signature)"
-"""The one XPath expression that is carried out: it leaves every signature out."""
-
-_ENVELOPED_IN_XPATH = (
-    "count(ancestor-or-self::ds:Signature|here()/ancestor::ds:Signature[1])"
-    ">count(ancestor-or-self::ds:Signature)"
-)
+ENVELOPED = xml_transforms.ENVELOPED
+BASE64 = xml_transforms.BASE64
+XPATH = xml_transforms.XPATH
 
 MAX_REFERENCES = 1000
 """More references than the largest published test document has (500), and not a work multiplier."""
 MAX_CANONICAL_BYTES = 4 * xml_trees.MAX_BYTES
 """All references of one signature together: many references to one big node stay affordable."""
-MAX_TRANSFORMS = 8
-"""Per reference."""
-
 _XADES = "http://uri.etsi.org/01903"
 COUNTERSIGNED_TYPE = _XADES + "#CountersignedSignature"
 """The type of a reference to the value of a signature that is countersigned."""
 _TYPED = {DS + "Object": "Object", DS + "Manifest": "Manifest"}
 """What references of these types name, inside the signature that holds them."""
-_POINTER = re.compile(r"#xpointer\(id\((['\"])([^'\"]+)\1\)\)")
+_POINTER = re.compile(r"xpointer\(id\((['\"])([^'\"]+)\1\)\)")
 
 
 class ReferenceDigestError(xml_trees.XMLSignatureError):
@@ -76,8 +61,13 @@ class SignedReference:
         identifier: The reference's own `Id`.
         uri: As written; None where it is absent.
         type_uri: The reference's `Type`.
-        element: The node it names; None for a file handed in beside the document.
-        whole_document: It names the document from its root.
+        element: The node that was hashed; where transforms chose several parts, the node that is
+            named. None for a file handed in beside the document.
+        whole_document: It is the document from its root.
+        outside_root: What stands outside the root was hashed too.
+        is_chosen: A transform chose this element in what the reference names.
+        left_out: The elements of it that were not hashed.
+        is_partial: Something else than signatures was left out by a transform.
         without_all_signatures: Every signature in it was left out, and not only its own.
         text_only: What was hashed is the text in it, decoded: none of its names and attributes.
         content: Exactly the bytes that were hashed, or the hash that was handed in for a file.
@@ -90,6 +80,10 @@ class SignedReference:
     type_uri: str | None
     element: etree._Element | None
     whole_document: bool
+    outside_root: bool
+    is_chosen: bool
+    left_out: tuple[etree._Element, ...]
+    is_partial: bool
     without_all_signatures: bool
     text_only: bool
     content: originals.Original
@@ -129,7 +123,7 @@ def signed_info_octets(signature: etree._Element) -> bytes:
         signed_info,
         xml_trees.algorithm_of(method),
         keep_comments=True,
-        prefixes=_inclusive_prefixes(method),
+        prefixes=xml_transforms.inclusive_prefixes(method),
     )
 
 
@@ -156,7 +150,10 @@ def check_value(signature: etree._Element, public_key: object) -> xml_algorithms
 
 
 def check_references(
-    signature: etree._Element, *, detached: Mapping[str, originals.Original] | None = None
+    signature: etree._Element,
+    *,
+    detached: Mapping[str, originals.Original] | None = None,
+    expressions: bool = False,
 ) -> tuple[SignedReference, ...]:
     """Resolve every reference of a signature and check its digest.
 
@@ -164,6 +161,8 @@ def check_references(
         signature: In its own document, whose other nodes its references name.
         detached: Files handed in beside the document, by the name a reference may use. A single
             reference without any URI means the single file.
+        expressions: Evaluate the document's own XPath, which belongs in a process with limits on
+            time and memory.
 
     Raises:
         xml_trees.ReferenceNotFoundError: A reference leads nowhere.
@@ -180,7 +179,7 @@ def check_references(
             f"expected 1 to {MAX_REFERENCES} references, got {len(references)}"
         )
     _check_children(signed_info, len(references))
-    return check_reference_list(signature, references, detached=detached)
+    return check_reference_list(signature, references, detached=detached, expressions=expressions)
 
 
 def check_reference_list(
@@ -188,9 +187,10 @@ def check_reference_list(
     references: Sequence[etree._Element],
     *,
     detached: Mapping[str, originals.Original] | None = None,
+    expressions: bool = False,
 ) -> tuple[SignedReference, ...]:
-    """Check the digests of some references, such as those of a manifest; raises as above."""
-    resolver = _Resolver(signature, detached or {})
+    """Check the digests of some references, such as those of a manifest; as `check_references`."""
+    resolver = _Resolver(signature, detached or {}, expressions)
     checked = []
     total = 0
     for reference in references:
@@ -233,7 +233,7 @@ def build_reference(
     for transform in transforms:
         element = etree.SubElement(listed, name("Transform"), Algorithm=transform)
         if transform == XPATH:
-            etree.SubElement(element, name("XPath")).text = WITHOUT_SIGNATURES
+            etree.SubElement(element, name("XPath")).text = xml_transforms.WITHOUT_SIGNATURES
     etree.SubElement(
         reference, name("DigestMethod"), Algorithm=xml_algorithms.digest_uri(hash_algorithm)
     )
@@ -260,17 +260,21 @@ class _Resolver:
     """Finds and hashes what the references of one signature name."""
 
     def __init__(
-        self, signature: etree._Element, detached: Mapping[str, originals.Original]
+        self,
+        signature: etree._Element,
+        detached: Mapping[str, originals.Original],
+        expressions: bool,
     ) -> None:
         self._signature = signature
         self._tree = signature.getroottree()
         self._root = self._tree.getroot()
         self._detached = detached
+        self._expressions = expressions
 
     def check(self, reference: etree._Element) -> SignedReference:
         uri = reference.get("URI")
         file = self._file(uri)
-        transforms = _transforms_of(reference)
+        transforms = xml_transforms.transforms_of(reference)
         given = None if file is None else self._detached[file]
         if given is not None:
             node, keep_comments = None, False
@@ -278,16 +282,17 @@ class _Resolver:
             node, keep_comments = self._dereference(uri)
         if isinstance(node, etree._Element):
             _check_type(self._signature, reference.get("Type") or "", node)
-        without_all_signatures = text_only = False
-        if given is not None and not transforms:
-            content = given
-        else:
-            octets = None if given is None else originals.octets(given)
-            state = _State(self._signature, node, octets, keep_comments)
-            for transform in transforms:
-                state.apply(transform)
-            content = state.finish()
-            without_all_signatures, text_only = state.without_all_signatures, state.text_only
+        octets = None if given is None or not transforms else originals.octets(given)
+        chain = xml_transforms.Chain(
+            self._signature,
+            node,
+            octets,
+            keep_comments,
+            self._find if self._expressions else None,
+        )
+        for transform in transforms:
+            chain.apply(transform)
+        content = given if given is not None and not transforms else chain.finish()
         digest_method = xml_trees.child(reference, name("DigestMethod"))
         try:
             digest_algorithm = xml_algorithms.read_digest_method(digest_method)
@@ -298,14 +303,20 @@ class _Resolver:
             raise ReferenceDigestError(
                 f"the content of the reference {(uri or '')[:200]!r} is not what was signed"
             )
+        one_part = len(chain.kept) == 1
+        hashed = chain.kept[0] if one_part else node
         return SignedReference(
             identifier=reference.get("Id"),
             uri=uri,
             type_uri=reference.get("Type"),
-            element=self._root if node is self._tree else node,  # type: ignore[arg-type]
-            whole_document=node is self._tree or node is self._root,
-            without_all_signatures=without_all_signatures,
-            text_only=text_only,
+            element=self._root if hashed is self._tree else hashed,  # type: ignore[arg-type]
+            whole_document=one_part and (hashed is self._tree or hashed is self._root),
+            outside_root=one_part and hashed is self._tree,
+            is_chosen=one_part and hashed is not node and hashed is not self._root,
+            left_out=chain.left_out,
+            is_partial=chain.is_partial,
+            without_all_signatures=chain.without_all_signatures,
+            text_only=chain.text_only,
             content=content,
             digest_algorithm=digest_algorithm,
             file=file,
@@ -318,6 +329,9 @@ class _Resolver:
             for identifier in xml_trees.identifiers(element):
                 index[identifier].append(element)
         return index
+
+    def _find(self, identifier: str) -> etree._Element:
+        return xml_trees.only(self._by_id.get(identifier, []), identifier)
 
     def _file(self, uri: str | None) -> str | None:
         """The file beside the document that a reference leads to, if it leads out of it."""
@@ -340,111 +354,14 @@ class _Resolver:
             )
         if uri in ("", "#xpointer(/)"):
             return self._tree, uri != ""
-        pointer = _POINTER.fullmatch(uri)
-        if pointer:
-            return xml_trees.only(self._by_id.get(pointer[2], []), pointer[2]), True
         if uri.startswith("#"):
             identifier = urllib.parse.unquote(uri[1:])
-            return xml_trees.only(self._by_id.get(identifier, []), identifier), False
+            pointer = _POINTER.fullmatch(identifier)
+            return self._find(pointer[2] if pointer else identifier), pointer is not None
         # Never fetched: a signature must not choose what this machine connects to.
         raise xml_trees.ReferenceNotFoundError(
             f"the detached document {uri[:200]!r} was not handed in with the signature"
         )
-
-
-class _State:
-    """What a chain of transforms has made so far: a node and what to leave out, or octets."""
-
-    def __init__(
-        self,
-        signature: etree._Element,
-        node: etree._Element | etree._ElementTree | None,
-        octets: bytes | None,
-        keep_comments: bool,
-    ) -> None:
-        self._signature = signature
-        self._node = node
-        self._octets = octets
-        self._keep_comments = keep_comments
-        self._left_out: list[etree._Element] = []
-        self.without_all_signatures = False
-        self.text_only = False
-
-    def apply(self, transform: etree._Element) -> None:
-        algorithm = xml_trees.algorithm_of(transform)
-        if algorithm in xml_trees.METHODS:
-            self._canonicalise(algorithm, _inclusive_prefixes(transform))
-        elif algorithm == BASE64:
-            self._decode()
-        elif algorithm == ENVELOPED or _leaves_own_signature_out(transform, algorithm):
-            self._leave_out([self._signature])
-        elif _leaves_signatures_out(transform, algorithm):
-            self.without_all_signatures = True
-            self._leave_out(None)
-        elif _leaves_outer_signatures_out(transform, algorithm):
-            root = self._signature.getroottree().getroot()
-            self._leave_out(root.findall(name("Signature")))
-        else:
-            raise xml_trees.UnsupportedXMLSignatureError(
-                f"expected canonicalisation, enveloped-signature or base64, got the transform"
-                f" {algorithm[:200]!r}"
-            )
-
-    def finish(self) -> bytes:
-        if self._octets is None:
-            self._canonicalise(xml_trees.C14N_10, ())  # XMLDSig 4.4.3.2: the default
-        if self._octets is None:
-            raise xml_trees.XMLSignatureError("the transforms of a reference gave no bytes")
-        return self._octets
-
-    def _canonicalise(self, algorithm: str, prefixes: Sequence[str]) -> None:
-        node = self._node if self._octets is None else xml_trees.parse(self._octets)
-        if node is None:
-            raise xml_trees.XMLSignatureError("a transform needs a node and has none")
-        self._octets = xml_trees.canonicalise(
-            node,
-            algorithm,
-            keep_comments=self._keep_comments,
-            prefixes=prefixes,
-            left_out=self._left_out,
-        )
-        self._node, self._left_out = None, []
-
-    def _decode(self) -> None:
-        # XMLDSig 6.6.2: of a node set, the text of all its text nodes.
-        text = self._octets
-        if text is None:
-            self.text_only = True
-            element = xml_trees.without(self._element(), self._left_out)
-            if not isinstance(element, etree._Element):
-                raise xml_trees.XMLSignatureError("expected an element to decode")
-            text = "".join(str(part) for part in element.itertext(etree.Element)).encode()
-        try:
-            self._octets = base64.b64decode(re.sub(rb"[ \t\r\n]+", b"", text), validate=True)
-        except (binascii.Error, ValueError) as error:
-            raise xml_trees.XMLSignatureError(
-                "expected base64 in what a reference names"
-            ) from error
-        self._node, self._left_out = None, []
-
-    def _leave_out(self, signatures: Sequence[etree._Element] | None) -> None:
-        element = self._element()
-        found = [one for one in element.iter(name("Signature")) if one is not element]
-        if signatures is not None:
-            # XMLDSig 6.6.4: the signature that holds the transform, if it is inside what is named.
-            found = [one for one in found if one in signatures]
-        # Those inside another one go with it.
-        left_out = dict.fromkeys([*self._left_out, *found])
-        self._left_out = [
-            one for one in left_out if not any(above in left_out for above in one.iterancestors())
-        ]
-
-    def _element(self) -> etree._Element:
-        if isinstance(self._node, etree._ElementTree):
-            return self._node.getroot()
-        if self._node is None:
-            raise xml_trees.XMLSignatureError("a transform needs a node and has bytes")
-        return self._node
 
 
 def _check_type(signature: etree._Element, type_uri: str, node: etree._Element) -> None:
@@ -474,60 +391,9 @@ def _check_type(signature: etree._Element, type_uri: str, node: etree._Element) 
         )
 
 
-def _leaves_signatures_out(transform: etree._Element, algorithm: str) -> bool:
-    """Recognise the texts that say "without the signatures", and no other expression."""
-    return _says(transform, algorithm, XPATH, WITHOUT_SIGNATURES) or any(
-        _says(transform, algorithm, XPATH_FILTER_2, text)
-        for text in ("/descendant::ds:Signature", "//ds:Signature")
-    )
-
-
-def _leaves_own_signature_out(transform: etree._Element, algorithm: str) -> bool:
-    """Recognise the text that XMLDSig 6.6.4 gives for the enveloped-signature transform."""
-    return _says(transform, algorithm, XPATH, _ENVELOPED_IN_XPATH)
-
-
-def _leaves_outer_signatures_out(transform: etree._Element, algorithm: str) -> bool:
-    """Recognise the text that says "without the signatures right below the root"."""
-    return _says(transform, algorithm, XPATH_FILTER_2, "/*/ds:Signature")
-
-
-def _says(transform: etree._Element, algorithm: str, wanted: str, expression: str) -> bool:
-    """Whether a transform is of an algorithm and has an expression, under whatever prefix."""
-    if algorithm != wanted:
-        return False
-    space = DS if algorithm == XPATH else XPATH_FILTER_2
-    element = xml_trees.child(transform, f"{{{space}}}XPath")
-    if algorithm == XPATH_FILTER_2 and element.get("Filter") != "subtract":
-        return False
-    text = re.sub(r"\s+", "", xml_trees.read_text(element))
-    return any(
-        text == expression.replace("ds:", f"{key}:")
-        for key, value in element.nsmap.items()
-        if key and value == DS
-    )
-
-
-def _transforms_of(reference: etree._Element) -> Sequence[etree._Element]:
-    listed = reference.findall(name("Transforms"))
-    if len(listed) > 1:
-        raise xml_trees.XMLSignatureError("expected at most one Transforms in a Reference")
-    found = listed[0].findall(name("Transform")) if listed else []
-    if len(found) > MAX_TRANSFORMS:
-        raise xml_trees.XMLSignatureError(
-            f"expected at most {MAX_TRANSFORMS} transforms, got {len(found)}"
-        )
-    return found
-
-
 def _check_children(signed_info: etree._Element, references: int) -> None:
     """Refuse elements in SignedInfo that nobody would look at (XMLDSig 4.4)."""
     xml_trees.child(signed_info, name("CanonicalizationMethod"))
     xml_trees.child(signed_info, name("SignatureMethod"))
     if len(signed_info.findall("*")) != references + 2:
         raise xml_trees.XMLSignatureError("expected only methods and references in SignedInfo")
-
-
-def _inclusive_prefixes(method: etree._Element) -> Sequence[str]:
-    listed = method.find(f"{{{xml_trees.C14N_EXCLUSIVE}}}InclusiveNamespaces")
-    return () if listed is None else tuple((listed.get("PrefixList") or "").split())

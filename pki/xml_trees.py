@@ -168,10 +168,12 @@ def _standing_alone(element: etree._Element) -> etree._Element:
     """An element, or a copy of it as a document's root where the library would write it wrongly.
 
     libxml2 2.14 undoes the default namespace of a part of a document from its grandchildren on
-    (`xmlns=""`), where it was declared on the part or above it. Written out and read again, the
+    (`xmlns=""`), where it was declared on the part or above it. A root without what stands around
+    it is such a part too. Written out and read again, the
     part has all its namespaces itself, and is canonicalised as the whole documents are.
     """
-    if element.getparent() is None or None not in element.nsmap:
+    is_alone = element.getprevious() is None and element.getnext() is None
+    if (element.getparent() is None and is_alone) or None not in element.nsmap:
         return element
     parser = etree.XMLParser(
         resolve_entities=False, no_network=True, load_dtd=False, huge_tree=True, strip_cdata=False

@@ -280,7 +280,7 @@ def _read_format(
     if head.startswith(b"PK"):
         from signing_service.validation.asic import document as asic_document
 
-        return asic_document.read(document.path, document.name, supplied)
+        return asic_document.read(document.path, document.name, supplied, expressions=True)
     if b"%PDF-" in head:
         from signing_service.validation.pdf import pdf_document
 
@@ -300,7 +300,7 @@ def _read_format(
     if text.startswith((b"<", b"\xff\xfe<", b"\xfe\xff\x00<")):
         from signing_service.validation.xades import xml_document
 
-        return xml_document.read(document.path, document.name, detached)
+        return xml_document.read(document.path, document.name, detached, expressions=True)
     raise DocumentUnreadableError(
         "expected a PDF, XML, CMS or ASiC container with signatures, got something else"
     )

@@ -49,7 +49,11 @@ class NotASicError(errors.InputError):
 
 
 def read(
-    path: pathlib.Path, name: str, supplied: Iterable[x509.Certificate] = ()
+    path: pathlib.Path,
+    name: str,
+    supplied: Iterable[x509.Certificate] = (),
+    *,
+    expressions: bool = False,
 ) -> findings.FoundDocument:
     """Find every signature and time stamp of a container and check their cryptography.
 
@@ -57,13 +61,15 @@ def read(
         path: The container.
         name: What it is called.
         supplied: Certificates of trusted people, for a signature that leaves its own out.
+        expressions: Evaluate the XPath of XML signatures; for processes with limits alone.
 
     Raises:
         NotASicError: Another kind of ZIP file.
         ContainerError: It is damaged or hostile.
         LimitError: It is over a limit.
     """
-    return _Reader(containers.Container.at(path), name, tuple(supplied)).read()
+    container = containers.Container.at(path)
+    return _Reader(container, name, tuple(supplied), expressions=expressions).read()
 
 
 @dataclasses.dataclass
@@ -82,9 +88,11 @@ class _Reader:
         supplied: Sequence[x509.Certificate],
         *,
         is_inner: bool = False,
+        expressions: bool = False,
     ) -> None:
         self._container = container
         self._is_inner = is_inner
+        self._expressions = expressions
         self._name = name
         self._supplied = supplied
         self._known = evidence.Evidence()
@@ -138,7 +146,9 @@ class _Reader:
         try:
             packed = io.BytesIO(self._container[file])
             container = containers.Container(packed, left=self._container.left)
-            inner = _Reader(container, file, self._supplied, is_inner=True).read()
+            inner = _Reader(
+                container, file, self._supplied, is_inner=True, expressions=self._expressions
+            ).read()
         except errors.LimitError:
             raise
         except errors.InputError:
@@ -201,7 +211,12 @@ class _Reader:
     def _xades(self, file: str) -> list[findings.FoundSignature]:
         """XAdES signatures of one file; they name data files by URI (EN 319 162-1 4.4.3)."""
         try:
-            read = xml_document.read_octets(self._container[file], file, self._container.originals)
+            read = xml_document.read_octets(
+                self._container[file],
+                file,
+                self._container.originals,
+                expressions=self._expressions,
+            )
         except errors.LimitError:
             raise
         except errors.InputError as error:

@@ -7,19 +7,19 @@ one signature leaves out because it is a signature is itself looked at.
 
 import dataclasses
 import pathlib
-import re
 from collections.abc import Mapping, Sequence
 
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from lxml import etree
 
 from pki import errors, originals, xml_algorithms, xml_signature, xml_trees
 from signing_service.validation import evidence, findings, report
 from signing_service.validation.cms import foreign_keys
 from signing_service.validation.xades import (
+    key_values,
     xades_details,
     xades_evidence_records,
     xades_properties,
+    xades_scope,
     xades_time_stamps,
 )
 
@@ -28,11 +28,6 @@ MAX_SIGNATURES = 100
 
 
 _DS = xml_signature.name
-_KEY_VALUE_CURVES: dict[str, type[ec.EllipticCurve]] = {
-    "urn:oid:1.2.840.10045.3.1.7": ec.SECP256R1,
-    "urn:oid:1.3.132.0.34": ec.SECP384R1,
-    "urn:oid:1.3.132.0.35": ec.SECP521R1,
-}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,10 +40,29 @@ class _Signed:
     listed: tuple[xml_signature.SignedReference, ...]
 
 
+@dataclasses.dataclass(frozen=True)
+class _Surroundings:
+    """What is beside a document: its name, its files, and whether its own XPath may run."""
+
+    name: str
+    beside: Mapping[str, originals.Original]
+    expressions: bool
+
+
 def read(
-    path: pathlib.Path, name: str, detached: Mapping[str, originals.Original]
+    path: pathlib.Path,
+    name: str,
+    detached: Mapping[str, originals.Original],
+    *,
+    expressions: bool = False,
 ) -> findings.FoundDocument:
     """Find every signature and check its cryptography.
+
+    Args:
+        path: The document.
+        name: What it is called.
+        detached: The files beside it that its references may name.
+        expressions: Evaluate the document's own XPath; for processes with limits alone.
 
     Raises:
         XMLUnreadableError: Not well-formed, or with a document type declaration.
@@ -56,11 +70,15 @@ def read(
     """
     if path.stat().st_size > xml_trees.MAX_BYTES:
         raise errors.LimitError(f"expected XML of at most {xml_trees.MAX_BYTES} bytes")
-    return read_octets(path.read_bytes(), name, detached)
+    return read_octets(path.read_bytes(), name, detached, expressions=expressions)
 
 
 def read_octets(
-    data: bytes, name: str, detached: Mapping[str, originals.Original]
+    data: bytes,
+    name: str,
+    detached: Mapping[str, originals.Original],
+    *,
+    expressions: bool = False,
 ) -> findings.FoundDocument:
     """Find every signature of an XML document in memory, such as one in a container; as `read`."""
     tree = xml_trees.parse(data)
@@ -74,7 +92,8 @@ def read_octets(
         element: element.get("Id") or f"signature-{number}"
         for number, element in enumerate(elements, start=1)
     }
-    signatures = tuple(_signature(element, names, name, detached, known) for element in elements)
+    surroundings = _Surroundings(name, detached, expressions)
+    signatures = tuple(_signature(element, names, surroundings, known) for element in elements)
     found = dict(zip(elements, signatures, strict=True))
     signatures = tuple(
         dataclasses.replace(one, enclosing_stamps=_enclosing(element, found))
@@ -86,8 +105,7 @@ def read_octets(
 def _signature(
     element: etree._Element,
     names: Mapping[etree._Element, str],
-    name: str,
-    detached: Mapping[str, originals.Original],
+    surroundings: _Surroundings,
     known: evidence.Evidence,
 ) -> findings.FoundSignature:
     countersigned = xades_properties.countersigned(element)
@@ -117,12 +135,16 @@ def _signature(
         time_stamps=xades_time_stamps.unsigned(context),
         evidence_records=xades_evidence_records.records(context, (), (base.identifier,), known),
         claimed_signing_time=xades_properties.signing_time(qualifying),
-        details=lambda: xades_details.read(element, qualifying, None, detached),
+        details=lambda: xades_details.read(element, qualifying, None, surroundings.beside),
     )
-    key = _key_value(element) if certificate is None else foreign_keys.of_certificate(certificate)
+    key = (
+        key_values.read(element)
+        if certificate is None
+        else foreign_keys.of_certificate(certificate)
+    )
     intact: bool | None = None
     try:
-        signed = _check(element, key, detached)
+        signed = _check(element, key, surroundings)
         intact = True
     except xml_signature.ReferenceDigestError as error:
         return _failed(base, False, report.SubIndication.HASH_FAILURE, error)
@@ -141,11 +163,11 @@ def _signature(
         return _failed(base, None, report.SubIndication.FORMAT_FAILURE, error)
     if signed is None:
         return base
-    kind, covered = _scope(element, signed, name)
-    files = {one.file for one in (*signed.references, *signed.listed) if one.file is not None}
-    if kind is report.ScopeKind.FULL and not files.issuperset(detached):
-        # Whoever hands a document in wants to know whether it is signed.
-        kind = report.ScopeKind.PARTIAL
+    all_signed = (*signed.references, *signed.listed)
+    scope = xades_scope.read(
+        element, all_signed, signed.properties, surroundings.name, surroundings.beside
+    )
+    files = {one.file for one in all_signed if one.file is not None}
     context = xades_time_stamps.Context(element, qualifying, signed.references, signed.properties)
     stamps = (*xades_time_stamps.content(context), *xades_time_stamps.unsigned(context))
     found = dataclasses.replace(
@@ -154,20 +176,22 @@ def _signature(
         digest_algorithms=frozenset(
             {
                 signed.method.digest_algorithm,
-                *(one.digest_algorithm for one in (*signed.references, *signed.listed)),
+                *(one.digest_algorithm for one in all_signed),
             }
         ),
-        scope_kind=kind,
-        scope_names=covered,
+        scope_kind=scope.kind,
+        scope_names=scope.names,
         signed_files=tuple(sorted(files)),
         is_counter=countersigned is not None,
         counter_signature_of=base.counter_signature_of or _elsewhere(signed, names),
-        details=lambda: xades_details.read(element, qualifying, signed.references, detached),
+        details=lambda: xades_details.read(
+            element, qualifying, signed.references, surroundings.beside
+        ),
         time_stamps=stamps,
         evidence_records=xades_evidence_records.records(
-            context, signed.listed, (base.identifier, *covered), known
+            context, signed.listed, (base.identifier, *scope.names), known
         ),
-        warnings=(*_warnings(kind, covered), *_comments(signed)),
+        warnings=scope.warnings,
     )
     if qualifying is not None and signed.properties is None:
         problem = report.Finding(
@@ -182,12 +206,12 @@ def _signature(
     return found
 
 
-def _check(
-    element: etree._Element, key: object, detached: Mapping[str, originals.Original]
-) -> _Signed | None:
+def _check(element: etree._Element, key: object, surroundings: _Surroundings) -> _Signed | None:
     """Verify value and references; None where there is no key to verify with."""
     _check_form(element)
-    references = xml_signature.check_references(element, detached=detached)
+    references = xml_signature.check_references(
+        element, detached=surroundings.beside, expressions=surroundings.expressions
+    )
     listed: list[xml_signature.SignedReference] = []
     for one in references:
         if one.element is not None and one.element.tag == _DS("Manifest"):
@@ -195,7 +219,12 @@ def _check(
             entries = one.element.findall(_DS("Reference"))
             if not 1 <= len(entries) <= xml_signature.MAX_REFERENCES:
                 raise xml_trees.XMLSignatureError("expected references in a Manifest")
-            listed += xml_signature.check_reference_list(element, entries, detached=detached)
+            listed += xml_signature.check_reference_list(
+                element,
+                entries,
+                detached=surroundings.beside,
+                expressions=surroundings.expressions,
+            )
     if key is None:
         return None
     method = xml_signature.check_value(element, key)
@@ -215,7 +244,7 @@ def _check_form(element: etree._Element) -> None:
     known = {*once, _DS("Object")}
     if not known.issuperset(names) or any(names.count(one) > 1 for one in once):
         raise xml_trees.XMLSignatureError("expected the parts of a signature, each once")
-    if _has_text(element):
+    if xades_scope.has_text(element):
         raise xml_trees.XMLSignatureError("expected the parts of a signature, got text")
     holders = [
         one
@@ -289,189 +318,10 @@ def _signed_properties(
     for one in references:
         # EN 319 132-1 4.4.2: by this type a reader knows that they are signed.
         named = (one.type_uri or "").endswith(f"#{xades_properties.SIGNED_PROPERTIES_SUFFIX}")
-        if own is not None and one.element is own and named:
+        # A transform can leave out just what a reader would believe.
+        is_all = not (one.left_out or one.is_partial or one.text_only)
+        if own is not None and one.element is own and named and is_all:
             return own
-    return None
-
-
-def _scope(
-    element: etree._Element, signed: _Signed, name: str
-) -> tuple[report.ScopeKind, tuple[str, ...]]:
-    """How much of the document a signature covers."""
-    tree = element.getroottree()
-    root = tree.getroot()
-    content = [
-        one
-        for one in (*signed.references, *signed.listed)
-        if one.element is not signed.properties and not _is_own_machinery(element, one.element)
-    ]
-    if not content:
-        return report.ScopeKind.NONE, ()
-    names = tuple(
-        name if one.whole_document else (one.uri or "detached document") for one in content
-    )
-    covered = [one.element for one in content if _covers_its_element(one)]
-    if root is element:
-        # Enveloping: every object but the one with the properties; detached files add to that.
-        whole = _objects_are_covered(element, covered)
-    elif any(one is root for one in covered):
-        whole = _objects_are_covered(element, covered) and (
-            any(one.uri in ("", "#xpointer(/)") for one in content)
-            or not _has_outer_instructions(root)
-        )
-    else:
-        # What the root is called says what its parts mean, and only a reference to it signs that.
-        shown = [
-            child for child in root.iterchildren(etree.Element) if child.tag != _DS("Signature")
-        ]
-        whole = (
-            not shown
-            and any(one.element is None for one in content)
-            and not _shows_something_itself(root)
-            and not _has_outer_instructions(root)
-            and _objects_are_covered(element, covered)
-        )
-    return (report.ScopeKind.FULL if whole else report.ScopeKind.PARTIAL), names
-
-
-def _warnings(kind: report.ScopeKind, names: Sequence[str]) -> tuple[report.Finding, ...]:
-    if kind is not report.ScopeKind.PARTIAL:
-        return ()
-    return (
-        report.Finding(
-            "partial-scope",
-            "there is more than this signature covers: only what `scope` names is signed",
-        ),
-    )
-
-
-def _is_own_machinery(element: etree._Element, signed: etree._Element | None) -> bool:
-    """Whether what is signed is a part of the signature that shows nobody anything: its KeyInfo."""
-    if signed is None or element not in signed.iterancestors():
-        return False
-    return not any(one.tag == _DS("Object") for one in (signed, *signed.iterancestors()))
-
-
-def _covers_its_element(one: xml_signature.SignedReference) -> bool:
-    """Whether the element is signed with its names and attributes, or has nothing but text."""
-    if one.element is None:
-        return False
-    if not one.text_only:
-        return True
-    return one.element.tag == _DS("Object") and not len(one.element)
-
-
-def _objects_are_covered(element: etree._Element, covered: Sequence[etree._Element | None]) -> bool:
-    """Whether every object of a signature is signed; the one with the properties has its own rule.
-
-    Whoever holds the document can add an object without breaking anything: a reference to what is
-    around the signature leaves the signature out.
-    """
-    qualifying = xades_properties.qualifying_properties(element)
-    inside = [
-        one
-        for one in covered
-        if one is not None and (one is element or element in one.iterancestors())
-    ]
-    return all(
-        _is_within(holder, inside)
-        for holder in element.findall(_DS("Object"))
-        if qualifying is None
-        or list(holder.iterchildren(etree.Element)) != [qualifying]
-        or _has_text(holder)
-        or not _is_plain(qualifying)
-    )
-
-
-def _is_plain(qualifying: etree._Element) -> bool:
-    """Whether there is nothing but signed and unsigned properties (EN 319 132-1 4.3.1)."""
-    space = etree.QName(qualifying).namespace
-    parts = [f"{{{space}}}SignedProperties", f"{{{space}}}UnsignedProperties"]
-    found = [one.tag for one in qualifying.iterchildren(etree.Element)]
-    return found in (parts[:1], parts[1:], parts) and not _has_text(qualifying)
-
-
-def _shows_something_itself(root: etree._Element) -> bool:
-    """Whether an element has attributes or text of its own beside its children."""
-    named = bool(root.attrib) and root.tag != _DS("Object")
-    return named or _has_text(root)
-
-
-def _has_text(element: etree._Element) -> bool:
-    """Whether an element has text of its own beside its children."""
-    texts = [element.text, *(child.tail for child in element)]
-    return any(text and text.strip() for text in texts)
-
-
-def _comments(signed: _Signed) -> tuple[report.Finding, ...]:
-    """Tell of comments in what was signed that nobody signed: they split the text around them.
-
-    A program that reads the text up to the comment reads another one than was signed.
-    """
-    for one in (*signed.references, *signed.listed):
-        if one.element is None or one.element is signed.properties:
-            continue
-        text = re.search(rb"<!--", one.octets)
-        if text is None and any(_splits_text(each) for each in one.element.iter(etree.Comment)):
-            return (
-                report.Finding(
-                    "unsigned-comment",
-                    "a comment splits a text that was signed without it: read the text as a whole",
-                ),
-            )
-    return ()
-
-
-def _splits_text(comment: etree._Element) -> bool:
-    """Whether there is text on both sides of a comment."""
-    previous, parent = comment.getprevious(), comment.getparent()
-    before = parent.text if previous is None and parent is not None else None
-    if previous is not None:
-        before = previous.tail
-    return bool((before or "").strip()) and bool((comment.tail or "").strip())
-
-
-def _has_outer_instructions(root: etree._Element) -> bool:
-    """Whether a processing instruction, such as a style sheet's, stands outside the root."""
-    return any(
-        isinstance(one, etree._ProcessingInstruction)
-        for preceding in (True, False)
-        for one in root.itersiblings(preceding=preceding)
-    )
-
-
-def _is_within(holder: etree._Element, covered: Sequence[etree._Element | None]) -> bool:
-    children = list(holder.iterchildren(etree.Element))
-    if any(one is holder for one in covered):
-        return True
-    if any(above is one for above in holder.iterancestors() for one in covered):
-        return True
-    return (
-        bool(children)
-        and not _shows_something_itself(holder)
-        and all(any(one is child for one in covered) for child in children)
-    )
-
-
-def _key_value(element: etree._Element) -> object:
-    """The bare key in KeyInfo, to say whether a signature without a certificate is intact."""
-    try:
-        for value in element.iter(_DS("RSAKeyValue")):
-            modulus, exponent = (
-                int.from_bytes(xml_trees.read_base64(xml_trees.child(value, _DS(part))), "big")
-                for part in ("Modulus", "Exponent")
-            )
-            return rsa.RSAPublicNumbers(exponent, modulus).public_key()
-        dsig11 = "{http://www.w3.org/2009/xmldsig11#}"
-        for value in element.iter(f"{dsig11}ECKeyValue"):
-            curve = xml_trees.child(value, f"{dsig11}NamedCurve").get("URI") or ""
-            point = xml_trees.read_base64(xml_trees.child(value, f"{dsig11}PublicKey"))
-            if curve in _KEY_VALUE_CURVES:
-                return ec.EllipticCurvePublicKey.from_encoded_point(
-                    _KEY_VALUE_CURVES[curve](), point
-                )
-    except (ValueError, errors.InputError):
-        return None
     return None
 
 

@@ -7,7 +7,14 @@ from collections.abc import Callable
 
 from lxml import etree
 
-from pki import algorithms, certificates, signature, xml_signature, xml_trees
+from pki import (
+    algorithms,
+    certificates,
+    signature,
+    xml_signature,
+    xml_transforms,
+    xml_trees,
+)
 from tests.support import forged_xml, hierarchy, signed_cms
 from tests.support.attacks.attacker import REFUSED, Attack, Attacker
 from tests.support.forged_xml import Wanted
@@ -209,26 +216,34 @@ def truncated_secret(who: Attacker) -> bytes:
 # --- transforms and references -----------------------------------------------------------------
 
 
-def _transform(xml: str) -> Callable[[Attacker], bytes]:
-    """The signer lets a program say what is signed: nothing that is shown."""
+def _transform(xml: str, octets: bytes = b"") -> Callable[[Attacker], bytes]:
+    """The signer lets a program say what is signed: nothing that is shown, or only `octets`."""
 
     def make(who: Attacker) -> bytes:
         def edit(element: etree._Element) -> None:
             reference = element.find("ds:SignedInfo/ds:Reference[@URI='']", _NS)
             transforms = reference.find("ds:Transforms", _NS)
             transforms.insert(0, etree.fromstring(xml))
-            empty = base64.b64encode(hashlib.sha256(b"").digest()).decode()
-            reference.find("ds:DigestValue", _NS).text = empty
+            digest = base64.b64encode(hashlib.sha256(octets).digest()).decode()
+            reference.find("ds:DigestValue", _NS).text = digest
 
         return resigned(who.xml(), who.victim, edit)
 
     return make
 
 
-def _xpath(text: str, algorithm: str = xml_signature.XPATH) -> str:
+def _xpath(text: str) -> str:
     return (
-        f'<ds:Transform xmlns:ds="{_DS}" Algorithm="{algorithm}"><ds:XPath>{text}</ds:XPath>'
-        "</ds:Transform>"
+        f'<ds:Transform xmlns:ds="{_DS}" Algorithm="{xml_signature.XPATH}"><ds:XPath>{text}'
+        "</ds:XPath></ds:Transform>"
+    )
+
+
+def _filter(mode: str, text: str) -> str:
+    space = xml_transforms.XPATH_FILTER_2
+    return (
+        f'<ds:Transform xmlns:ds="{_DS}" Algorithm="{space}"><XPath xmlns="{space}"'
+        f' Filter="{mode}">{text}</XPath></ds:Transform>'
     )
 
 
@@ -361,7 +376,7 @@ GALLERY = (
         "partial",
     ),
     Attack(wrapped_in_properties, "the signed part in unsigned properties", "partial"),
-    Attack(wrapped_whole, "the signed root inside the signature of another root", "partial"),
+    Attack(wrapped_whole, "the signed root inside the signature of another root", "HASH_FAILURE"),
     Attack(renamed_root, "a signed part under a root of another name", "partial"),
     Attack(duplicate(b"Id"), "the signed identifier on two elements", "FORMAT_FAILURE"),
     Attack(duplicate(b"id"), "the signed identifier as id", "FORMAT_FAILURE"),
@@ -401,21 +416,36 @@ GALLERY = (
         "a method of another kind of key",
         "SIG_CRYPTO_FAILURE",
     ),
-    Attack(_transform(_xpath("false()")), "an XPath that leaves everything out", "CONSTRAINTS"),
+    Attack(_transform(_xpath("false()")), "an XPath that leaves everything out", "nothing-covered"),
     Attack(
-        _transform(_xpath("here()/ancestor::ds:Signature")),
+        _transform(_xpath("ancestor-or-self::ds:Signature")),
         "an XPath that signs the signature alone",
-        "SIG_CONSTRAINTS_FAILURE",
+        "nothing-covered none",
     ),
     Attack(
-        _transform(_xpath("not(ancestor-or-self::sum)")),
+        _transform(_xpath("not(ancestor-or-self::sum)"), b"<f></f>"),
         "an XPath that leaves the sum out",
+        "partial partial-selection",
+    ),
+    Attack(
+        _transform(_filter("subtract", "/f/sum"), b"<f></f>"),
+        "an XPath filter that leaves the sum out",
+        "partial partial-selection",
+    ),
+    Attack(
+        _transform(_filter("intersect", "/f/sum"), b"<sum>100</sum>"),
+        "an XPath filter that leaves the root out",
+        "partial partial-selection",
+    ),
+    Attack(
+        _transform(_xpath("not(self::text())"), b"<f><sum></sum></f>"),
+        "an XPath that takes the text out of its element",
         "SIG_CONSTRAINTS_FAILURE",
     ),
     Attack(
-        _transform(_xpath("/f/sum", xml_signature.XPATH_FILTER_2)),
-        "an XPath filter that leaves the sum out",
-        "TOTAL-FAILED",
+        _transform(_xpath("contains(concat(., document('/etc/passwd')), 'x')")),
+        "an XPath that reads a file",
+        "SIG_CONSTRAINTS_FAILURE",
     ),
     Attack(_transform(_XSLT), "a style sheet that writes what is signed", "CONSTRAINTS"),
     Attack(
