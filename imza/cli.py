@@ -80,7 +80,7 @@ def _attempt(work: Callable[[], object], given: Sequence[str]) -> int:
     """Do something for a person; whatever it raises becomes a sentence and an exit code."""
     import click
 
-    from pki import errors
+    from pki import errors, terminal_text
 
     as_json = "--json" in given
     try:
@@ -111,7 +111,9 @@ def _attempt(work: Callable[[], object], given: Sequence[str]) -> int:
             _print_problem(error.code, error.message, code, retriable=error.retriable)
         else:
             again = " (trying again later may help)" if error.retriable else ""
-            sys.stderr.write(f"imza: {error.message} [{error.code}]{again}\n")
+            # The message may quote what a stranger wrote.
+            told = "\n".join(map(terminal_text.printable, error.message.split("\n")))
+            sys.stderr.write(f"imza: {told} [{error.code}]{again}\n")
         return code
     except Exception as error:  # noqa: BLE001 - the edge: a person gets a sentence, not a traceback
         if isinstance(error, ModuleNotFoundError) and not _is_ours(error):
@@ -169,7 +171,10 @@ def _print_problem(code: str, detail: str, exit_status: int, *, retriable: bool 
         "retriable": retriable,
         "exit_code": exit_status,
     }
-    sys.stdout.write(json.dumps(problem, ensure_ascii=False) + "\n")
+    from pki import terminal_text
+
+    written = json.dumps(problem, ensure_ascii=False)
+    sys.stdout.write(terminal_text.printable_json(written) + "\n")
 
 
 def _root() -> Any:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import click
 
 from pki import durable_files, errors
+from pki.terminal_text import printable, printable_json
 from signing_service.command_options import FILE, TrustSource, read_time
 
 if TYPE_CHECKING:
@@ -144,7 +145,7 @@ def verify(
     with _Judge(server, credentials, sources, beside, at, policy, offline, wish) as judge:
         for number, path in enumerate(files, start=1):
             if not as_json and len(files) > 1:
-                click.echo(f"[{number}/{len(files)}] {path.name}", err=True)
+                click.echo(f"[{number}/{len(files)}] {printable(path.name)}", err=True)
             try:
                 overall, content = judge(path)
             except errors.InputError as error:
@@ -157,7 +158,8 @@ def verify(
             if written is None:
                 click.echo(content)
             else:
-                click.echo(f"{path.name}: {overall}; the report is in {written}", err=True)
+                told = f"{path.name}: {overall}; the report is in {written}"
+                click.echo(printable(told), err=True)
             codes.append(_EXIT_CODES[overall])
     return next(code for code in _WORST_FIRST if code in codes)
 
@@ -336,7 +338,9 @@ class _Judge:
             if wish.form is None:
                 content = _text(report.to_json(detailed=wish.detailed), wish)
             else:
-                content = forms.render(report, wish.form, wish.words, wish.kind)
+                content = forms.render(
+                    report, wish.form, wish.words, wish.kind, print_sheet=workers.print_sheet
+                )
             return report.overall.value, content
 
         return judge
@@ -415,7 +419,7 @@ def _beside(
 def _show_refusal(path: pathlib.Path, error: errors.InputError, as_json: bool) -> None:
     """One line for a document of several that cannot be read."""
     if not as_json:
-        click.echo(f"{path.name}: {error.message} [{error.code}]")
+        click.echo(printable(f"{path.name}: {error.message} [{error.code}]"))
         return
     problem = {
         "document": {"name": path.name},
@@ -425,7 +429,7 @@ def _show_refusal(path: pathlib.Path, error: errors.InputError, as_json: bool) -
         "detail": error.message,
         "exit_code": EXIT_REFUSED,
     }
-    click.echo(json.dumps(problem, ensure_ascii=False))
+    click.echo(printable_json(json.dumps(problem, ensure_ascii=False)))
 
 
 def _report(answer: object) -> dict[str, Any]:

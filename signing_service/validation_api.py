@@ -17,7 +17,7 @@ from signing_service import (
     uploads,
     validation_schemas,
 )
-from signing_service.reports import etsi, forms, languages, page
+from signing_service.reports import etsi, forms, languages, page, sheet
 from signing_service.service import SigningService
 from signing_service.validation import report as validation_report
 from signing_service.validation.certificates import certificate_report
@@ -44,6 +44,7 @@ class Judges:
             name, with as much diagnostic data as is asked for.
         certificate: Judges a certificate in DER or PEM, beside others, for a time, by the policy
             of a name.
+        print_sheet: Sets a report as PDF.
     """
 
     document: Callable[
@@ -60,6 +61,7 @@ class Judges:
         [bytes, Sequence[bytes], datetime.datetime, str | None],
         certificate_report.CertificateReport,
     ]
+    print_sheet: Callable[[sheet.Sheet], bytes]
 
 
 def add_routes(
@@ -107,7 +109,13 @@ def add_routes(
                 )
                 build_xml = etsi.build if sealer is None else _sealed(sealer, caller, service)
                 content = await anyio.to_thread.run_sync(
-                    forms.render, report, form, words, chosen.kind, build_xml
+                    forms.render,
+                    report,
+                    form,
+                    words,
+                    chosen.kind,
+                    build_xml,
+                    judges.print_sheet,
                 )
         return fastapi.Response(content, headers=_report_headers(report, form, words.language))
 

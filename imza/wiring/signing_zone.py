@@ -148,7 +148,7 @@ def _judges(
             rules=policy.named(policies, policy_name),
         )
 
-    return validation_api.Judges(judge_document, judge_certificate)
+    return validation_api.Judges(judge_document, judge_certificate, workers.print_sheet)
 
 
 class _Threads:

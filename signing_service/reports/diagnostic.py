@@ -8,6 +8,7 @@ from typing import Any
 
 import pydantic
 
+from pki import terminal_text
 from signing_service.validation.diagnostics import diagnostic_data
 
 _SHAPE = pydantic.TypeAdapter(diagnostic_data.DiagnosticData)
@@ -16,7 +17,7 @@ SCHEMA_NAME = "diagnostic-data.schema.json"
 
 def render(data: diagnostic_data.DiagnosticData) -> bytes:
     """Return the data as JSON in UTF-8; the same data gives the same bytes."""
-    return _SHAPE.dump_json(data)
+    return terminal_text.printable_json(_SHAPE.dump_json(data).decode()).encode()
 
 
 def schema() -> dict[str, Any]:

@@ -4,6 +4,7 @@ import enum
 import json
 from collections.abc import Callable
 
+from pki import terminal_text
 from signing_service.reports import diagnostic, etsi, page, preferences, printed, sheet
 from signing_service.reports.wording import Wording
 from signing_service.validation import report
@@ -63,6 +64,7 @@ def render(
     words: Wording,
     kind: Kind,
     build_xml: Callable[[report.ValidationReport], bytes] = etsi.build,
+    print_sheet: Callable[[sheet.Sheet], bytes] = printed.set_sheet,
 ) -> bytes:
     """Return a report in a form; language is for those that people read.
 
@@ -72,6 +74,7 @@ def render(
         words: Its language.
         kind: What it tells.
         build_xml: Writes the XML of TS 119 102-2, for a service that signs it.
+        print_sheet: Sets the PDF, for a service that does it in a process with limits.
 
     Raises:
         NothingToReportError: XML of a document without a signature.
@@ -84,6 +87,7 @@ def render(
     detailed = kind is Kind.DETAILED
     told = shown.to_json(detailed=detailed)
     if form is Form.JSON:
-        return json.dumps(told, ensure_ascii=False).encode()
+        # Programs do not mind, and a terminal would obey what stands in a name.
+        return terminal_text.printable_json(json.dumps(told, ensure_ascii=False)).encode()
     set_out = sheet.make(told, words, detailed=detailed)
-    return page.set_sheet(set_out) if form is Form.HTML else printed.set_sheet(set_out)
+    return page.set_sheet(set_out) if form is Form.HTML else print_sheet(set_out)

@@ -15,6 +15,9 @@ from signing_service.validation import report
 
 Json: TypeAlias = Mapping[str, Any]
 
+MAX_TEXT = 1000
+"""Letters of one line: a stranger's name has no limit, and the JSON tells all of it."""
+
 
 TONES = {
     "TOTAL-PASSED": Tone.GOOD,
@@ -85,12 +88,12 @@ def make(shown: Json, words: Wording, *, detailed: bool) -> Sheet:
         words,
         TONES[shown["overall"]],
         _verdict(shown["overall"], None, words),
-        tuple(about),
+        tuple(map(_cut, about)),
         tuple(
             _section(number, one, words, detailed=detailed)
             for number, one in enumerate(shown["signatures"], start=1)
         ),
-        tuple(notes),
+        tuple(map(_cut_text, notes)),
     )
 
 
@@ -119,9 +122,17 @@ def _section(number: int, one: Json, words: Wording, *, detailed: bool) -> Secti
         words.signature.format(number=number),
         TONES[one["indication"]],
         _verdict(one["indication"], reason, words),
-        tuple(lines),
+        tuple(map(_cut, lines)),
         course.stages(one.get("building_blocks", ()), words) if detailed else (),
     )
+
+
+def _cut(line: Line) -> Line:
+    return dataclasses.replace(line, text=_cut_text(line.text))
+
+
+def _cut_text(text: str) -> str:
+    return text if len(text) <= MAX_TEXT else f"{text[:MAX_TEXT]} …"
 
 
 def _verdict(indication: str, reason: str | None, words: Wording) -> str:

@@ -1,5 +1,6 @@
 """A report on a terminal."""
 
+from pki import terminal_text
 from signing_service.reports import sheet
 
 
@@ -20,4 +21,4 @@ def set_sheet(one: sheet.Sheet) -> str:
                 lines += [f"        {rule.mark} {rule.text}" for rule in block.rules]
     lines += [f"  {line.label}: {line.text}" for line in one.document[1:]]
     lines += [f"  {note}" for note in one.notes]
-    return "\n".join("".join(c if c.isprintable() else "\ufffd" for c in line) for line in lines)
+    return "\n".join(map(terminal_text.printable, lines))

@@ -24,6 +24,7 @@ from signing_service import documents, parameters, trust
 from signing_service.creation import formats
 from signing_service.creation.pdf import pictures
 from signing_service.lists import listed_services
+from signing_service.reports import sheet
 from signing_service.validation import evidence, policy, process, report, worker_answers
 from signing_service.validation.certificates import (
     certificate_report,
@@ -57,6 +58,12 @@ class ValidationTimeoutError(errors.LimitError):
     """The document took longer to judge than any honest one does."""
 
     code = "validation-timeout"
+
+
+class ReportTooLongError(errors.LimitError):
+    """A report is too long for the form that was asked for."""
+
+    code = "report-too-long"
 
 
 class WorkersBusyError(errors.UnavailableError):
@@ -115,6 +122,13 @@ class _Drawing:
 
 
 @dataclasses.dataclass(frozen=True)
+class _Printing:
+    """The wish to have a report set as PDF: its length is a stranger's."""
+
+    sheet: sheet.Sheet
+
+
+@dataclasses.dataclass(frozen=True)
 class _Pages:
     """The wish to have the pages of a PDF drawn and compared."""
 
@@ -122,7 +136,7 @@ class _Pages:
     revisions: tuple[report.SignedRevision, ...]
 
 
-_Question: TypeAlias = _Job | _Check | _CertificateJob | _Drawing | _Pages
+_Question: TypeAlias = _Job | _Check | _CertificateJob | _Drawing | _Pages | _Printing
 
 
 class _Worker:
@@ -290,6 +304,24 @@ class ValidationWorkers:
         # Made anew, which checks it: unpickling did not.
         return dataclasses.replace(answer)
 
+    def print_sheet(self, one: sheet.Sheet) -> bytes:
+        """Set a report as PDF as `printed.set_sheet` does.
+
+        Raises:
+            ReportTooLongError: That takes longer than any honest document's report does.
+            InputError: It is over another limit; its `code` says which.
+        """
+        try:
+            answer = self._run(_Printing(one))
+        except ValidationTimeoutError:
+            raise ReportTooLongError(
+                f"the report could not be set as PDF within {self._time_limit_s:g} seconds: ask"
+                " for it as HTML or JSON"
+            ) from None
+        if not isinstance(answer, worker_answers.Printed):
+            raise ValidationCrashError("the validation worker answered another question")
+        return answer.pdf
+
     def warm_up(self) -> None:
         """Start the first worker now, so that the first document need not wait for it."""
         worker = self._places.get()
@@ -412,6 +444,11 @@ def _answer(job: _Question) -> worker_answers.Answer:
     try:
         if isinstance(job, _Drawing):
             return pictures.read(job.picture)
+        if isinstance(job, _Printing):
+            # Loaded where it is wanted: most workers print nothing.
+            from signing_service.reports import printed
+
+            return worker_answers.Printed(printed.set_sheet(job.sheet))
         if isinstance(job, _Pages):
             # Loaded in workers alone: no other process needs PDFium.
             from signing_service.validation.pdf import page_appearance

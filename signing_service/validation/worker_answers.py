@@ -52,6 +52,13 @@ class Accepted:
 
 
 @dataclasses.dataclass(frozen=True)
+class Printed:
+    """A report as PDF."""
+
+    pdf: bytes
+
+
+@dataclasses.dataclass(frozen=True)
 class Refusal:
     """An input error that crossed back; its class stayed behind, its words did not.
 
@@ -72,6 +79,7 @@ Answer: TypeAlias = (
     | parameters.Picture
     | report.PageAppearances
     | Accepted
+    | Printed
     | Refusal
 )
 
@@ -79,6 +87,7 @@ _KINDS: dict[str, Any] = {
     one.__name__: one
     for one in (
         Accepted,
+        Printed,
         Refusal,
         parameters.Picture,
         *(

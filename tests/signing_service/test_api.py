@@ -25,6 +25,7 @@ from mobile_id import client as mobile_client
 from pki import access, access_settings, algorithms, clock, database, signature, web
 from signing_service import api, phone_signing, sealing, sessions, trust, validation_api
 from signing_service import settings as signing_settings
+from signing_service.reports import printed
 from signing_service.service import SigningService
 from signing_service.validation import fetching, isolation, policy, process
 from tests.support import hierarchy as hierarchy_support
@@ -181,7 +182,11 @@ def portal(at: datetime.datetime, tmp_path_factory: pytest.TempPathFactory) -> I
         )
         routers = [
             api.routes(
-                service, phones, validation_api.Judges(validate, judge_certificate), tokens, seals
+                service,
+                phones,
+                validation_api.Judges(validate, judge_certificate, printed.set_sheet),
+                tokens,
+                seals,
             ),
             web.token_routes(tokens, world.clock),
         ]

@@ -57,6 +57,18 @@ def test_several_files_give_one_json_line_each_and_the_worst_code(files):
     assert answer.return_value == 1
 
 
+@pytest.mark.parametrize("form", [(), ("--json",)])
+def test_name_of_a_file_does_nothing_to_the_terminal(files, form):
+    """A line is cleared, and a verdict written that nobody gave."""
+    hostile = "\x1b[1A\x1b[2K\x9b1mgood.pdf: TOTAL-PASSED\u202efdp."
+    for one in ("unreadable.pdf", "doubtful.pdf"):
+        (files / one).rename(files / f"{one}{hostile}")
+    answer = run(files, *form, f"unreadable.pdf{hostile}", f"doubtful.pdf{hostile}")
+    lines = [*answer.stdout.splitlines(), *answer.stderr.splitlines()]
+    assert all(one.isprintable() for one in lines), lines
+    assert answer.return_value == 4
+
+
 def test_reports_of_several_documents_go_into_a_folder(files):
     folder = str(files / "told")
     answer = run(files, "--report", "etsi", "-o", folder, "good.pdf", "doubtful.pdf")

@@ -85,7 +85,7 @@ def desk(at: datetime.datetime, tmp_path_factory: pytest.TempPathFactory) -> Ite
         validation_api.add_routes(
             router,
             service,
-            validation_api.Judges(judge_document, judge_certificate),
+            validation_api.Judges(judge_document, judge_certificate, workers.print_sheet),
             web.require_scope(tokens, world.clock, "validate"),
         )
         routers = [router, web.token_routes(tokens, world.clock)]

@@ -1,3 +1,4 @@
+import dataclasses
 import datetime
 import multiprocessing
 import os
@@ -15,6 +16,7 @@ from pyhanko.pdf_utils import generic
 
 from pki import errors
 from signing_service import documents, parameters, trust
+from signing_service.reports import languages, sheet
 from signing_service.validation import isolation, process, report, worker_answers
 from signing_service.validation.diagnostics import diagnostic_data
 from tests.support import forged_pdfs, signed_pdfs
@@ -274,3 +276,26 @@ def test_picture_of_a_worker_that_was_taken_over_is_checked_again():
 
     with pytest.raises(errors.InputError):
         Lying(1).read_picture(pathlib.Path("logo.png"))
+
+
+def long_report(document, hierarchy, at, *, name: str, signatures: int) -> sheet.Sheet:
+    """A report of many signatures by somebody whose name has no end."""
+    anchors = trust.TrustAnchors((hierarchy.root.certificate,))
+    shown = process.judge(document, trust=anchors, at=at).report
+    named = dataclasses.replace(shown.signatures[0], signed_by=name)
+    long = dataclasses.replace(shown, signatures=(named,) * signatures)
+    return sheet.make(long.to_json(), languages.DEFAULT, detailed=False)
+
+
+def test_report_is_set_as_pdf_in_a_worker_too(document, hierarchy, at):
+    """Whoever names himself in a million letters would otherwise keep the service at it."""
+    made = long_report(document, hierarchy, at, name="Ə" * 10**6, signatures=1)
+    assert max(len(line.text) for line in made.sections[0].lines) < 1100
+    workers = isolation.ValidationWorkers(1)
+    try:
+        assert workers.print_sheet(made).startswith(b"%PDF-")
+        workers._time_limit_s = 0.0
+        with pytest.raises(isolation.ReportTooLongError):
+            workers.print_sheet(made)
+    finally:
+        workers.close()
