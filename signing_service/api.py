@@ -293,11 +293,14 @@ def _add_augmentation(
         request: fastapi.Request,
         caller: Annotated[access.Caller, fastapi.Depends(require_sign)],
     ) -> fastapi.Response:
-        async with uploads.read_upload(
-            request, max_bytes=service.settings.max_document_bytes, takes_detached=True
-        ) as upload:
+        async with (
+            line.place(caller.client_id) as turn,
+            uploads.read_upload(
+                request, max_bytes=service.settings.max_document_bytes, takes_detached=True
+            ) as upload,
+        ):
             level = schemas.read_augmentation(upload.parameters)
-            async with line.of(caller.client_id):
+            async with turn:
                 return await _in_thread(_augment, service, judges, upload, level)
 
 

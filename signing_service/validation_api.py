@@ -89,16 +89,19 @@ def add_routes(
     )
     async def validate_document(request: fastapi.Request, caller: caller_type) -> fastapi.Response:
         wanted = forms.choose(request.headers.get("accept", ""))
-        async with uploads.read_upload(
-            request, max_bytes=service.settings.max_validation_bytes, takes_detached=True
-        ) as upload:
+        async with (
+            line.place(caller.client_id) as turn,
+            uploads.read_upload(
+                request, max_bytes=service.settings.max_validation_bytes, takes_detached=True
+            ) as upload,
+        ):
             chosen = validation_schemas.read_validation(upload.parameters, service.clock.now())
             form = chosen.kind.form(wanted)
             if form is None:
                 raise NotAcceptableError(f"expected Accept: one of {_FORMS}")
             words = languages.preferred(request.headers.get("accept-language", ""))
             beside: list[documents.Detached] = [*upload.detached, *chosen.digests]
-            async with line.of(caller.client_id):
+            async with turn:
                 report = await anyio.to_thread.run_sync(
                     judges.document,
                     upload.document,
@@ -129,7 +132,7 @@ def add_routes(
         request: fastapi.Request, caller: caller_type
     ) -> dict[str, object]:
         chosen = await _read_certificate(request, service.clock.now())
-        async with line.of(caller.client_id):
+        async with line.place(caller.client_id) as turn, turn:
             report = await anyio.to_thread.run_sync(
                 judges.certificate,
                 chosen.certificate,

@@ -148,7 +148,7 @@ def judge(
     at = clock.require_utc(at)
     if document.path.stat().st_size > MAX_DOCUMENT_BYTES:
         raise errors.LimitError(f"expected a document of at most {MAX_DOCUMENT_BYTES} bytes")
-    found = _read(document, detached, trust.certificates)
+    found = _with_hashes(_read(document, detached, trust.certificates), detached)
     if fetched is not None:
         found.evidence.add_fetched(
             certificates_der=fetched.certificates,
@@ -186,6 +186,25 @@ def judge(
         if one.may_look_different
     )
     return Outcome(shown, judgement.missing, revisions)
+
+
+def _with_hashes(
+    found: findings.FoundDocument, detached: Sequence[documents.Detached]
+) -> findings.FoundDocument:
+    """The findings, told where they rest on a hash: what it is of, nobody saw here."""
+    given = {one.name for one in detached if isinstance(one, documents.DocumentDigest)}
+
+    def tell(one: findings.FoundSignature) -> findings.FoundSignature:
+        unseen = sorted(given.intersection((*one.scope_names, *one.signed_files)))
+        told = tuple(
+            report.Finding("hash-given", f"{name[:100]!r} was not seen: its hash was handed in")
+            for name in unseen
+        )
+        return dataclasses.replace(one, info=(*one.info, *told))
+
+    if not given:
+        return found
+    return dataclasses.replace(found, signatures=tuple(map(tell, found.signatures)))
 
 
 def _with_time(

@@ -61,6 +61,10 @@ def test_hash_is_as_good_as_the_document(desk, original, format, level):
     one = judge(desk, signed, digest(CONTENT, used))
     assert one["indication"] == "TOTAL-PASSED"
     assert one["scope"] == {"kind": "full", "names": ["contract.txt"]}
+    # A court is told that nobody looked at the contract.
+    assert "hash-given" in {told["code"] for told in one["info"]}
+    seen = judge(desk, signed, documents.Document("contract.txt", original))
+    assert "hash-given" not in {told["code"] for told in seen["info"]}
     assert all(stamp["intact"] for stamp in one["time_stamps"])
 
     wrong = judge(desk, signed, digest(CONTENT + b"!", used))
