@@ -396,6 +396,15 @@ def crop(writer) -> None:
     set_page(writer, "/CropBox", numbers(0, 0, 100, 100))
 
 
+def write_down_the_size(writer) -> None:
+    """What iText does to a page when it hangs a signature on it."""
+    set_page(writer, "/MediaBox", writer.root["/Pages"]["/MediaBox"])
+
+
+def write_down_another_size(writer) -> None:
+    set_page(writer, "/MediaBox", numbers(0, 0, 595, 400))
+
+
 def scale(writer) -> None:
     set_page(writer, "/UserUnit", generic.NumberObject(10))
 

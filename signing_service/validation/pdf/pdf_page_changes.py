@@ -6,6 +6,7 @@ An annotation that brings a text or a picture of its own, or covers what is unde
 comment: it changes what the page says ("evil annotations", Mainka and others, 2021).
 """
 
+import dataclasses
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -33,12 +34,61 @@ _COMMENT_ENTRIES = frozenset(
     | {"/BS", "/C", "/CA", "/T", "/Popup", "/RC", "/CreationDate", "/IRT", "/Subj", "/RT", "/RD"}
     | {"/Open", "/Name", "/State", "/StateModel", "/QuadPoints", "/Sy", "/Parent", "/StructParent"}
 )
+_INHERITED = ("/Resources", "/MediaBox", "/CropBox", "/Rotate")
+"""Entries that a page has from the nodes above it where it has none (ISO 32000-1 table 30)."""
 _PAGE_APART = frozenset({"/Annots", "/LastModified", "/Tabs", "/PieceInfo", "/Metadata"})
 """Entries looked at by themselves, or that no reader draws."""
 _DRAWING = re.compile(rb"(?<![\w/.])(Tj|TJ|'|\"|BI|sh)(?![\w])")
 _FILLING = re.compile(rb"(?<![\w/.])(f|F|f\*|B|B\*|b|b\*)(?![\w*])")
 _WIDTH = re.compile(rb"(?<![\w/])([\d.]+)\s+w(?!\w)")
 _SCALE = re.compile(rb"(?<!\w)cm(?!\w)")
+
+
+@dataclasses.dataclass(frozen=True)
+class _Node:
+    """A page, or a node of the tree of pages, in both revisions.
+
+    Attributes:
+        references: What leads to it before and now.
+        above: The node under whose `Kids` it stands.
+    """
+
+    path: Path
+    old: Any
+    new: Any
+    references: tuple[Any, Any]
+    above: "_Node | None"
+
+    def inherited(self) -> dict[str, tuple[Any, Any]]:
+        """What it has itself in one revision, and has from above in the other.
+
+        Some signing programs write down on a page what it inherited (ISO 32000-1 7.7.3.4).
+        """
+        return {
+            key: (self._nearest(key, 0), self._nearest(key, 1))
+            for key in _INHERITED
+            if (key in self.old) != (key in self.new)
+        }
+
+    def _nearest(self, key: str, revision: int) -> Any:
+        """An entry, its own or of the nearest node above it that has one.
+
+        Programs go up by `Parent` or come down by `Kids`: where these differ nothing is inherited.
+        """
+        node: _Node | None = self
+        while node is not None:
+            held = (node.old, node.new)[revision]
+            if key in held:
+                return pdf_comparison.entry(held, key)
+            parent, node = pdf_comparison.entry(held, "/Parent"), node.above
+            if (
+                node is None
+                or not isinstance(above := node.references[revision], generic.IndirectObject)
+                or not isinstance(parent, generic.IndirectObject)
+                or pdf_comparison.key_of(parent) != pdf_comparison.key_of(above)
+            ):
+                break
+        return generic.NullObject()
 
 
 class PageChanges:
@@ -48,7 +98,7 @@ class PageChanges:
         """Pair the pages, by their places."""
         self._compared = compared
         self._problems: list[Change] = []
-        self._nodes: list[tuple[Path, Any, Any]] = []
+        self._nodes: list[_Node] = []
         self._pair(
             pdf_comparison.entry(old_root, "/Pages"), pdf_comparison.entry(new_root, "/Pages")
         )
@@ -58,11 +108,14 @@ class PageChanges:
         yield from self._problems
         newly_signed = form.newly_signed()
         # All annotations are paired before any page is compared: one page may refer to another's.
-        listed = [
-            (path, old, new, self._annotations(path, old, new)) for path, old, new in self._nodes
-        ]
-        for path, old, new, (pairs, added, problems) in listed:
-            yield from self._compared.entries(path, old, new, _PAGE_APART | {"/Kids"})
+        listed = [(node, self._annotations(node.path, node.old, node.new)) for node in self._nodes]
+        for node, (pairs, added, problems) in listed:
+            path, old, new = node.path, node.old, node.new
+            inherited = node.inherited()
+            apart = _PAGE_APART | {"/Kids"} | inherited.keys()
+            yield from self._compared.entries(path, old, new, apart)
+            for key, (before, now) in inherited.items():
+                yield from self._compared.differences(path / key, before, now)
             yield from self._data(path, old, new)
             yield from problems
             for place, before, now in pairs:
@@ -73,10 +126,12 @@ class PageChanges:
                 )
 
     def _pair(self, old_top: Any, new_top: Any) -> None:
-        waiting = [(Path("/Pages", Path("/Root")), old_top, new_top)]
+        waiting: list[tuple[Path, Any, Any, _Node | None]] = [
+            (Path("/Pages", Path("/Root")), old_top, new_top, None)
+        ]
         seen: set[pdf_comparison.Key] = set()
         while waiting:
-            path, old_reference, new_reference = waiting.pop()
+            path, old_reference, new_reference, above = waiting.pop()
             old, new = self._compared.before(old_reference), self._compared.now(new_reference)
             if not isinstance(old, generic.DictionaryObject) or not isinstance(
                 new, generic.DictionaryObject
@@ -92,7 +147,8 @@ class PageChanges:
                 seen.add(key)
                 if isinstance(new_reference, generic.IndirectObject):
                     self._compared.twins[key] = pdf_comparison.key_of(new_reference)
-            self._nodes.append((path, old, new))
+            node = _Node(path, old, new, (old_reference, new_reference), above)
+            self._nodes.append(node)
             if len(self._nodes) > pdf_comparison.MAX_PAGE_NODES:
                 raise ValueError(f"expected at most {pdf_comparison.MAX_PAGE_NODES} page nodes")
             before = self._compared.before(pdf_comparison.entry(old, "/Kids"))
@@ -106,7 +162,7 @@ class PageChanges:
                 what = f"has {len(now)} entries instead of {len(before)}"
                 self._problems.append(Change(path / "/Kids", Kind.UNDEFINED, what))
             waiting += [
-                (path / "/Kids" / place, before.raw_get(place), now.raw_get(place))
+                (path / "/Kids" / place, before.raw_get(place), now.raw_get(place), node)
                 for place in range(min(len(before), len(now)))
             ]
 
