@@ -4,7 +4,7 @@ import dataclasses
 
 from cryptography import x509
 
-from mobile_id import addressee, client, results, signature_list
+from mobile_id import addressee, answers, client, results, signature_list
 from pki import errors, outbound, signature
 
 PATH = "imza/signature-list"
@@ -78,10 +78,10 @@ def poll(
         return None
     found = answer.get("signatures")
     if not isinstance(found, list) or len(found) != len(started.representations):
-        raise client.MobileIdAnswerError("expected a signature for each document of the list")
+        raise answers.MobileIdAnswerError("expected a signature for each document of the list")
     values = []
     for nested, representation in zip(found, started.representations, strict=True):
-        value = client.read_value(nested, representation)
-        client.check(certificate, representation, value)
+        value = answers.read_value(nested, representation)
+        answers.check(certificate, representation, value)
         values.append(value)
     return tuple(values)

@@ -11,7 +11,7 @@ import datetime
 import logging
 from collections.abc import Sequence
 
-from mobile_id import addressee, list_client, results, signature_list
+from mobile_id import addressee, answers, list_client, results, signature_list
 from mobile_id import client as mobile_client
 from pki import errors
 from signing_service import batches, flow, levels, parameters, sessions, signers
@@ -26,9 +26,9 @@ RETRY_AFTER = datetime.timedelta(seconds=5)
 """When a gateway that did not answer is asked again about a phone that was asked."""
 
 ENDS: tuple[tuple[type[errors.ImzaError], sessions.SessionState], ...] = (
-    (mobile_client.PhoneRefusedError, sessions.SessionState.REFUSED),
-    (mobile_client.PhoneTimeoutError, sessions.SessionState.EXPIRED),
-    (mobile_client.SessionGoneError, sessions.SessionState.EXPIRED),
+    (answers.PhoneRefusedError, sessions.SessionState.REFUSED),
+    (answers.PhoneTimeoutError, sessions.SessionState.EXPIRED),
+    (answers.SessionGoneError, sessions.SessionState.EXPIRED),
     (errors.ImzaError, sessions.SessionState.FAILED),
 )
 """How a session ends by what the phone's side says; the first that fits."""

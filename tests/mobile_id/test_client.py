@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from mobile_id import client, results
+from mobile_id import answers, client, list_client, results
 from mobile_id.simulation import personas
 from pki import algorithms, certificates, errors, outbound
 from tests.mobile_id.conftest import PARTY_NAME, PARTY_UUID, WHO, World, representation
@@ -24,16 +24,30 @@ from tests.support import servers
 
 @dataclasses.dataclass
 class Liar:
-    """A gateway that answers whatever a test tells it to."""
+    """A gateway that answers whatever a test tells it to, at once.
+
+    Attributes:
+        asked_at: When each question came, by a clock that only the client's pauses move.
+    """
 
     http: outbound.Client
     base_url: str = ""
     answer: object = None
+    now_s: float = 0.0
+    asked_at: list[float] = dataclasses.field(default_factory=list)
 
     @property
     def relying_party(self) -> client.MobileIdClient:
-        party = client.RelyingParty(PARTY_UUID, PARTY_NAME)
-        return client.MobileIdClient(self.http, self.base_url, party)
+        return client.MobileIdClient(
+            self.http,
+            self.base_url,
+            client.RelyingParty(PARTY_UUID, PARTY_NAME),
+            elapsed_s=lambda: self.now_s,
+            pause=self.pause,
+        )
+
+    def pause(self, seconds: float) -> None:
+        self.now_s += seconds
 
 
 @pytest.fixture
@@ -44,6 +58,7 @@ def liar() -> Iterator[Liar]:
 
     @app.api_route("/{rest:path}", methods=["GET", "POST"])
     def lie(rest: str) -> fastapi.responses.JSONResponse:
+        made.asked_at.append(made.now_s)
         return fastapi.responses.JSONResponse(made.answer)
 
     with servers.serve(app) as url:
@@ -75,11 +90,11 @@ def test_a_person_signs_on_the_phone_and_the_value_verifies_with_their_certifica
 @pytest.mark.parametrize(
     ("behaviour", "error"),
     [
-        (personas.Behaviour.USER_CANCELLED, client.PhoneRefusedError),
-        (personas.Behaviour.PHONE_ABSENT, client.PhoneFailedError),
-        (personas.Behaviour.DELIVERY_ERROR, client.PhoneFailedError),
-        (personas.Behaviour.SIM_ERROR, client.PhoneFailedError),
-        (personas.Behaviour.SIGNATURE_HASH_MISMATCH, client.PhoneSignatureError),
+        (personas.Behaviour.USER_CANCELLED, answers.PhoneRefusedError),
+        (personas.Behaviour.PHONE_ABSENT, answers.PhoneFailedError),
+        (personas.Behaviour.DELIVERY_ERROR, answers.PhoneFailedError),
+        (personas.Behaviour.SIM_ERROR, answers.PhoneFailedError),
+        (personas.Behaviour.SIGNATURE_HASH_MISMATCH, answers.PhoneSignatureError),
     ],
 )
 def test_every_way_a_phone_fails_has_an_error_of_its_own(
@@ -104,23 +119,23 @@ def test_a_person_authenticates_and_the_certificate_is_checked(live: World) -> N
         )
         assert found.person_code == WHO.person_code
         again = live.relying_party.start_authentication(WHO, representation())
-        with pytest.raises(client.MobileIdAnswerError):
+        with pytest.raises(answers.MobileIdAnswerError):
             live.relying_party.wait_for_authentication(
                 again, WHO, [live.authority.chain.root.certificate], live.at, patience_s=10
             )
         late = live.at + datetime.timedelta(days=2000)
         third = live.relying_party.start_authentication(WHO, representation())
-        with pytest.raises(client.MobileIdAnswerError):
+        with pytest.raises(answers.MobileIdAnswerError):
             live.relying_party.wait_for_authentication(third, WHO, issuers, late, patience_s=10)
 
 
 def test_the_wrong_person_code_for_a_phone_finds_nobody(live: World) -> None:
     live.enrol()
     stranger = type(WHO)(WHO.phone_number, "9ZZ99ZZ")
-    with pytest.raises(client.NotMobileIdClientError):
+    with pytest.raises(answers.NotMobileIdClientError):
         live.relying_party.fetch_certificate(stranger)
     started = live.relying_party.start_signature(stranger, representation())
-    with pytest.raises(client.NotMobileIdClientError):
+    with pytest.raises(answers.NotMobileIdClientError):
         live.relying_party.poll_signature(started, live.authority.chain.issuing.certificate)
 
 
@@ -133,7 +148,7 @@ def test_a_value_for_another_hash_is_not_given_out(live: World) -> None:
         lied = client.StartedSession(
             started.session_id, results.Operation.SIGNATURE, representation("another")
         )
-        with pytest.raises(client.PhoneSignatureError):
+        with pytest.raises(answers.PhoneSignatureError):
             party.wait_for_signature(lied, certificate, patience_s=10)
 
 
@@ -141,7 +156,7 @@ def test_an_unknown_session_is_told_apart_from_a_gateway_that_is_down(live: Worl
     started = client.StartedSession(
         "00000000-0000-4000-8000-000000000000", results.Operation.SIGNATURE, representation()
     )
-    with pytest.raises(client.SessionGoneError):
+    with pytest.raises(answers.SessionGoneError):
         live.relying_party.poll_signature(started, live.authority.chain.root.certificate)
 
 
@@ -235,13 +250,46 @@ def test_a_gateway_that_lies_is_found_out_by_an_error_of_ours(
     assert answer["state"] == "RUNNING"
 
 
+def test_a_gateway_that_holds_no_question_is_asked_once_a_second(
+    liar: Liar, hierarchy: hierarchy_support.Hierarchy
+) -> None:
+    liar.answer = {"state": "RUNNING"}
+    started = client.StartedSession("x", results.Operation.SIGNATURE, representation())
+    certificate = hierarchy.signer().certificate
+    with pytest.raises(answers.PhoneTimeoutError):
+        liar.relying_party.wait_for_signature(started, certificate, patience_s=5)
+    assert liar.asked_at == [0, 1, 2, 3, 4]
+    # Whoever asks in a loop of their own, or about a list, is held back in the same way.
+    listed = list_client.StartedList("x", (representation(),))
+    assert list_client.poll(liar.relying_party, listed, certificate) is None
+    assert liar.relying_party.poll_signature(started, certificate, timeout_ms=250) is None
+    assert liar.now_s == 6.25
+
+
+def test_a_gateway_that_held_the_question_is_asked_again_at_once(
+    liar: Liar, hierarchy: hierarchy_support.Hierarchy
+) -> None:
+    certificate = hierarchy.signer().certificate
+    started = client.StartedSession("x", results.Operation.SIGNATURE, representation())
+    liar.answer = {"state": "RUNNING"}
+    ticks = iter([0.0, 20.0])
+    held = client.MobileIdClient(
+        liar.http,
+        liar.base_url,
+        client.RelyingParty(PARTY_UUID, PARTY_NAME),
+        elapsed_s=lambda: next(ticks),
+        pause=lambda seconds: pytest.fail(f"paused {seconds} s"),
+    )
+    assert held.poll_signature(started, certificate) is None
+
+
 def test_a_certificate_of_another_person_or_purpose_is_not_taken(
     liar: Liar, hierarchy: hierarchy_support.Hierarchy
 ) -> None:
     for holder in (hierarchy.signer("6AB12CD"), hierarchy.signer(authentication=True)):
         encoded = base64.b64encode(holder.der).decode()
         liar.answer = {"result": "OK", "cert": encoded}
-        with pytest.raises(client.MobileIdAnswerError):
+        with pytest.raises(answers.MobileIdAnswerError):
             liar.relying_party.fetch_certificate(WHO)
     good = hierarchy.signer(WHO.person_code)
     liar.answer = {"result": "OK", "cert": base64.b64encode(good.der).decode()}

@@ -7,14 +7,15 @@ import pytest
 import sqlalchemy
 from cryptography import x509
 
-from mobile_id import client as mobile_client
 from mobile_id import (
+    answers,
     gateway,
     list_client,
     results,
     settings,
     transactions,
 )
+from mobile_id import client as mobile_client
 from mobile_id.results import Operation, Result
 from mobile_id.signature_list import ListedDocument, SignatureList
 from mobile_id.simulation import enrolment, personas, phones, sim_applet
@@ -215,9 +216,9 @@ def test_relying_party_gets_every_value_over_http(live: World) -> None:
 @pytest.mark.parametrize(
     ("behaviour", "error"),
     [
-        (personas.Behaviour.USER_CANCELLED, mobile_client.PhoneRefusedError),
-        (personas.Behaviour.SIGNATURE_HASH_MISMATCH, mobile_client.PhoneSignatureError),
-        (personas.Behaviour.SIM_ERROR, mobile_client.PhoneFailedError),
+        (personas.Behaviour.USER_CANCELLED, answers.PhoneRefusedError),
+        (personas.Behaviour.SIGNATURE_HASH_MISMATCH, answers.PhoneSignatureError),
+        (personas.Behaviour.SIM_ERROR, answers.PhoneFailedError),
     ],
 )
 def test_list_that_is_not_signed_in_full_gives_no_value(
@@ -280,8 +281,8 @@ def test_published_paths_neither_take_nor_show_lists(live: World) -> None:
     live.enrol()
     started = list_client.start(live.relying_party, WHO, DOCUMENTS)
     for path in ("signature", "authentication"):
-        with pytest.raises(mobile_client.SessionGoneError):
+        with pytest.raises(answers.SessionGoneError):
             live.relying_party.poll(path, started.session_id, 1000)
     alone = live.relying_party.start_signature(WHO, representation())
-    with pytest.raises(mobile_client.SessionGoneError):
+    with pytest.raises(answers.SessionGoneError):
         live.relying_party.poll(list_client.PATH, alone.session_id, 1000)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mobile_id import addressee, client, results
+from mobile_id import addressee, answers, client, results
 from mobile_id.simulation import personas, phones, sim_applet
 from pki import errors
 from tests.mobile_id.conftest import WHO, World, representation
@@ -145,13 +145,13 @@ def _result(
     issuers = [world.authority.chain.issuing.certificate]
     try:
         found = party.poll_authentication(started, who, issuers, world.at, timeout_ms=5000)
-    except client.PhoneRefusedError:
+    except answers.PhoneRefusedError:
         return "USER_CANCELLED"
-    except client.NotMobileIdClientError:
+    except answers.NotMobileIdClientError:
         return "NOT_MID_CLIENT"
-    except client.PhoneSignatureError:
+    except answers.PhoneSignatureError:
         return "SIGNATURE_HASH_MISMATCH"
-    except client.PhoneFailedError as error:
+    except answers.PhoneFailedError as error:
         return error.result.value
     return "RUNNING" if found is None else "OK"
 
