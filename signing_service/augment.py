@@ -72,8 +72,11 @@ def add_archive_time_stamp(
     at: datetime.datetime,
     responders: Sequence[str] = (),
     position: documents.Position = -1,
+    detached: Sequence[documents.Document] = (),
 ) -> None:
     """Raise a signature from B-LT to B-LTA.
+
+    Detached XAdES takes the documents that the signature covers.
 
     Revocation data for the unit that stamps is in the document already where the same unit made
     the signature's time stamp; where it is another one (its key has been changed in between), its
@@ -87,7 +90,9 @@ def add_archive_time_stamp(
     }
     with tempfile.TemporaryDirectory(dir=target.parent) as folder:
         stamped = pathlib.Path(folder) / "stamped"
-        formats.add_archive_time_stamp(format, source, stamped, request_token, position=position)
+        formats.add_archive_time_stamp(
+            format, source, stamped, request_token, position=position, detached=detached
+        )
         path = unit_path(_tokens(format, stamped, position)[-1], authorities, at)
         if path[0] in known:
             stamped.replace(target)

@@ -21,7 +21,6 @@ from signing_service.creation import (
     cms_files,
     formats,
     pades,
-    xades,
 )
 from signing_service.service import SigningService
 from tsa import signed_token
@@ -175,14 +174,15 @@ class _Work:
             self._step(functools.partial(asic_archive.renew, data=data, request_token=request))
             return
         for position in range(len(self._find())):
-            if self._format is XADES:
-                beside = {
-                    one.name: functools.partial(xades.pieces_of, one.path) for one in detached
-                }
-                add = functools.partial(xades.add_archive_time_stamp, detached=beside)
-            else:
-                add = functools.partial(formats.module(self._format).add_archive_time_stamp)
-            self._step(functools.partial(add, request_token=request, position=position))
+            self._step(
+                functools.partial(
+                    formats.add_archive_time_stamp,
+                    self._format,
+                    request_token=request,
+                    position=position,
+                    detached=detached,
+                )
+            )
 
     def _archive(self) -> asic_archive.Archive | None:
         """The archive manifests of a container; what they cover stays as it is."""

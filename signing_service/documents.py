@@ -140,6 +140,9 @@ def single(path: pathlib.Path) -> SignersDocuments:
 COUNTER_SIGNATURE_OF = "counter_signature_of"
 """The member of a context that makes it a counter-signature's."""
 
+ORIGINALS = "originals"
+"""The member of a context that names the documents which an archive time stamp will cover."""
+
 
 @dataclasses.dataclass(frozen=True)
 class PreparedSignature:
@@ -163,17 +166,29 @@ class PreparedSignature:
     @property
     def counter_signature_of(self) -> str | None:
         """The identifier of the signature whose value is signed, or None."""
-        # A context may hold a whole signature file, which is read for this alone.
-        if COUNTER_SIGNATURE_OF.encode() not in self.context:
-            return None
-        found = json.loads(self.context).get(COUNTER_SIGNATURE_OF)
+        found = self._member(COUNTER_SIGNATURE_OF)
         return None if found is None else str(found)
+
+    @property
+    def originals(self) -> tuple[str, ...]:
+        """The names of the documents that are kept beside the prepared one, in their order."""
+        found = self._member(ORIGINALS)
+        return tuple(map(str, found)) if isinstance(found, list) else ()
 
     def countersigning(self, identifier: str | None) -> "PreparedSignature":
         """Return the same, as the counter-signature of the signature with an identifier."""
-        if identifier is None:
-            return self
-        context = json.loads(self.context) | {COUNTER_SIGNATURE_OF: identifier}
+        return self if identifier is None else self._with(COUNTER_SIGNATURE_OF, identifier)
+
+    def keeping(self, originals: Sequence[Document]) -> "PreparedSignature":
+        """Return the same, with documents that are kept for the archive time stamp."""
+        return self._with(ORIGINALS, [one.name for one in originals]) if originals else self
+
+    def _member(self, name: str) -> object:
+        # A context may hold a whole signature file, which is read for this alone.
+        return json.loads(self.context).get(name) if name.encode() in self.context else None
+
+    def _with(self, name: str, value: object) -> "PreparedSignature":
+        context = json.loads(self.context) | {name: value}
         return dataclasses.replace(self, context=json.dumps(context).encode())
 
     def position(self, value: signature.SignatureValue) -> Position:

@@ -164,7 +164,9 @@ def prepare_signature(
         )
     row.hash_algorithm = prepared.hash_algorithm
     row.data_to_be_signed = prepared.data_to_be_signed
-    row.context = prepared.context
+    originals = formats.originals(opening.signed, chosen)
+    levels.keep_originals(service, row.id, originals)
+    row.context = prepared.keeping(originals).context
     awaited = state is sessions.SessionState.AWAITING_PERSON
     limits = service.settings
     row.expires_at = at + (limits.phone_window if awaited else limits.card_window)
@@ -314,7 +316,7 @@ def cancel_session(
             )
     for one in rows:
         if one.state is sessions.SessionState.REFUSED:
-            service.store.remove(one.id, levels.PREPARED)
+            levels.remove_unsigned(service, one)
     return row
 
 

@@ -7,6 +7,8 @@ last stored file and the last recorded level say, and does a step again at worst
 import datetime
 import logging
 import pathlib
+import shutil
+from collections.abc import Sequence
 
 from sqlalchemy import orm
 
@@ -19,6 +21,9 @@ log = logging.getLogger(__name__)
 
 PREPARED = "prepared"
 """Name of the file with a placeholder; signed ones are called after their level."""
+
+_ORIGINAL = "original-{}"
+"""Names of documents beside the signature, kept until its archive time stamp covers them."""
 
 
 def raise_level(
@@ -113,7 +118,31 @@ def _make_level(
             at=at,
             responders=service.settings.ocsp_fallback_urls,
             position=row.position,
+            detached=[
+                documents.Document(name, service.store.path(row.id, _ORIGINAL.format(number)))
+                for number, name in enumerate(row.prepared.originals)
+            ],
         )
+
+
+def keep_originals(
+    service: SigningService, session_id: str, originals: Sequence[documents.Document]
+) -> None:
+    """Store documents beside the signature, which its archive time stamp will cover too."""
+    for number, one in enumerate(originals):
+        with service.store.writing(session_id, _ORIGINAL.format(number)) as target:
+            shutil.copyfile(one.path, target)
+
+
+def remove_unsigned(service: SigningService, row: sessions.SigningSession) -> None:
+    """Remove what a session was to sign, which nobody will sign any more."""
+    service.store.remove(row.id, PREPARED)
+    _remove_originals(service, row)
+
+
+def _remove_originals(service: SigningService, row: sessions.SigningSession) -> None:
+    for number in range(len(row.prepared.originals)):
+        service.store.remove(row.id, _ORIGINAL.format(number))
 
 
 def _record_level(
@@ -138,6 +167,8 @@ def _record_level(
         else file_name(documents.SignatureLevel(step - 1))
     )
     service.store.remove(session_id, lower)
+    if row.state is sessions.SessionState.COMPLETED:
+        _remove_originals(service, row)
 
 
 def _count(session: orm.Session, row: sessions.SigningSession, at: datetime.datetime) -> None:
@@ -168,7 +199,9 @@ def _postpone(
                 max(waited / 2, datetime.timedelta(seconds=5)), datetime.timedelta(minutes=10)
             )
         session.commit()
-        return row
+    if row.state is sessions.SessionState.FAILED:
+        _remove_originals(service, row)
+    return row
 
 
 def _fail(
@@ -178,7 +211,8 @@ def _fail(
         row = sessions.load(session, session_id, None)
         row.end(sessions.SessionState.FAILED, error.code, error.message, at)
         session.commit()
-        return row
+    _remove_originals(service, row)
+    return row
 
 
 def file_name(level: documents.SignatureLevel) -> str:

@@ -241,4 +241,4 @@ def _end(
                 row.end(state, error.code, error.message, at)
         session.commit()
     for row in rows:
-        phones.service.store.remove(row.id, levels.PREPARED)
+        levels.remove_unsigned(phones.service, row)

@@ -167,14 +167,11 @@ def check_documents(
                 f" {len(signed.names)}"
             )
         return
-    if (
-        chosen.format is documents.SignatureFormat.XADES
-        and chosen.packaging is Packaging.DETACHED
-        and chosen.level is documents.SignatureLevel.B_LTA
-    ):
+    if signed.digests and _archives_documents(chosen):
         raise parameters.UnsupportedFormatError(
-            "expected a level up to B-LT for detached XAdES, whose archive time stamp would cover"
-            " the documents too: choose ASiC-E, or augment it with the documents",
+            "expected the documents themselves for detached XAdES at B-LTA, whose archive time"
+            " stamp covers them too, got hashes: sign at B-LT, and augment it where the documents"
+            " are",
             field="level",
         )
     count = len(signed.names)
@@ -192,6 +189,27 @@ def check_documents(
         raise documents.DocumentRefusedError(
             "expected documents: hashes are signed in detached CAdES and XAdES alone"
         )
+
+
+def originals(
+    signed: documents.SignersDocuments, chosen: parameters.SignatureParameters
+) -> tuple[documents.Document, ...]:
+    """Return the documents that are needed once more, for the archive time stamp."""
+    return signed.files if _archives_documents(chosen) else ()
+
+
+def _archives_documents(chosen: parameters.SignatureParameters) -> bool:
+    """Whether an archive time stamp will cover documents beside the signature.
+
+    EN 319 132-1 5.5.2.2: it is over what each reference names. A counter-signature refers to a
+    signature's value alone, CMS has the documents' hash inside, and a container its documents.
+    """
+    return (
+        chosen.format is documents.SignatureFormat.XADES
+        and chosen.packaging is Packaging.DETACHED
+        and chosen.level is documents.SignatureLevel.B_LTA
+        and chosen.counter_signature_of is None
+    )
 
 
 def signed_name(signed: documents.SignersDocuments, chosen: parameters.SignatureParameters) -> str:
@@ -293,10 +311,18 @@ def add_archive_time_stamp(
     request_token: RequestToken,
     *,
     position: documents.Position = -1,
+    detached: Sequence[documents.Document] = (),
 ) -> None:
-    """Raise a signature, the newest or another, from B-LT to B-LTA."""
+    """Raise a signature, the newest or another, from B-LT to B-LTA.
+
+    Detached XAdES takes the documents that the signature covers.
+    """
     if format is PADES:
         pades.add_document_time_stamp(source, target, request_token)
+    elif format is documents.SignatureFormat.XADES:
+        xades.add_archive_time_stamp(
+            source, target, request_token, position=position, detached=detached
+        )
     else:
         module(format).add_archive_time_stamp(source, target, request_token, position=position)
 

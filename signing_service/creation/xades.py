@@ -11,6 +11,7 @@ stands beside them.
 
 import base64
 import datetime
+import functools
 import hashlib
 import json
 import pathlib
@@ -277,7 +278,7 @@ def add_archive_time_stamp(
     request_token: RequestToken,
     *,
     position: documents.Position = -1,
-    detached: Mapping[str, Pieces] | None = None,
+    detached: Sequence[documents.Document] = (),
 ) -> None:
     """Add an archive time stamp to a signature, the newest or another: B-LTA.
 
@@ -287,9 +288,8 @@ def add_archive_time_stamp(
     """
     tree = _read(source)
     element = _at(tree, position)
-    xades_unsigned.add_archive_time_stamp(
-        element, request_token, octets_of(element, detached or {})
-    )
+    beside = {one.name: functools.partial(_pieces_of, one.path) for one in detached}
+    xades_unsigned.add_archive_time_stamp(element, request_token, octets_of(element, beside))
     _write(tree, target)
 
 
@@ -374,7 +374,7 @@ def _checked_pieces(
     return pieces()
 
 
-def pieces_of(path: pathlib.Path) -> Iterable[bytes]:
+def _pieces_of(path: pathlib.Path) -> Iterable[bytes]:
     """Read a file in pieces."""
     with path.open("rb") as file:
         while chunk := file.read(2**20):

@@ -79,8 +79,7 @@ def test_xmlsec1_accepts_both_and_the_schemas_take_the_property(
     desk: signing_desk.Desk, form: pathlib.Path, format: documents.SignatureFormat,
     chosen: dict[str, Any], level: documents.SignatureLevel,
 ) -> None:  # fmt: skip
-    detached = chosen.get("packaging") is DETACHED
-    first = desk.sign([form], format, B_LT if detached else B_LTA, **chosen)
+    first = desk.sign([form], format, B_LTA, **chosen)
     (main,) = judged(desk, first, form)
     signed = countersign(desk, first, format, level, main["id"])
     outer, inner = judged(desk, signed, form)

@@ -30,7 +30,6 @@ TABLE = [
         (CADES, ENVELOPING), (CADES, DETACHED),
     )
     for level in documents.SignatureLevel
-    if (format, packaging, level) != (XADES, DETACHED, B_LTA)
 ]  # fmt: skip
 
 CONTAINERS = [

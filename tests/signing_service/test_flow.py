@@ -258,16 +258,77 @@ def test_document_that_cannot_be_signed_is_refused_before_its_certificate_is_loo
     assert desk.world.asked["ocsp"] == 0
 
 
+ARCHIVED_DETACHED = parameters.SignatureParameters(
+    documents.SignatureFormat.XADES, B_LTA, parameters.Packaging.DETACHED
+)
+
+
+@pytest.mark.clause("EN 319 132-1", "5.5.2")
 def test_level_that_would_cover_documents_which_are_not_there_is_refused_by_name(
     desk: Desk,
 ) -> None:
-    chosen = parameters.SignatureParameters(
-        documents.SignatureFormat.XADES, B_LTA, parameters.Packaging.DETACHED
-    )
-    opening = flow.Opening(PORTAL, desk.document, chosen)
-    with pytest.raises(parameters.UnsupportedFormatError) as caught:
-        flow.open_session(desk.service, opening, desk.holder.certificate, desk.at)
-    assert caught.value.field == "level"
+    sha256 = algorithms.HashAlgorithm.SHA256
+    known = documents.DocumentDigest("b.txt", sha256, sha256.digest(b"TEST"))
+    for document in (None, desk.document):
+        opening = flow.Opening(PORTAL, document, ARCHIVED_DETACHED, digests=(known,))
+        with pytest.raises(
+            parameters.UnsupportedFormatError, match="documents themselves"
+        ) as caught:
+            flow.open_session(desk.service, opening, desk.holder.certificate, desk.at)
+        assert caught.value.field == "level"
+
+
+@pytest.fixture
+def detached(desk: Desk, tmp_path: pathlib.Path) -> flow.Opening:
+    """Two documents, of which one is called as a file of the session's own folder is."""
+    second = tmp_path / "original-0"
+    second.write_bytes(b"TEST")
+    return flow.Opening(
+        PORTAL, desk.document, ARCHIVED_DETACHED,
+        further=(documents.Document("original-0", second),),
+    )  # fmt: skip
+
+
+def test_documents_beside_a_signature_are_kept_until_its_archive_time_stamp_covers_them(
+    desk: Desk, detached: flow.Opening
+) -> None:
+    row = flow.open_session(desk.service, detached, desk.holder.certificate, desk.at)
+    folder = desk.service.store.place(row.id, "x").parent
+    # Whoever sent them takes them away, and a peer fails in between.
+    for one in detached.signed.files:
+        one.path.unlink()
+    desk.world.down.add("ocsp")
+    stuck = desk.complete(row)
+    assert (stuck.state, stuck.reached) == (sessions.SessionState.AUGMENTING, B_T)
+    assert len(list(folder.iterdir())) == 3
+    desk.world.down.clear()
+    desk.world.clock.move(datetime.timedelta(minutes=1))
+    assert levels.raise_pending(desk.service, desk.at) == 1
+    assert desk.read(row).reached is B_LTA
+    assert [one.name for one in folder.iterdir()] == [levels.file_name(B_LTA)]
+
+
+def test_documents_beside_a_signature_go_when_nobody_will_sign_them(
+    desk: Desk, detached: flow.Opening
+) -> None:
+    row = flow.open_session(desk.service, detached, desk.holder.certificate, desk.at)
+    flow.cancel_session(desk.service, row.id, PORTAL, desk.at)
+    folder = desk.service.store.place(row.id, "x").parent
+    assert list(folder.iterdir()) == []
+    # The same where the level cannot be reached any more.
+    row = flow.open_session(desk.service, detached, desk.holder.certificate, desk.at)
+    desk.world.revoked[desk.holder.certificate.serial_number] = desk.at
+    assert desk.complete(row).state is sessions.SessionState.FAILED
+    folder = desk.service.store.place(row.id, "x").parent
+    assert [one.name for one in folder.iterdir()] == [levels.file_name(B_T)]
+
+
+def test_kept_document_that_was_changed_is_not_archived(desk: Desk, detached: flow.Opening) -> None:
+    row = flow.open_session(desk.service, detached, desk.holder.certificate, desk.at)
+    desk.service.store.place(row.id, "original-1").write_bytes(b"TEST2")
+    ended = desk.complete(row)
+    assert (ended.state, ended.reached) == (sessions.SessionState.FAILED, B_LT)
+    assert ended.error_code == "xml-reference-digest"
 
 
 def test_session_belongs_to_the_client_that_opened_it(desk: Desk) -> None:

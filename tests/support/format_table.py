@@ -283,9 +283,6 @@ def make(
     maker = Maker(world, folder)
     for kind in KINDS:
         for level in levels:
-            if (kind.format, kind.shape, level) == (XAdES, "detached", "B-LTA"):
-                # An archive time stamp covers the documents: made by augmentation or in ASiC.
-                continue
             row = maker.make(kind, level)
             tell(f"{kind.format} {kind.shape} {level}: {', '.join(row.verdicts.values())}")
             yield row
