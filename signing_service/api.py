@@ -320,11 +320,16 @@ def _augment(
             "expected a document with signatures that verify, got one without or with another"
         )
     target = upload.document.path.with_name("augmented")
-    format = augmentation.augment_document(
+    done = augmentation.augment_document(
         service, upload.document, target, level, at, detached=upload.detached
     )
     # The open file outlives its folder, which goes with the upload.
-    return _stream(target.open("rb"), upload.document.name, format, level)
+    stream = _stream(target.open("rb"), upload.document.name, done.format, level)
+    if done.left:
+        # Codes alone: the identifiers are a stranger's, and the report has them.
+        codes = sorted(one.code for one in done.left.values())
+        stream.headers["Imza-Counter-Signatures-Left"] = ", ".join(codes)
+    return stream
 
 
 def _read_opening(

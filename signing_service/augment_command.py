@@ -52,7 +52,8 @@ def augment(
     """Raise every signature of a document to a level, whoever made it.
 
     What is in the document stays. A signature that has an archive time stamp already gets a
-    further one, before the algorithms or certificates of the last one grow old.
+    further one, before the algorithms or certificates of the last one grow old. Counter-signatures
+    are raised too, but for those that cannot be, such as one under an archive time stamp.
     """
     from pki import credentials as client_credentials
     from pki import multipart, outbound
@@ -82,8 +83,13 @@ def augment(
     finally:
         client.close()
     durable_files.replace(output, reply.body)
+    codes = reply.headers.get("imza-counter-signatures-left", "")
+    left = [one for one in codes.split(", ") if one]
     if as_json:
-        click.echo(json.dumps({"file": str(file), "level": level, "output": str(output)}))
+        told = {"file": str(file), "level": level, "output": str(output)}
+        click.echo(json.dumps({**told, "counter_signatures_left": left}))
     else:
         click.echo(f"{file.name}: raised to {level}, written to {output}", err=True)
+        if left:
+            click.echo(f"{len(left)} of its counter-signatures stay as they are: {codes}", err=True)
     return 0

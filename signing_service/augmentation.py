@@ -2,15 +2,20 @@
 
 What is there stays as it is. A signature that has an archive time stamp already is renewed: it gets
 the data of the unit that made the last one, and a further archive time stamp over all.
+
+Counter-signatures are raised too, at each level before the signatures that they lie in, since an
+archive time stamp of those covers them as they are then. One that is under such a time stamp
+already, or whose own signer or form does not let it be raised, stays as it is, which is told.
 """
 
 import contextlib
+import dataclasses
 import datetime
 import functools
 import pathlib
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from pki import errors
 from signing_service import augment, documents, revocation_data
@@ -19,13 +24,21 @@ from signing_service.creation import (
     asic_container,
     asic_signatures,
     cms_files,
+    counter_signatures,
     formats,
     pades,
+    soundness,
 )
 from signing_service.service import SigningService
+from signing_service.validation import findings
 from tsa import signed_token
 
 PADES, XADES = documents.SignatureFormat.PADES, documents.SignatureFormat.XADES
+
+_Change = Callable[..., None]
+"""Writes a changed copy of one file into another."""
+
+_Counter = counter_signatures.CounterSignature
 
 
 class NothingToAugmentError(errors.StateError):
@@ -40,6 +53,26 @@ class NotIntactError(errors.PolicyError):
     code = "signature-not-intact"
 
 
+class AugmentationBreaksError(documents.DocumentRefusedError):
+    """Something in the document covers what would be added, and would be broken."""
+
+    code = "augmentation-would-break"
+
+
+@dataclasses.dataclass(frozen=True)
+class Augmented:
+    """What was done to a document.
+
+    Attributes:
+        format: Of the document.
+        left: The counter-signatures that were not raised, or not to the whole level, by their
+            identifiers, and why.
+    """
+
+    format: documents.SignatureFormat
+    left: Mapping[str, errors.ImzaError]
+
+
 def augment_document(
     service: SigningService,
     document: documents.Document,
@@ -48,7 +81,7 @@ def augment_document(
     at: datetime.datetime,
     *,
     detached: Sequence[documents.Document] = (),
-) -> documents.SignatureFormat:
+) -> Augmented:
     """Raise every signature of a document to a level.
 
     Args:
@@ -59,33 +92,32 @@ def augment_document(
         at: The present.
         detached: The documents that detached XAdES covers, for B-LTA.
 
-    Returns:
-        The document's format.
-
     Raises:
         NothingToAugmentError: The signatures have time stamps and only those are asked for.
+        AugmentationBreaksError: Another signature or a time stamp covers what would be added.
         UntrustedCertificateError: A signer's certificate leads to no root that is trusted here.
         DocumentRefusedError: It cannot be augmented, for the reason that its code names.
         PeerError: The time-stamping authority or a source of revocation data failed.
     """
     format = format_of(document.path)
     with tempfile.TemporaryDirectory(dir=target.parent) as folder:
-        work = _Work(service, format, pathlib.Path(folder), document.path, at)
+        work = _Work(service, format, pathlib.Path(folder), document, detached, at)
         if level is documents.SignatureLevel.B_B:
             raise NothingToAugmentError("expected a level from B-T to B-LTA, got B-B")
         changed = work.add_time_stamps()
         if level >= documents.SignatureLevel.B_LT:
             changed = work.add_validation_data() or changed
         if level is documents.SignatureLevel.B_LTA:
-            work.add_archive_time_stamps(detached)
+            work.add_archive_time_stamps()
             changed = True
         if not changed:
             raise NothingToAugmentError(
                 "every signature of the document has the level already, or is under an archive"
-                " time stamp of its container"
+                " time stamp of its container, or of the signature that it countersigns"
             )
+        work.check_sound()
         shutil.copyfile(work.current, target)
-    return format
+    return Augmented(format, work.left)
 
 
 def format_of(path: pathlib.Path) -> documents.SignatureFormat:
@@ -107,19 +139,46 @@ class _Work:
         service: SigningService,
         format: documents.SignatureFormat,
         folder: pathlib.Path,
-        current: pathlib.Path,
+        document: documents.Document,
+        detached: Sequence[documents.Document],
         at: datetime.datetime,
     ) -> None:
         self._service = service
         self._format = format
         self._folder = folder
-        self.current = current
+        self._name = document.name
+        self.current = document.path
+        self._detached = detached
         self._at = at
         self._steps = 0
+        # A PDF is only appended to, and has no counter-signatures.
+        self._before = None if format is PADES else self._read()
+        self._countersigned = self._before is not None and any(
+            one.is_counter for one in self._before.signatures
+        )
+        self.left: dict[str, errors.ImzaError] = {}
+        self._kept: dict[documents.ValuePosition | str, errors.ImzaError] = {}
+
+    def check_sound(self) -> None:
+        """Check that all that verified before does so still.
+
+        Raises:
+            AugmentationBreaksError: It does not.
+        """
+        if self._before is None:
+            return
+        after = self._read()
+        lost = soundness.loses_signature(self._before, after)
+        if lost or soundness.loses_time_stamp(self._before, after):
+            raise AugmentationBreaksError(
+                f"{'a signature' if lost else 'a time stamp or evidence record'} of the document"
+                " covers what would be added to another signature, which would break it"
+            )
 
     def add_time_stamps(self) -> bool:
         """Put a time stamp on every signature that has none; tell whether there was one."""
         request = self._service.request_token
+        self._raise_counter_signatures(self._stamping)
         missing = [
             place
             for place, one in enumerate(self._find())
@@ -145,7 +204,15 @@ class _Work:
 
     def add_validation_data(self) -> bool:
         """Fetch and put in what is needed to judge signers and units later; tell whether it was."""
-        changed = False
+        before = self._steps
+        self._raise_counter_signatures(
+            lambda place, one: (
+                None
+                if one.signature is None
+                else functools.partial(self._add_data_to, place, one.signature)
+            )
+        )
+        changed = self._steps > before
         for position, found in enumerate(self._find()):
             if self._is_frozen(position):
                 continue
@@ -159,12 +226,15 @@ class _Work:
             self._step(functools.partial(add, data=data, position=position))
         return changed
 
-    def add_archive_time_stamps(self, detached: Sequence[documents.Document]) -> None:
+    def add_archive_time_stamps(self) -> None:
         """Put a (further) archive time stamp on every signature, or one on a PDF."""
         request = self._service.request_token
         if self._format is PADES:
             self._step(functools.partial(pades.add_document_time_stamp, request_token=request))
             return
+        self._raise_counter_signatures(
+            lambda place, one: self._archiving(place) if one.archives_itself else None
+        )
         archive = self._archive()
         if archive is not None:
             container = asic_container.read(self.current)
@@ -174,15 +244,81 @@ class _Work:
             self._step(functools.partial(asic_archive.renew, data=data, request_token=request))
             return
         for position in range(len(self._find())):
-            self._step(
-                functools.partial(
-                    formats.add_archive_time_stamp,
-                    self._format,
-                    request_token=request,
-                    position=position,
-                    detached=detached,
+            self._step(self._archiving(position))
+
+    def _stamping(self, position: documents.Position, one: _Counter) -> _Change | None:
+        if one.signature is None or one.signature.tokens:
+            return None
+        return functools.partial(
+            formats.add_signature_time_stamp,
+            self._format,
+            request_token=self._service.request_token,
+            position=position,
+        )
+
+    def _archiving(self, position: documents.Position) -> _Change:
+        return functools.partial(
+            formats.add_archive_time_stamp,
+            self._format,
+            request_token=self._service.request_token,
+            position=position,
+            detached=self._detached,
+        )
+
+    def _add_data_to(
+        self,
+        position: documents.Position,
+        found: documents.FoundSignature,
+        source: pathlib.Path,
+        target: pathlib.Path,
+    ) -> None:
+        data = self._fetch(found)
+        formats.add_validation_data(self._format, source, target, data, position=position)
+
+    def _read(self) -> findings.FoundDocument:
+        document = documents.Document(self._name, self.current)
+        return soundness.read(document, self._format, self._detached)
+
+    def _raise_counter_signatures(
+        self, change_of: Callable[[documents.Position, _Counter], _Change | None]
+    ) -> None:
+        """Change each counter-signature; one that does not let itself be stays as it is.
+
+        Args:
+            change_of: Gives what is to be done to the one at a position, or None.
+        """
+        if not self._countersigned:
+            return
+        for one in self._find_counter_signatures():
+            if one.problem is not None:
+                self._kept.setdefault(one.position or one.identifier, one.problem)
+            if one.position is None or one.position in self._kept:
+                continue
+            change = change_of(one.position, one)
+            if change is not None:
+                self._try(one.position, change)
+        # By the names that they have now: attributes of CMS stand in the order of their octets.
+        self.left = {
+            one.identifier: self._kept[key]
+            for one in self._find_counter_signatures()
+            if (key := one.position or one.identifier) in self._kept
+        }
+
+    def _try(self, position: documents.ValuePosition, change: _Change) -> None:
+        try:
+            if self._is_frozen(position):
+                raise counter_signatures.CoveredError(
+                    "an archive time stamp of the container covers the counter-signature"
                 )
-            )
+            self._step(change)
+        except errors.LimitError:
+            raise
+        except (errors.InputError, errors.PolicyError, errors.StateError) as error:
+            self._kept[position] = error
+
+    def _find_counter_signatures(self) -> list[_Counter]:
+        find_position = functools.partial(formats.module(self._format).find_position, self.current)
+        return counter_signatures.find(self._read(), find_position)
 
     def _archive(self) -> asic_archive.Archive | None:
         """The archive manifests of a container; what they cover stays as it is."""
@@ -190,7 +326,7 @@ class _Work:
             return None
         return asic_archive.find(asic_container.read(self.current))
 
-    def _is_frozen(self, position: int) -> bool:
+    def _is_frozen(self, position: documents.Position) -> bool:
         archive = self._archive()
         if archive is None:
             return False
@@ -230,7 +366,7 @@ class _Work:
             not_before=min((token.info.gen_time for token in tokens), default=None),
         )
 
-    def _step(self, change: Callable[..., None]) -> None:
+    def _step(self, change: _Change) -> None:
         target = self._folder / f"step-{self._steps + 1}"
         change(self.current, target)
         self._steps += 1

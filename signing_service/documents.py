@@ -69,9 +69,27 @@ class SignatureLevel(enum.IntEnum):
         raise errors.InputError(f"expected a level from B-B to B-LTA, got {label!r}")
 
 
-Position: TypeAlias = int | signature.SignatureValue
+@dataclasses.dataclass(frozen=True)
+class ValuePosition:
+    """The signature that has a value, wherever it lies, counter-signatures included.
+
+    Attributes:
+        in_xml: The value as a XAdES signature has it: r||s of ECDSA.
+        in_cms: The value as a CMS signature has it: a DER SEQUENCE of ECDSA.
+    """
+
+    in_xml: bytes
+    in_cms: bytes
+
+    @classmethod
+    def of(cls, value: signature.SignatureValue) -> "ValuePosition":
+        """Return the position of the signature that a value was made for."""
+        return cls(value.value, value.encoded_for_cms())
+
+
+Position: TypeAlias = int | ValuePosition
 """Which signature of a document: its place among those that lie in no other one, where -1 is the
-newest; or the one with a value, counter-signatures included."""
+newest; or the one with a value."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -193,7 +211,7 @@ class PreparedSignature:
 
     def position(self, value: signature.SignatureValue) -> Position:
         """Return which signature of the document it has become, once it has its value."""
-        return -1 if self.counter_signature_of is None else value
+        return -1 if self.counter_signature_of is None else ValuePosition.of(value)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -248,6 +248,21 @@ def find_signatures(source: pathlib.Path) -> tuple[documents.FoundSignature, ...
     return tuple(found)
 
 
+def find_position(source: pathlib.Path, identifier: str) -> documents.ValuePosition:
+    """Return where the signature is that a validation report calls by a name.
+
+    Raises:
+        UnknownSignatureError: There is none, or several have the name.
+    """
+    container = asic_container.read(source)
+    name = asic_signatures.named(container, identifier)
+    if name.endswith(".xml"):
+        root = asic_signatures.tree(container, name).getroot()
+        return xades_countersignatures.position_of(root, identifier)
+    with asic_signatures.extracted(container, name) as path:
+        return cades.find_position(path, identifier.removeprefix(asic_signatures.prefix(name)))
+
+
 @dataclasses.dataclass(frozen=True)
 class _Maker:
     """Makes a signature over all documents of a container; `digests` are those already known."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 from lxml import etree
 
-from pki import signature, xml_signature, xml_trees
+from pki import xml_signature, xml_trees
 from signing_service import documents
 from signing_service.creation import (
     asic_container,
@@ -60,7 +60,7 @@ def at(
     Raises:
         ContainerError: There is none.
     """
-    if isinstance(position, signature.SignatureValue):
+    if isinstance(position, documents.ValuePosition):
         for name in container.signatures:
             if _has(container, name, position):
                 return name, position
@@ -140,17 +140,13 @@ def _count(container: asic_container.Container, name: str) -> int:
         return len(cms_files.read(path).signers)
 
 
-def _has(
-    container: asic_container.Container, name: str, position: signature.SignatureValue
-) -> bool:
+def _has(container: asic_container.Container, name: str, position: documents.ValuePosition) -> bool:
     try:
         if name.endswith(".xml"):
             xades_countersignatures.at(tree(container, name).getroot(), position)
         else:
             with extracted(container, name) as path:
-                cms_countersignatures.outermost_with(
-                    cms_files.read(path), position.encoded_for_cms()
-                )
+                cms_countersignatures.outermost_with(cms_files.read(path), position.in_cms)
     except (documents.DocumentRefusedError, cms.CmsError):
         return False
     return True

@@ -176,6 +176,10 @@ def add_signature_time_stamp(
     """Put a time stamp on a signer, the newest or the one at a position: B-T.
 
     EN 319 122-1 5.3: over the octets of the signature value.
+
+    Raises:
+        OldArchiveError: It is a counter-signature in a signer with an archive time stamp that this
+            would break.
     """
 
     def stamped(signer: cms.Signer) -> cms.Signer:
@@ -183,8 +187,9 @@ def add_signature_time_stamp(
         return signer.with_attribute(cms.attribute(cms.ID_TIME_STAMP_TOKEN, token))
 
     signed = cms_files.read(source)
-    if isinstance(position, signature.SignatureValue):
-        changed = cms_countersignatures.change(signed, position.encoded_for_cms(), stamped)
+    if isinstance(position, documents.ValuePosition):
+        cms_archive.check_extensible(signed.signer(_outermost(signed, position)))
+        changed = cms_countersignatures.change(signed, position.in_cms, stamped)
     else:
         changed = signed.with_changed_signer(position, stamped(signed.signer(position)))
     changed.write(target)
@@ -241,8 +246,8 @@ def time_stamp_tokens(
     """Return the time-stamp tokens of a signer, the newest or another; archive ones last."""
     signed = cms_files.read(source)
     outermost = own = signed.signer(_outermost(signed, position))
-    if isinstance(position, signature.SignatureValue):
-        own = cms_countersignatures.signer_with(signed, position.encoded_for_cms())
+    if isinstance(position, documents.ValuePosition):
+        own = cms_countersignatures.signer_with(signed, position.in_cms)
     return (*own.values(cms.ID_TIME_STAMP_TOKEN), *cms_archive.tokens(outermost))
 
 
@@ -283,6 +288,16 @@ def find_signatures(source: pathlib.Path) -> tuple[documents.FoundSignature, ...
     return tuple(found)
 
 
+def find_position(source: pathlib.Path, identifier: str) -> documents.ValuePosition:
+    """Return where the signature is that a validation report calls by a name.
+
+    Raises:
+        UnknownSignatureError: There is none.
+    """
+    value = cms_countersignatures.find(cms_files.read(source), identifier).signature_value
+    return documents.ValuePosition(value, value)
+
+
 def _prepare_counter_signature(
     source: pathlib.Path,
     target: pathlib.Path,
@@ -320,8 +335,8 @@ def _prepare_counter_signature(
 
 
 def _outermost(signed: cms_files.SignedDataFile, position: documents.Position) -> int:
-    if isinstance(position, signature.SignatureValue):
-        return cms_countersignatures.outermost_with(signed, position.encoded_for_cms())
+    if isinstance(position, documents.ValuePosition):
+        return cms_countersignatures.outermost_with(signed, position.in_cms)
     return position
 
 

@@ -1,25 +1,24 @@
 """Whether a signature of a document can be countersigned without harm to anything that is there.
 
-The document is read as the validator reads it, before and after it got an empty counter-signature.
-Whatever verified before has to verify after: other signatures, and what every time stamp is over.
+The document is looked at before and after it got an empty counter-signature.
 """
 
-import hashlib
 import pathlib
 import tempfile
-from collections import Counter
 from collections.abc import Callable
 
-from pki import errors
 from signing_service import documents, parameters
+from signing_service.creation import soundness
 from signing_service.validation import findings, report
-from signing_service.validation.asic import document as asic_document
-from signing_service.validation.cades import document as cades_document
-from signing_service.validation.cms import cms_signature
-from signing_service.validation.xades import xml_document
 
 AddPlace = Callable[[pathlib.Path, pathlib.Path, str], None]
 """Writes a copy of a document with an empty counter-signature of the signature that is named."""
+
+
+COVERED = (
+    "a time stamp covers the signature with all that is in it, and a counter-signature would break"
+    " it: countersign the signature that holds this one instead"
+)
 
 
 class CountersignedBrokenError(documents.DocumentRefusedError):
@@ -50,7 +49,7 @@ def check(
         DocumentRefusedError: Another format, or one that its own module refuses.
     """
     identifier = chosen.counter_signature_of or ""
-    before = _read(document, chosen.format)
+    before = soundness.read(document, chosen.format)
     if before.format != chosen.format.value:
         raise documents.DocumentRefusedError(
             f"expected {chosen.format.value}, got a document that is {before.format}"
@@ -61,31 +60,19 @@ def check(
             identifier, [one.identifier for one in before.signatures]
         )
     _check_countersigned(named[0])
+    if named[0].enclosing_stamps:
+        raise CounterSignatureBreaksError(COVERED)
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder) / "with-place"
         add_place(document.path, path, identifier)
-        after = _read(documents.Document(document.name, path), chosen.format)
-    if _intact(after) != _intact(before):
+        after = soundness.read(documents.Document(document.name, path), chosen.format)
+    if soundness.loses_signature(before, after):
         raise CounterSignatureBreaksError(
             "a signature of the document covers the place of the counter-signature, which would"
             " break it"
         )
-    if _matching_stamps(before) - _matching_stamps(after):
-        raise CounterSignatureBreaksError(
-            "a time stamp covers the signature with all that is in it, and a counter-signature"
-            " would break it: countersign the signature that holds this one instead"
-        )
-
-
-def _read(
-    document: documents.Document, format: documents.SignatureFormat
-) -> findings.FoundDocument:
-    """Read without the files beside it: what they are does not change."""
-    if format is documents.SignatureFormat.XADES:
-        return xml_document.read(document.path, document.name, {})
-    if format is documents.SignatureFormat.CADES:
-        return cades_document.read(document.path, document.name, {})
-    return asic_document.read(document.path, document.name)
+    if soundness.loses_time_stamp(before, after):
+        raise CounterSignatureBreaksError(COVERED)
 
 
 def _check_countersigned(found: findings.FoundSignature) -> None:
@@ -97,31 +84,3 @@ def _check_countersigned(found: findings.FoundSignature) -> None:
             f"expected a signature that verifies to be countersigned, got one that does not:"
             f" {finding.message}"
         )
-
-
-def _intact(found: findings.FoundDocument) -> int:
-    return sum(one.intact is True for one in found.signatures)
-
-
-def _matching_stamps(found: findings.FoundDocument) -> Counter[bytes]:
-    """The tokens whose imprint is that of what they have to be over."""
-    stamps = (
-        *found.document_time_stamps,
-        *(stamp for one in found.signatures for stamp in one.time_stamps),
-    )
-    return Counter(hashlib.sha256(one.token).digest() for one in stamps if _matches(one))
-
-
-def _matches(stamp: findings.FoundTimeStamp) -> bool:
-    if stamp.is_broken:
-        return False
-    try:
-        token = cms_signature.read_token(stamp.token)
-        return token.hash_name in hashlib.algorithms_available and (
-            stamp.digest_of(token.hash_name) == token.imprint
-        )
-    except errors.LimitError:
-        raise
-    except errors.InputError:
-        # A token that cannot be read, or whose content is not at hand, says nothing either way.
-        return False

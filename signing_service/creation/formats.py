@@ -92,7 +92,10 @@ class FormatModule(Protocol):
         """Put an empty counter-signature where one would be, to see what that would break."""
 
     def find_signatures(self, source: pathlib.Path) -> tuple[documents.FoundSignature, ...]:
-        """Return all signatures, in the order of their positions."""
+        """Return all signatures but counter-signatures, in the order of their positions."""
+
+    def find_position(self, source: pathlib.Path, identifier: str) -> documents.ValuePosition:
+        """Return where the signature is that a validation report calls by a name."""
 
 
 _MODULES: dict[documents.SignatureFormat, FormatModule] = {

@@ -326,6 +326,15 @@ def find_signatures(source: pathlib.Path) -> tuple[documents.FoundSignature, ...
     return tuple(map(xades_unsigned.describe, found))
 
 
+def find_position(source: pathlib.Path, identifier: str) -> documents.ValuePosition:
+    """Return where the signature is that a validation report calls by a name.
+
+    Raises:
+        UnknownSignatureError: There is none, or several have the name.
+    """
+    return xades_countersignatures.position_of(_read(source).getroot(), identifier)
+
+
 def octets_of(
     element: etree._Element, detached: Mapping[str, Pieces]
 ) -> xades_unsigned.ReferencedOctets:

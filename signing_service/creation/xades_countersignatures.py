@@ -7,7 +7,7 @@ cover the properties in front of them alone, so one more property at the end bre
 
 from lxml import etree
 
-from pki import algorithms, signature, xades_elements, xml_signature, xml_trees
+from pki import algorithms, xades_elements, xml_signature, xml_trees
 from signing_service import documents
 from signing_service.creation import xades_signature, xades_unsigned
 
@@ -39,6 +39,14 @@ def find(root: etree._Element, identifier: str) -> etree._Element:
     return found[identifier][0]
 
 
+def position_of(root: etree._Element, identifier: str) -> documents.ValuePosition:
+    """Return the position of the only signature of a name. Raises as `find`."""
+    value = xml_trees.read_base64(
+        xml_trees.child(find(root, identifier), xml_signature.name("SignatureValue"))
+    )
+    return documents.ValuePosition(value, value)
+
+
 def at(root: etree._Element, position: documents.Position) -> etree._Element:
     """Return the signature at a position.
 
@@ -46,9 +54,9 @@ def at(root: etree._Element, position: documents.Position) -> etree._Element:
         DocumentRefusedError: There is none.
     """
     signatures = xml_signature.signatures_in(root)
-    if isinstance(position, signature.SignatureValue):
+    if isinstance(position, documents.ValuePosition):
         for one in signatures:
-            if _value(one) == position.value:
+            if _value(one) == position.in_xml:
                 return one
     else:
         outermost = xades_signature.outermost(signatures)
