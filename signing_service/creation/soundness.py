@@ -13,7 +13,7 @@ from signing_service import documents
 from signing_service.validation import findings
 from signing_service.validation.asic import document as asic_document
 from signing_service.validation.cades import document as cades_document
-from signing_service.validation.cms import cms_signature
+from signing_service.validation.cms import time_stamp_tokens
 from signing_service.validation.xades import xml_document
 
 
@@ -81,7 +81,7 @@ def _matching_imprint(stamp: findings.FoundTimeStamp) -> bytes | None:
     if stamp.is_broken:
         return None
     try:
-        token = cms_signature.read_token(stamp.token)
+        token = time_stamp_tokens.read_token(stamp.token)
         if token.hash_name not in hashlib.algorithms_available:
             return None
         return token.imprint if stamp.digest_of(token.hash_name) == token.imprint else None

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 
 from pki import errors, originals
 from signing_service.validation import evidence, findings, report
-from signing_service.validation.cms import cms_signature
+from signing_service.validation.cms import time_stamp_tokens
 from signing_service.validation.evidence_records import reading
 
 
@@ -23,7 +23,7 @@ def time_stamp(
         detached: Originals by their names; the token is over one of them.
     """
     try:
-        read = cms_signature.read_token(token)
+        read = time_stamp_tokens.read_token(token)
     except errors.LimitError:
         raise
     except errors.InputError:
@@ -68,7 +68,7 @@ def evidence_record(
 
 
 def _original(
-    token: cms_signature.Token, detached: Mapping[str, originals.Original]
+    token: time_stamp_tokens.Token, detached: Mapping[str, originals.Original]
 ) -> tuple[str | None, originals.Original | None]:
     """The original that a token is over, or the only one that it can be over."""
     for name, original in detached.items():

@@ -9,7 +9,7 @@ from cryptography import x509
 from pki import errors, originals
 from signing_service.validation import evidence, findings, policy, report
 from signing_service.validation.certificates import judged_certificate, paths
-from signing_service.validation.cms import cms_signature, foreign_keys
+from signing_service.validation.cms import cms_signature, foreign_keys, time_stamp_tokens
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,9 +43,17 @@ def _judge(
     at: datetime.datetime,
 ) -> TimeStampVerdict:
     try:
-        token = cms_signature.read_token(found.token)
+        token = time_stamp_tokens.read_token(found.token)
     except errors.InputError as error:
         return _no_proof(found, None, None, report.Finding(error.code, error.message))
+    if token.certificate is None:
+        # RFC 3161 2.4.1: whoever asks without certReq gets a token without certificates, and they
+        # lie elsewhere in the document.
+        elsewhere = (
+            *circumstances.evidence.certificates.values(),
+            *circumstances.anchors.certificates,
+        )
+        token = dataclasses.replace(token, certificate=token.message.certificate_among(elsewhere))
     issuer = None if token.certificate is None else judged_certificate.name(token.certificate)
     shown = dataclasses.replace(
         report.TimeStampReport(found.kind, True, token.time, issuer), problem=found.problem
@@ -90,7 +98,7 @@ def _judge(
 
 
 def _unit_problem(
-    token: cms_signature.Token,
+    token: time_stamp_tokens.Token,
     relied_on: frozenset[str],
     rules: policy.ValidationPolicy,
     at: datetime.datetime,
@@ -128,7 +136,7 @@ def _unit_problem(
 
 def _no_proof(
     found: findings.FoundTimeStamp,
-    token: cms_signature.Token | None,
+    token: time_stamp_tokens.Token | None,
     intact: bool | None,
     problem: report.Finding,
 ) -> TimeStampVerdict:
@@ -146,7 +154,7 @@ def _no_proof(
 def stated_time(found: findings.FoundTimeStamp) -> datetime.datetime:
     """What a token says, unchecked; the beginning of time for one that cannot be read."""
     try:
-        return cms_signature.read_token(found.token).time
+        return time_stamp_tokens.read_token(found.token).time
     except errors.InputError:
         return datetime.datetime.min.replace(tzinfo=datetime.UTC)
 

@@ -213,6 +213,18 @@ def with_unsigned(message: bytes, added: bytes) -> bytes:
     )
 
 
+def without_certificates(message: bytes) -> bytes:
+    """A CMS message without its field of certificates."""
+    identifier, wrapped = der.read(message).children()
+    (body,) = wrapped.children()
+    kept = (der.encode(one.tag, one.content) for one in body.children() if one.tag != 0xA0)
+    return der.encode(
+        der.SEQUENCE,
+        der.encode(identifier.tag, identifier.content),
+        der.encode(0xA0, der.encode(der.SEQUENCE, *kept)),
+    )
+
+
 def indefinite(message: bytes) -> bytes:
     """The same message as a stream would write it: no lengths, the content in pieces."""
 

@@ -29,6 +29,9 @@ MAX_RATIO = 200
 """How much smaller an entry may be packed, from `RATIO_FROM_BYTES` on; documents reach about 20."""
 RATIO_FROM_BYTES = 2**20
 MAX_NAME = 1024
+ASIC_S = "application/vnd.etsi.asic-s+zip"
+ASIC_E = "application/vnd.etsi.asic-e+zip"
+TYPES = (ASIC_S, ASIC_E)
 MIMETYPE = "mimetype"
 _TYPE_IN_COMMENT = b"mimetype="
 META = "META-INF/"

@@ -9,7 +9,6 @@ import dataclasses
 import functools
 import io
 import pathlib
-import re
 from collections.abc import Callable, Iterable, Sequence
 
 from cryptography import x509
@@ -17,16 +16,14 @@ from cryptography import x509
 from pki import errors, originals
 from signing_service.validation import evidence, findings, report
 from signing_service.validation.asic import container as containers
-from signing_service.validation.asic import manifests, nested, sealed_files
+from signing_service.validation.asic import coverage, manifests, nested, sealed_files
 from signing_service.validation.cades import document as cades_document
 from signing_service.validation.cades import signed_data
-from signing_service.validation.cms import cms_signature
+from signing_service.validation.cms import time_stamp_tokens
 from signing_service.validation.diagnostics import diagnostic_data
 from signing_service.validation.evidence_records import reading
 from signing_service.validation.xades import xml_document
 
-ASIC_S = "application/vnd.etsi.asic-s+zip"
-ASIC_E = "application/vnd.etsi.asic-e+zip"
 OPEN_DOCUMENT = "application/vnd.oasis.opendocument."
 OFFICE_OPEN_XML = "[Content_Types].xml"
 """In every package of ISO/IEC 29500-2, whose signatures are of another kind."""
@@ -35,11 +32,6 @@ MAX_SIGNATURE_FILES = 100
 """Files with signatures or time stamps in META-INF."""
 
 _META = containers.META
-_OWN_FILE = re.compile(
-    r"(manifest|container|metadata|relations)\.xml|.*signatures.*\.xml|.*ASiC.*Manifest.*\.xml"
-    r"|.*signature.*\.p7s|.*timestamp.*\.tst|.*evidencerecord.*\.(ers|xml)"
-)
-"""Files of META-INF that are the container's own (EN 319 162-1 4.3.3, 4.4.3, 4.4.4; OCF 3.5.1)."""
 
 
 class NotASicError(errors.InputError):
@@ -97,7 +89,7 @@ class _Reader:
         self._supplied = supplied
         self._known = evidence.Evidence()
         self._mimetype = container.mimetype()
-        self._manifests = self._read_manifests()
+        self._manifests = manifests.read_all(container)
         self._is_simple = self._tell_kind()
 
     def read(self) -> findings.FoundDocument:
@@ -114,7 +106,7 @@ class _Reader:
             raise NotASicError("expected an ASiC container, got an OpenDocument file")
         if OFFICE_OPEN_XML in self._container and self._mimetype is None:
             raise NotASicError("expected an ASiC container, got an Office Open XML document")
-        if not (xml or cms or tokens or records) and self._mimetype not in (ASIC_S, ASIC_E):
+        if not (xml or cms or tokens or records) and self._mimetype not in containers.TYPES:
             raise NotASicError("expected an ASiC container, got another ZIP file")
         found = _Found()
         for one in xml:
@@ -122,7 +114,16 @@ class _Reader:
         for one in cms:
             found.signatures += self._cades(one)
         found.time_stamps = [self._time_stamp(one) for one in tokens]
-        signatures = tuple(self._completed(one, found.time_stamps) for one in found.signatures)
+        signatures = tuple(
+            coverage.completed(
+                one,
+                self._container,
+                found.time_stamps,
+                is_simple=self._is_simple,
+                nested_containers=self._nested_containers,
+            )
+            for one in found.signatures
+        )
         document = findings.FoundDocument(
             "ASiC-S" if self._is_simple else "ASiC-E",
             signatures,
@@ -174,8 +175,8 @@ class _Reader:
 
     def _tell_kind(self) -> bool:
         """Whether it is ASiC-S; what has no type is told by its form (EN 319 162-1 4.3, 4.4)."""
-        if self._mimetype in (ASIC_S, ASIC_E):
-            return self._mimetype == ASIC_S
+        if self._mimetype in containers.TYPES:
+            return self._mimetype == containers.ASIC_S
         names = {one.removeprefix(_META) for one in self._container if one.startswith(_META)}
         return (
             len(self._container.data_files) == 1
@@ -191,22 +192,6 @@ class _Reader:
             )
             and not any("ASiCManifest" in one for one in names)
         )
-
-    def _read_manifests(self) -> dict[str, manifests.Manifest | errors.InputError]:
-        found: dict[str, manifests.Manifest | errors.InputError] = {}
-        for one in self._container:
-            base = _base(one)
-            if not one.startswith(_META) or not base.endswith(".xml") or "ASiC" not in base:
-                continue
-            if len(found) >= MAX_SIGNATURE_FILES:
-                raise errors.LimitError(f"expected at most {MAX_SIGNATURE_FILES} manifests")
-            try:
-                found[one] = manifests.read(one, self._container[one])
-            except errors.LimitError:
-                raise
-            except errors.InputError as error:
-                found[one] = error
-        return found
 
     def _xades(self, file: str) -> list[findings.FoundSignature]:
         """XAdES signatures of one file; they name data files by URI (EN 319 162-1 4.4.3)."""
@@ -365,88 +350,6 @@ class _Reader:
             is_broken=damage is not None,
         )
 
-    def _completed(
-        self, found: findings.FoundSignature, stamps: Sequence[findings.FoundTimeStamp]
-    ) -> findings.FoundSignature:
-        """Add what the container as a whole says of a signature: its scope, level and form."""
-        files = self._container.data_files
-        signed = [one for one in found.signed_files if one in files]
-        left_out = [one for one in (*files, *self._strange) if one not in found.signed_files]
-        warnings = [*found.warnings, *self._container_warnings()]
-        # A counter-signature is over another signature, whatever else it names.
-        kind = report.ScopeKind.PARTIAL
-        if not found.is_counter:
-            kind = report.ScopeKind.NONE
-            if signed:
-                kind = report.ScopeKind.PARTIAL if left_out else report.ScopeKind.FULL
-            warnings = [one for one in warnings if one.code != "partial-scope"]
-            if left_out and found.intact:
-                warnings.append(
-                    report.Finding(
-                        "file-not-covered",
-                        f"{len(left_out)} file(s) of the container are not covered by this"
-                        f" signature: {', '.join(one[:100] for one in left_out[:10])}",
-                    )
-                )
-        level = found.level
-        archived = any(found.file in one.covers and not one.is_broken for one in stamps)
-        if archived and level == "CAdES-BASELINE-LT":
-            # EN 319 162-1 5.3.2: the archive manifest's time stamp does what ATSv3 does in CAdES.
-            level = "CAdES-BASELINE-LTA"
-        found = dataclasses.replace(
-            found,
-            level=level,
-            scope_kind=kind,
-            scope_names=found.scope_names if found.is_counter else tuple(signed),
-            warnings=tuple(warnings),
-        )
-        if self._is_simple and len(files) != 1 and found.failure is None:
-            problem = report.Finding(
-                "asic-s-files",
-                f"expected one data file in an ASiC-S container, got {len(files)}",
-            )
-            # EN 319 162-1 4.3.2: which one was meant cannot be said.
-            found = dataclasses.replace(
-                found, failure=(report.SubIndication.FORMAT_FAILURE, problem)
-            )
-        elif not files and found.failure is None:
-            # EN 319 162-1 4.4: a container without a file holds no signature of anything.
-            problem = report.Finding("asic-no-files", "there is no data file in the container")
-            found = dataclasses.replace(
-                found, failure=(report.SubIndication.FORMAT_FAILURE, problem)
-            )
-        return found
-
-    @functools.cached_property
-    def _strange(self) -> tuple[str, ...]:
-        """Files in META-INF that no clause of EN 319 162-1 puts there: programs show them too."""
-        return tuple(
-            one
-            for one in self._container
-            if one.startswith(_META) and not _OWN_FILE.fullmatch(one.removeprefix(_META))
-        )
-
-    def _container_warnings(self) -> list[report.Finding]:
-        found = []
-        inner = nested.warning(self._nested_containers)
-        if inner is not None:
-            found.append(inner)
-        if self._mimetype not in (ASIC_S, ASIC_E):
-            declared = "none" if self._mimetype is None else repr(self._mimetype[:100])
-            found.append(
-                report.Finding(
-                    "asic-mimetype", f"expected the mimetype of an ASiC container, got {declared}"
-                )
-            )
-        elif not self._container.is_mimetype_first:
-            found.append(
-                report.Finding(
-                    "asic-mimetype-place",
-                    "the mimetype is not the first entry, or it is packed (EN 319 162-1 A.1)",
-                )
-            )
-        return found
-
 
 def _with_manifest(
     details: Callable[[], diagnostic_data.SignatureDetails],
@@ -479,7 +382,7 @@ def _is_xades_file(name: str) -> bool:
 def _holds(stamp: findings.FoundTimeStamp) -> bool:
     """Whether a time stamp is over what it has to be over, whoever made it."""
     try:
-        cms_signature.read_token(stamp.token).check(stamp.digest_of)
+        time_stamp_tokens.read_token(stamp.token).check(stamp.digest_of)
     except errors.InputError:
         return False
     return not stamp.is_broken

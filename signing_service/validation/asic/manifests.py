@@ -9,11 +9,13 @@ from lxml import etree
 
 from pki import errors, originals, xml_algorithms, xml_signature, xml_trees
 
+MAX_MANIFESTS = 100
 MAX_ENTRIES = 2000
 MAX_BYTES = 5 * 2**20
 
 _ASIC = "http://uri.etsi.org/02918/v1.2.1#"
 _DS = xml_signature.name
+_META = "META-INF/"
 
 
 class ManifestError(errors.InputError):
@@ -111,6 +113,28 @@ def read(name: str, octets: bytes) -> Manifest:
     if len({one.name for one in entries}) != len(entries):
         raise ManifestError(f"a file is named twice in {name[:200]!r}")
     return Manifest(name, octets, file_name(references[0].get("URI") or ""), entries)
+
+
+def read_all(container: Mapping[str, bytes]) -> dict[str, Manifest | errors.InputError]:
+    """Read every manifest of a container, or say what is wrong with it.
+
+    Raises:
+        LimitError: More manifests than `MAX_MANIFESTS`, or one is over a limit.
+    """
+    found: dict[str, Manifest | errors.InputError] = {}
+    for name in container:
+        base = name.rpartition("/")[2]
+        if not name.startswith(_META) or not base.endswith(".xml") or "ASiC" not in base:
+            continue
+        if len(found) >= MAX_MANIFESTS:
+            raise errors.LimitError(f"expected at most {MAX_MANIFESTS} manifests")
+        try:
+            found[name] = read(name, container[name])
+        except errors.LimitError:
+            raise
+        except errors.InputError as error:
+            found[name] = error
+    return found
 
 
 def file_name(uri: str) -> str:

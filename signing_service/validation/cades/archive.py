@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pki import der, errors, originals
 from signing_service.validation import findings, report
 from signing_service.validation.cades import attributes, signed_data
-from signing_service.validation.cms import cms_signature
+from signing_service.validation.cms import cms_signature, time_stamp_tokens
 
 ContentDigest = Callable[[str], bytes]
 """The hash of the signed content, by a function's hashlib name."""
@@ -260,14 +260,14 @@ def _kept_attributes(
 
 def _time(token: bytes) -> str:
     try:
-        return cms_signature.read_token(token).time.isoformat()
+        return time_stamp_tokens.read_token(token).time.isoformat()
     except errors.InputError:
         return ""
 
 
 def _imprint(token: bytes) -> bytes:
     try:
-        return cms_signature.read_token(token).imprint
+        return time_stamp_tokens.read_token(token).imprint
     except errors.InputError:
         return b""
 

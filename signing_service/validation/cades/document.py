@@ -100,6 +100,11 @@ def _parse(path: pathlib.Path) -> tuple[signed_data.SignedData, bool]:
     return signed, unwrapped.has_more or signed.has_bytes_behind(unwrapped.octets)
 
 
+_HEAD_BYTES = 24
+_NESTED = report.Finding(
+    "nested-signature",
+    "the signed content is itself a CMS signature; what is signed in it was not looked into",
+)
 BYTES_BEHIND = report.Finding("bytes-behind-signature", "other bytes follow the signature")
 
 
@@ -136,6 +141,9 @@ def signatures(
         content = Content({name: signed.content}, True)
     else:
         content = Content(detached, False)
+    is_signed_again = signed.content is not None and signed_data.looks_like_cms(
+        next(originals.pieces(signed.content), b"")[:_HEAD_BYTES]
+    )
     carried_evidence.take(signed, known)
     candidates = (*supplied, *known.certificates.values())
     found = []
@@ -158,6 +166,8 @@ def signatures(
                     ),
                 ),
             )
+        if is_signed_again:
+            one = dataclasses.replace(one, warnings=(*one.warnings, _NESTED))
         if content.is_inside and detached:
             one = dataclasses.replace(
                 one,

@@ -7,7 +7,7 @@ from cryptography import x509
 from pki import certificates, der, errors
 from signing_service.validation import evidence
 from signing_service.validation.cades import attributes, signed_data
-from signing_service.validation.cms import cms_signature
+from signing_service.validation.cms import time_stamp_tokens
 
 _SHA1 = der.encode_oid("1.3.14.3.2.26")
 
@@ -58,7 +58,7 @@ def _holds_something(attribute: signed_data.Attribute) -> bool:
 
 def _is_token(value: bytes) -> bool:
     try:
-        cms_signature.read_token(value)
+        time_stamp_tokens.read_token(value)
     except errors.InputError:
         return False
     return True

@@ -1,4 +1,4 @@
-"""CMS signatures of strangers, read and verified (RFC 5652, RFC 5035, RFC 3161).
+"""CMS signatures of strangers, read and verified (RFC 5652, RFC 5035).
 
 This module runs in a worker process with limits on time and memory: its library takes some lengths
 badly.
@@ -11,7 +11,6 @@ from typing import Any
 
 from asn1crypto import cms as asn1_cms
 from asn1crypto import core as asn1_core
-from asn1crypto import tsp as asn1_tsp
 from asn1crypto import x509 as asn1_x509
 from cryptography import x509
 
@@ -320,41 +319,6 @@ class Message:
         return tuple(crls), tuple(responses)
 
 
-@dataclasses.dataclass(frozen=True)
-class Token:
-    """A time-stamp token that was read (RFC 3161 2.4.2).
-
-    Attributes:
-        message: The CMS signature.
-        time: What it states.
-        hash_name: Of its message imprint.
-        imprint: The hash it is over.
-        certificate: The time-stamping unit's, or None.
-    """
-
-    message: Message
-    time: datetime.datetime
-    hash_name: str
-    imprint: bytes
-    certificate: x509.Certificate | None
-
-    def check(self, digest_of: Callable[[str], bytes]) -> frozenset[str]:
-        """Verify imprint and signature; return the hashes relied on; raises as `Message.check`."""
-        if self.certificate is None:
-            raise CMSFormatError("the time-stamp token holds no certificate of its unit")
-        known = signature_values.KNOWN.difference(originals.SHAKE_SIZES)
-        if self.hash_name not in known:
-            raise UnsupportedCMSError(f"the hash {self.hash_name!r} is not known")
-        if digest_of(self.hash_name) != self.imprint:
-            raise DigestMismatchError("the time stamp is over something else")
-        content = self.message.content or b""
-        used = self.message.check(
-            self.certificate,
-            signature_values.digest_of(content),
-        )
-        return used | {self.hash_name}
-
-
 def has_other_bytes_behind(data: bytes) -> bool:
     """Whether something but padding with zeros follows the CMS signature."""
     try:
@@ -362,26 +326,6 @@ def has_other_bytes_behind(data: bytes) -> bool:
     except errors.InputError:
         return False
     return any(data[end:])
-
-
-def read_token(data: bytes) -> Token:
-    """Read a time-stamp token; raises `CMSFormatError`."""
-    message = Message(data)
-    if message.content_type != "tst_info" or message.content is None:
-        raise CMSFormatError("expected a time-stamp token, got another CMS message")
-    try:
-        info = asn1_tsp.TSTInfo.load(message.content)
-        imprint = info["message_imprint"]
-        time = info["gen_time"].native
-        return Token(
-            message=message,
-            time=time.astimezone(datetime.UTC),
-            hash_name=signature_values.hash_name(imprint["hash_algorithm"]),
-            imprint=imprint["hashed_message"].native,
-            certificate=message.certificate,
-        )
-    except ASN1_FAULTS as error:
-        raise CMSFormatError("expected a time-stamp token that can be read") from error
 
 
 def _verify_over(

@@ -12,7 +12,7 @@ from pki import certificates, errors
 from signing_service.lists import listed_services
 from signing_service.validation import evidence, findings, policy, report
 from signing_service.validation.certificates import judged_certificate, revocation_facts
-from signing_service.validation.cms import cms_signature, foreign_keys
+from signing_service.validation.cms import foreign_keys, time_stamp_tokens
 from signing_service.validation.diagnostics import diagnostic_data, diagnostic_values
 
 TRUST_ANCHOR, TRUSTED_LIST = "trust-anchor", "trusted-list"
@@ -129,7 +129,7 @@ def _time_stamp(
     kind: str | None = None,
 ) -> diagnostic_data.TimeStamp:
     try:
-        token = cms_signature.read_token(found.token)
+        token = time_stamp_tokens.read_token(found.token)
     except errors.InputError:
         token = None
     unit = None if token is None else token.certificate

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 
 from pki import errors, originals
-from signing_service.validation.cms import cms_signature
+from signing_service.validation.cms import time_stamp_tokens
 
 MAX_CHAINS = 50
 """Chains of a record, and time stamps of a chain; a renewal comes every few years."""
@@ -62,7 +62,7 @@ class ArchiveTimeStamp:
         if not set(leaves) <= set(first):
             raise BrokenRecordError("the hash tree of the record does not hold what it is about")
         root = self._root(first)
-        token = cms_signature.read_token(self.token)
+        token = time_stamp_tokens.read_token(self.token)
         if token.hash_name != self.hash_name:
             raise BrokenRecordError("the time stamp of the record is over another kind of hash")
         token.check(lambda _: root)
@@ -72,7 +72,7 @@ class ArchiveTimeStamp:
         """The hashes that the tree, or the token itself, is over."""
         if self.lists:
             return frozenset(self.lists[0])
-        return frozenset({cms_signature.read_token(self.token).imprint})
+        return frozenset({time_stamp_tokens.read_token(self.token).imprint})
 
     def _root(self, first: Sequence[bytes]) -> bytes:
         # RFC 4998 4.2: the hash of a group of one is taken as it is.

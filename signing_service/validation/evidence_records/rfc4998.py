@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from pki import der, errors
 from signing_service.validation.cades import archive, signed_data
-from signing_service.validation.cms import ber, cms_signature
+from signing_service.validation.cms import ber, time_stamp_tokens
 from signing_service.validation.evidence_records import hash_trees
 
 MAX_BYTES = 10 * 2**20
@@ -59,7 +59,7 @@ def _stamp(raw: bytes) -> hash_trees.ArchiveTimeStamp:
         name = archive.HASH_NAMES.get(der.decode_oid(der.read(algorithm)), "")
     else:
         # RFC 4998 4.1: without one it is that of the time stamp.
-        name = cms_signature.read_token(token).hash_name
+        name = time_stamp_tokens.read_token(token).hash_name
     lists = tuple(
         tuple(signed_data.content_of(value, der.OCTET_STRING) for value in _members(one))
         for one in (

@@ -12,7 +12,12 @@ from cryptography import x509
 from pki import errors, originals
 from signing_service.validation import evidence, findings, report
 from signing_service.validation.cades import signed_data
-from signing_service.validation.cms import cms_details, cms_signature, signature_values
+from signing_service.validation.cms import (
+    cms_details,
+    cms_signature,
+    signature_values,
+    time_stamp_tokens,
+)
 from signing_service.validation.diagnostics import diagnostic_data
 from signing_service.validation.pdf import pades_levels, pdf_pkcs1, pdf_structure
 
@@ -92,7 +97,7 @@ def _range_digest(
     """Hashes the byte range for a token, which names one function, while the file is open."""
     digests: dict[str, bytes] = {}
     with contextlib.suppress(errors.InputError):
-        name = cms_signature.read_token(token).hash_name
+        name = time_stamp_tokens.read_token(token).hash_name
         if name in hashlib.algorithms_available and len(entry.ranges) == 4:
             digests[name] = pdf_structure.digest(file, entry.ranges, name)
     return lambda wanted: digests.get(wanted, b"")
@@ -101,7 +106,7 @@ def _range_digest(
 def _unit(token: bytes, known: evidence.Evidence) -> x509.Certificate | None:
     """The certificate of a time stamp's unit; what the token carries is taken."""
     try:
-        read = cms_signature.read_token(token)
+        read = time_stamp_tokens.read_token(token)
     except errors.InputError:
         # Judged, and told, when the token's turn comes.
         return None

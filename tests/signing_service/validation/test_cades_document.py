@@ -311,6 +311,26 @@ def test_attribute_without_a_time_stamp_raises_no_level(judge, signer, at, value
     assert found.level == "CAdES-BASELINE-B"
 
 
+def test_signature_over_a_signature_is_told(judge, signer, at):
+    inner = signed_cms.sign(CONTENT, signer, at).encode()
+    found = only(judge(signed_cms.sign(inner, signer, at).encode()))
+    assert found.intact
+    assert [one.code for one in found.warnings] == ["nested-signature"]
+
+
+@pytest.mark.clause("RFC 3161", "2.4.1")
+def test_unit_of_a_time_stamp_may_lie_elsewhere_in_the_document(judge, hierarchy, signer, at):
+    unit = hierarchy.time_stamping_unit()
+    made = signed_cms.sign(CONTENT, signer, at)
+    token = signed_cms.without_certificates(signed_cms.stamp(unit, made.signers[0].value, at))
+    made.signers[0].unsigned.append(signed_cms.attribute(signed_cms.SIGNATURE_TIME_STAMP, token))
+    (stamp,) = only(judge(made.encode())).time_stamps
+    assert stamp.intact is None
+    made.certificates = [*made.all_certificates(), unit.der]
+    (stamp,) = only(judge(made.encode())).time_stamps
+    assert stamp.intact
+
+
 @pytest.mark.clause("RFC 5652", "10.2.2")
 @pytest.mark.parametrize("tag", [0xA0, 0xA1, 0xA2, 0xA3])
 def test_certificates_of_other_kinds_are_passed_over(judge, signer, at, tag):
