@@ -113,6 +113,38 @@ WORDING = Wording(
     as_of="{time} anı üçün",
     not_demanded="siyasət bunu tələb etmir",
     unfinished="tamamlanmayıb: başqa blok həlledici olub",
+    processes="Ardıcıl aparılan üç yoxlama",
+    process_names={
+        "basic": "Əsas yoxlama: sanki imzanın nə vaxtdan mövcud olduğunu heç nə sübut etmir",
+        "with-time": "Vaxt nəzərə alınmaqla yoxlama: imza üzrə vaxt möhürlərinə görə",
+        "long-term": "Uzunmüddətli yoxlama: imzanın yaşını sübut edən hər şeyə görə",
+    },
+    past_blocks={
+        "PCV": "Sertifikatın keçmişdəki an üçün yoxlanılması",
+        "PSV": "İmzanın keçmişdəki an üçün yoxlanılması",
+    },
+    proof="{time} anında mövcudluğun sübutu",
+    without_proof="bu sübutlar olmadan: {verdict}",
+    what_to_do="Nə etməli",
+    advice={
+        "original": "Sənədə etibar etməyin. Göndərəndən sənədi imzalandığı şəkildə istəyin.",
+        "again": "İmzaya etibar etməyin. İmzalayandan qüvvədə olan sertifikatla yenidən"
+        " imzalamasını xahiş edin.",
+        "format": "Göndərəndən faylı imzalama proqramının yazdığı şəkildə istəyin və ya standarta"
+        " uyğun proqramla yenidən imzalamasını xahiş edin.",
+        "rule": "Aşağıdakı səbəblərə baxın və imzanı yenə də qəbul edib-etmədiyinizə qərar verin;"
+        " əks halda yeni imza istəyin.",
+        "trust": "Sertifikatı hansı mərkəzin verdiyini öyrənin. Ona etibar edirsinizsə, onun"
+        " sertifikatını və ya etibarlı siyahısını göstərib yenidən yoxlayın.",
+        "strong": "İmzalayandan bugünkü alqoritmlərlə yenidən imzalamasını xahiş edin.",
+        "proof": "Göndərəndən sənədin sertifikat qüvvədə olan vaxtdan vaxt möhürü daşıyan arxiv"
+        " nüsxəsini istəyin. Belə nüsxə yoxdursa, yeni imza istəyin.",
+        "later": "Sonra, şəbəkəyə çıxışla yenidən yoxlayın.",
+        "supply": "İmzalanmış əsl sənədi imza ilə birlikdə təqdim edib yenidən yoxlayın.",
+        "unsigned": "Sənəd imzalanmalı idisə, göndərəndən imzalanmış sənədi istəyin.",
+    },
+    signatures="İmzalar",
+    signatures_counted="{count} imzadan {passed} ədədi etibarlıdır",
     stages={
         "basic": "Əsas yoxlama",
         "time": "Vaxt nəzərə alınmaqla",

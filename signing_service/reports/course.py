@@ -2,8 +2,8 @@
 
 import dataclasses
 import enum
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, TypeAlias
 
 from signing_service.reports.wording import Wording
 
@@ -18,6 +18,8 @@ class Tone(enum.Enum):
 
 _TONES = {"PASSED": Tone.GOOD, "INDETERMINATE": Tone.OPEN, "FAILED": Tone.BAD}
 _MARKS = {"PASSED": "✓", "INDETERMINATE": "?", "FAILED": "✗", None: "-"}
+SHORT_DIGEST = 16
+"""Digits of a digest that tell time stamps of one report apart."""
 _STAGES = {
     "basic": ("FC", "ISC", "VCI", "CV", "XCV", "SAV"),
     "time": ("TST", "TIME"),
@@ -52,14 +54,104 @@ class Stage:
     blocks: tuple[Block, ...]
 
 
-def stages(found: Sequence[Mapping[str, Any]], words: Wording) -> tuple[Stage, ...]:
-    """Put the `building_blocks` of a report into words."""
+Json: TypeAlias = Mapping[str, Any]
+
+
+def stages(signature: Json, words: Wording) -> tuple[Stage, ...]:
+    """Put the processes, the building blocks and the past validations of a signature into words."""
     told = []
+    processes = tuple(_process(one, words) for one in signature.get("processes", ()))
+    if processes:
+        told.append(Stage(words.processes, processes))
+    more = {
+        "time": [
+            block
+            for stamp in signature["time_stamps"]
+            for block in past(stamp.get("past_validation"), stamp_name(stamp, words), words)
+        ],
+        "past": past(signature.get("past_validation"), None, words),
+    }
     for stage, kinds in _STAGES.items():
-        blocks = tuple(_block(one, words) for one in found if one["block"] in kinds)
+        blocks = (
+            *(
+                _block(one, words)
+                for one in signature.get("building_blocks", ())
+                if one["block"] in kinds
+            ),
+            *more.get(stage, ()),
+        )
         if blocks:
             told.append(Stage(words.stages[stage], blocks))
     return tuple(told)
+
+
+def stamp_name(stamp: Json, words: Wording) -> str:
+    """A time stamp, by what it is over and when."""
+    kind = words.stamp_kinds.get(stamp["kind"], stamp["kind"])
+    return f"{words.time_stamp} {kind} {stamp['time'] or ''}".rstrip()
+
+
+def past(found: Json | None, about: str | None, words: Wording) -> tuple[Block, ...]:
+    """Past certificate validation and past signature validation; none where there was no need."""
+    if found is None:
+        return ()
+    as_of = words.as_of.format(time=found["control_time"])
+    proofs = tuple(
+        Rule(_MARKS["PASSED"], f"{words.proof.format(time=one['time'])}: {_source(one, words)}")
+        for one in found["proofs_of_existence"]
+    )
+    before = Rule(
+        _MARKS[None], words.without_proof.format(verdict=_verdict(found["before"], words))
+    )
+    told = []
+    for kind, key, rules in (
+        ("PCV", "past_certificate_validation", (before, *proofs)),
+        ("PSV", "past_signature_validation", ()),
+    ):
+        if (concluded := found[key]) is not None:
+            heading = ", ".join(
+                one for one in (f"{kind}: {words.past_blocks[kind]}", about, f"({as_of})") if one
+            )
+            told.append(
+                Block(
+                    _TONES[concluded["indication"]],
+                    heading.replace(", (", " ("),
+                    _verdict(concluded, words),
+                    (*rules, *_message(concluded)),
+                )
+            )
+    return tuple(told)
+
+
+def _source(proof: Json, words: Wording) -> str:
+    """What proves: a time stamp by what it is over, or an evidence record."""
+    if proof["kind"] is None:
+        name = words.evidence_record
+    else:
+        name = f"{words.time_stamp} {words.stamp_kinds.get(proof['kind'], proof['kind'])}"
+    return f"{name} (SHA-256 {proof['sha256'][:SHORT_DIGEST]}…)"
+
+
+def _process(found: Json, words: Wording) -> Block:
+    heading = words.process_names[found["process"]]
+    as_of = words.as_of.format(time=found["judged_at"])
+    return Block(
+        _TONES[found["indication"]], f"{heading} ({as_of})", _verdict(found, words), _message(found)
+    )
+
+
+def _message(concluded: Json) -> tuple[Rule, ...]:
+    if concluded["message"] is None:
+        return ()
+    return (Rule(_MARKS[concluded["indication"]], concluded["message"]),)
+
+
+def _verdict(concluded: Json, words: Wording) -> str:
+    """The standard's words, then what they mean."""
+    formal = concluded["indication"]
+    if concluded["sub_indication"] is not None:
+        formal += f" / {concluded['sub_indication']}"
+    return f"{formal}: {words.block_indications[concluded['indication']]}"
 
 
 def _block(found: Mapping[str, Any], words: Wording) -> Block:
@@ -69,16 +161,13 @@ def _block(found: Mapping[str, Any], words: Wording) -> Block:
         heading += f", {words.stamp_kinds.get(kind, kind)} {when}".rstrip()
     if found["judged_at"] is not None:
         heading += f" ({words.as_of.format(time=found['judged_at'])})"
-    formal = found["indication"]
-    if found["sub_indication"] is not None:
-        formal += f" / {found['sub_indication']}"
-    tone, verdict = _TONES[found["indication"]], words.block_indications[found["indication"]]
+    tone, verdict = _TONES[found["indication"]], _verdict(found, words)
     if not found["complete"]:
-        tone, formal, verdict = Tone.OPEN, "", words.unfinished
+        tone, verdict = Tone.OPEN, words.unfinished
     return Block(
         tone,
         heading,
-        f"{formal}: {verdict}" if formal else verdict,
+        verdict,
         tuple(_rule(one, words) for one in found["constraints"]),
     )
 

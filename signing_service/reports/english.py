@@ -112,6 +112,39 @@ WORDING = Wording(
     as_of="as of {time}",
     not_demanded="not demanded by the policy",
     unfinished="not finished: another block decided",
+    processes="The three validations, one after the other",
+    process_names={
+        "basic": "Basic validation, as if nothing proved how old the signature is",
+        "with-time": "Validation with time, by the time stamps over the signature",
+        "long-term": "Long-term validation, by everything that proves its age",
+    },
+    past_blocks={
+        "PCV": "Past certificate validation",
+        "PSV": "Past signature validation",
+    },
+    proof="proof of existence at {time}",
+    without_proof="without these proofs: {verdict}",
+    what_to_do="What to do",
+    advice={
+        "original": "Do not rely on the document. Ask the sender for the document as it was"
+        " signed.",
+        "again": "Do not rely on the signature. Ask the signer to sign again with a certificate"
+        " that is in force.",
+        "format": "Ask the sender for the file as the signing program wrote it, or to sign again"
+        " with a program that keeps the standard.",
+        "rule": "Look at the reasons below and decide whether you accept the signature"
+        " nevertheless; otherwise ask for a new one.",
+        "trust": "Find out which authority issued the certificate. If you trust it, give its"
+        " certificate or trusted list as a trust anchor and validate again.",
+        "strong": "Ask the signer to sign again with algorithms of today.",
+        "proof": "Ask the sender for an archived version of the document, with a time stamp from"
+        " when the certificate was good. If there is none, ask for a new signature.",
+        "later": "Validate again later, with access to the network.",
+        "supply": "Hand in the original that was signed beside the signature, and validate again.",
+        "unsigned": "If it should have been signed, ask the sender for the signed document.",
+    },
+    signatures="Signatures",
+    signatures_counted="{passed} of {count} valid",
     stages={
         "basic": "Basic validation",
         "time": "With time",

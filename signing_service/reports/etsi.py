@@ -1,14 +1,22 @@
 """The validation report as XML of TS 119 102-2, for programs that judge by the standard's words."""
 
 import base64
-import datetime
 
 from cryptography import x509
 from lxml import etree
 
 from pki import certificates, clock, errors
 from signing_service.reports import etsi_attributes, etsi_constraints, etsi_objects
-from signing_service.reports.etsi_xml import NAMESPACE, NSMAP, OWN, TSL, WORDS, add, name
+from signing_service.reports.etsi_xml import (
+    NAMESPACE,
+    NSMAP,
+    OWN,
+    OWN_NAMESPACE,
+    TSL,
+    WORDS,
+    add,
+    name,
+)
 from signing_service.validation import report
 from signing_service.validation.diagnostics import diagnostic_data
 
@@ -52,10 +60,13 @@ def build(shown: report.ValidationReport, validator: x509.Certificate | None = N
     if shown.diagnostic is not None:
         objects.add_all(shown.diagnostic)
         details = [one.details for one in shown.diagnostic.signatures]
+    for record in shown.evidence_records:
+        for stamp in record.time_stamps:
+            objects.time_stamp(stamp, shown.policy)
     for number, (one, said) in enumerate(zip(shown.signatures, details, strict=True), start=1):
         root.append(_signature(number, one, shown, objects, said))
     for stamp in shown.time_stamps:
-        objects.time_stamp(stamp)
+        objects.time_stamp(stamp, shown.policy)
     root.append(objects.element)
     if validator is not None:
         identity = add(add(root, "SignatureValidator"), "DigitalId")
@@ -78,11 +89,17 @@ def _signature(
     add(identifier, "DocHashOnly", "false")
     add(identifier, "DAIdentifier", one.identifier)
     told.append(etsi_constraints.evaluation(one, shown.policy))
-    stamps = [(stamp, objects.time_stamp(stamp)) for stamp in one.time_stamps]
+    stamps = [(stamp, objects.time_stamp(stamp, shown.policy)) for stamp in one.time_stamps]
     times = add(told, "ValidationTimeInfo")
     add(times, "ValidationTime", clock.time_text(shown.validated_at))
-    # Whatever time was asked about: here the signature was seen when it was judged.
-    _proof(add(times, "BestSignatureTime"), one, stamps, shown.judged_on or shown.validated_at)
+    best = add(times, "BestSignatureTime")
+    if one.proofs_of_existence:
+        objects.proof(best, one.proofs_of_existence[0])
+    else:
+        # EN 319 102-1 5.5.4 begins with the time of validation. Whatever time was asked about:
+        # here the signature was seen when it was judged.
+        add(best, "POETime", clock.time_text(shown.judged_on or shown.validated_at))
+        add(best, "TypeOfProof", etsi_objects.PROVED_BY_VALIDATION)
     objects.refer(
         add(told, "SignersDocument"),
         "SignersDocumentRepresentation",
@@ -102,30 +119,27 @@ def _signature(
     add(add(told, "SignatureQuality"), "SignatureQualityInformation", QUALITY + quality)
     process = add(told, "SignatureValidationProcess")
     add(process, "SignatureValidationProcessID", f"{WORDS}validationprocess:LTA")
+    if one.processes:
+        _processes(add(process, "OtherInformation"), one, objects)
     told.append(_status(one, objects))
     return told
 
 
-def _proof(
-    told: etree._Element,
-    one: report.SignatureReport,
-    stamps: etsi_attributes.Stamps,
-    present: datetime.datetime,
+def _processes(
+    told: etree._Element, one: report.SignatureReport, objects: etsi_objects.Objects
 ) -> None:
-    """Say since when the signature is known to exist: the present, where no time stamp says more.
-
-    EN 319 102-1 5.5.4 begins with the time of validation.
-    """
-    best = one.best_signature_time
-    add(told, "POETime", clock.time_text(present if best is None else best))
-    add(told, "TypeOfProof", f"{WORDS}poetype:validation")
-    shows = [
-        identifier
-        for stamp, identifier in stamps
-        if identifier is not None and stamp.problem is None and stamp.time == best is not None
-    ]
-    if shows:
-        add(told, "POEObject").set("VOReference", shows[0])
+    """The three processes with their conclusions, then every proof of the signature's existence."""
+    for process in one.processes:
+        concluded = process.conclusion
+        shown = etree.SubElement(told, f"{{{OWN_NAMESPACE}}}Process", Name=process.kind.value)
+        shown.set("JudgedAt", clock.time_text(process.judged_at))
+        add(shown, "MainIndication", f"{WORDS}mainindication:{concluded.indication.value.lower()}")
+        if concluded.sub_indication is not None:
+            reason = concluded.sub_indication.value
+            add(shown, "SubIndication", f"{WORDS}subindication:{reason}")
+    for proof in one.proofs_of_existence:
+        shown = etree.SubElement(told, f"{{{OWN_NAMESPACE}}}Proof", Source=proof.source.value)
+        objects.proof(shown, proof)
 
 
 def _status(one: report.SignatureReport, objects: etsi_objects.Objects) -> etree._Element:

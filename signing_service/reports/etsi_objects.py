@@ -5,13 +5,16 @@ import base64
 from lxml import etree
 
 from pki import clock
+from signing_service.reports import etsi_constraints
 from signing_service.reports.etsi_xml import DSIG, OWN, WORDS, add, name
-from signing_service.validation import report
+from signing_service.validation import processes, report
 from signing_service.validation.diagnostics import diagnostic_data
 
 _SHA256 = "http://www.w3.org/2001/04/xmlenc#sha256"
 FINDING = f"{OWN}finding:"
 """What a finding of ours is typed as, with `error`, `warning` or `info` after it."""
+PROVED_BY_VALIDATION = f"{WORDS}poetype:validation"
+"""The validation itself found the proof; nobody else stated it."""
 SIGNED_DATA, CERTIFICATE, TIME_STAMP = "signedData", "certificate", "timestamp"
 _REVOCATION = {"OCSP": "OCSPResponse", "CRL": "CRL"}
 
@@ -22,6 +25,7 @@ class Objects:
     def __init__(self) -> None:
         """Begin with none."""
         self._identifiers: dict[tuple[str, str], str] = {}
+        self._judged: set[str] = set()
         self.element = etree.Element(name("SignatureValidationObjects"))
 
     def refer(self, parent: etree._Element, tag: str, kind: str, sha256: str) -> None:
@@ -52,25 +56,40 @@ class Objects:
             digest_value.text = base64.b64encode(bytes.fromhex(sha256)).decode("ascii")
         return self._identifiers[kind, sha256]
 
-    def time_stamp(self, stamp: report.TimeStampReport) -> str | None:
-        """Tell of a time stamp once, with what it proves and the verdict on it."""
+    def time_stamp(self, stamp: report.TimeStampReport, policy: str) -> str | None:
+        """Tell of a time stamp once: since when it exists, what it proves, and the verdict on it.
+
+        Args:
+            stamp: The verdict on it.
+            policy: The name of the policy that it was judged by.
+        """
         if stamp.sha256 is None:
             return None
-        known = (TIME_STAMP, stamp.sha256) in self._identifiers
         identifier = self.identifier(TIME_STAMP, stamp.sha256)
-        if known:
+        if identifier in self._judged:
             return identifier
-        told = self.element[-1]
-        word = "passed"
-        if stamp.problem is not None or stamp.intact is None:
-            word = "failed" if stamp.intact is False else "indeterminate"
-        elif stamp.time is not None:
+        self._judged.add(identifier)
+        told = next(one for one in self.element if one.get("id") == identifier)
+        for proof in stamp.proofs_of_existence[:1]:
+            self.proof(add(told, "POE"), proof)
+        if stamp.indication == "PASSED" and stamp.time is not None:
             add(add(told, "POEProvisioning"), "POETime", clock.time_text(stamp.time))
-        status = add(add(told, "ValidationReport"), "SignatureValidationStatus")
-        add(status, "MainIndication", f"{WORDS}mainindication:{word}")
+        judged = add(told, "ValidationReport")
+        if stamp.past_validation is not None:
+            judged.append(etsi_constraints.of_time_stamp(stamp.past_validation, policy))
+        status = add(judged, "SignatureValidationStatus")
+        add(status, "MainIndication", f"{WORDS}mainindication:{stamp.indication.lower()}")
+        if stamp.sub_indication is not None:
+            add(status, "SubIndication", f"{WORDS}subindication:{stamp.sub_indication.value}")
         if stamp.problem is not None:
             add_findings(add(status, "AssociatedValidationReportData"), (("error", stamp.problem),))
         return identifier
+
+    def proof(self, told: etree._Element, proof: processes.ProofOfExistence) -> None:
+        """Tell a proof of existence; of an evidence record its first time stamp is the object."""
+        add(told, "POETime", clock.time_text(proof.time))
+        add(told, "TypeOfProof", PROVED_BY_VALIDATION)
+        self.refer(told, "POEObject", TIME_STAMP, proof.sha256)
 
     def add_all(self, data: diagnostic_data.DiagnosticData) -> None:
         """Tell every certificate, OCSP response and CRL that was at hand."""

@@ -6,10 +6,12 @@ NAMESPACE = "http://uri.etsi.org/19102/v1.4.1#"
 XADES = "http://uri.etsi.org/01903/v1.3.2#"
 DSIG = "http://www.w3.org/2000/09/xmldsig#"
 TSL = "http://uri.etsi.org/02231/v2#"
-NSMAP = {None: NAMESPACE, "xades": XADES, "ds": DSIG, "tsl": TSL}
 
 WORDS = "urn:etsi:019102:"
 """What the standard's own words begin with."""
+OWN_NAMESPACE = "urn:imza:report"
+"""Of elements where the schema leaves room for any."""
+NSMAP = {None: NAMESPACE, "xades": XADES, "ds": DSIG, "tsl": TSL, "imza": OWN_NAMESPACE}
 OWN = "urn:imza:"
 """What those begin with that the standard leaves to whoever reports."""
 

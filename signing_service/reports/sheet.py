@@ -19,6 +19,34 @@ MAX_TEXT = 1000
 """Letters of one line: a stranger's name has no limit, and the JSON tells all of it."""
 
 
+ADVICE = {
+    "FORMAT_FAILURE": "format",
+    "HASH_FAILURE": "original",
+    "SIG_CRYPTO_FAILURE": "original",
+    "REVOKED": "again",
+    "EXPIRED": "again",
+    "NOT_YET_VALID": "again",
+    "SIG_CONSTRAINTS_FAILURE": "rule",
+    "CHAIN_CONSTRAINTS_FAILURE": "rule",
+    "CERTIFICATE_CHAIN_GENERAL_FAILURE": "trust",
+    "CRYPTO_CONSTRAINTS_FAILURE": "strong",
+    "POLICY_PROCESSING_ERROR": "rule",
+    "SIGNATURE_POLICY_NOT_AVAILABLE": "rule",
+    "TIMESTAMP_ORDER_FAILURE": "again",
+    "NO_SIGNING_CERTIFICATE_FOUND": "format",
+    "NO_CERTIFICATE_CHAIN_FOUND": "trust",
+    "REVOKED_NO_POE": "proof",
+    "REVOKED_CA_NO_POE": "proof",
+    "OUT_OF_BOUNDS_NOT_REVOKED": "proof",
+    "OUT_OF_BOUNDS_NO_POE": "proof",
+    "REVOCATION_OUT_OF_BOUNDS_NO_POE": "proof",
+    "CRYPTO_CONSTRAINTS_FAILURE_NO_POE": "strong",
+    "NO_POE": "proof",
+    "TRY_LATER": "later",
+    "SIGNED_DATA_NOT_FOUND": "supply",
+}
+"""What a reader can do about each sub-indication."""
+
 TONES = {
     "TOTAL-PASSED": Tone.GOOD,
     "INDETERMINATE": Tone.OPEN,
@@ -37,7 +65,7 @@ class Line:
 
 @dataclasses.dataclass(frozen=True)
 class Section:
-    """One signature.
+    """One signature; or a time stamp or an evidence record that belongs to none.
 
     Attributes:
         verdict: The standard's words, and what they mean.
@@ -78,20 +106,23 @@ def make(shown: Json, words: Wording, *, detailed: bool) -> Sheet:
     ]
     if detailed:
         about += [Line(words.digest, document["sha256"]), Line(words.policy, shown["policy"])]
-    notes = [] if shown["signatures"] else [words.no_signature]
-    notes += [f"{words.time_stamp}: {_stamp(one, words)}" for one in shown.get("time_stamps", ())]
-    notes += [
-        f"{words.evidence_record}: {_record(one, words)}"
-        for one in shown.get("evidence_records", ())
-    ]
+    passed = [one["indication"] for one in shown["signatures"]].count("TOTAL-PASSED")
+    if len(shown["signatures"]) > 1:
+        counted = words.signatures_counted.format(passed=passed, count=len(shown["signatures"]))
+        about.append(Line(words.signatures, counted))
+    notes = [] if shown["signatures"] else [f"{words.no_signature} {words.advice['unsigned']}"]
     return Sheet(
         words,
         TONES[shown["overall"]],
         _verdict(shown["overall"], None, words),
-        tuple(map(_cut, about)),
-        tuple(
-            _section(number, one, words, detailed=detailed)
-            for number, one in enumerate(shown["signatures"], start=1)
+        _all_cut(*about),
+        (
+            *(
+                _section(number, one, words, detailed=detailed)
+                for number, one in enumerate(shown["signatures"], start=1)
+            ),
+            *(_lone_stamp(one, words) for one in shown.get("time_stamps", ())),
+            *(_record(one, words) for one in shown.get("evidence_records", ())),
         ),
         tuple(map(_cut_text, notes)),
     )
@@ -113,6 +144,8 @@ def _section(number: int, one: Json, words: Wording, *, detailed: bool) -> Secti
     if reason is not None and reason in words.reasons:
         lines.append(Line(words.why, words.reasons[reason]))
     lines += _findings(words.why, one["errors"])
+    if reason in ADVICE:
+        lines.append(Line(words.what_to_do, words.advice[ADVICE[reason]]))
     lines += _findings(words.warning, one["warnings"])
     if detailed:
         lines += _findings(words.note, one["info"])
@@ -122,9 +155,13 @@ def _section(number: int, one: Json, words: Wording, *, detailed: bool) -> Secti
         words.signature.format(number=number),
         TONES[one["indication"]],
         _verdict(one["indication"], reason, words),
-        tuple(map(_cut, lines)),
-        course.stages(one.get("building_blocks", ()), words) if detailed else (),
+        _all_cut(*lines),
+        course.stages(one, words) if detailed else (),
     )
+
+
+def _all_cut(*lines: Line) -> tuple[Line, ...]:
+    return tuple(map(_cut, lines))
 
 
 def _cut(line: Line) -> Line:
@@ -178,22 +215,68 @@ def _pages(found: Json | None, words: Wording) -> list[Line]:
 
 
 def _stamp(stamp: Json, words: Wording) -> str:
-    state = {True: "true", False: "false", None: "null"}[stamp["intact"]]
     told = [
         words.stamp_kinds.get(stamp["kind"], stamp["kind"]),
         stamp["time"] or words.no_time,
-        words.stamp_states[state],
+        words.stamp_states[_state(stamp)],
     ]
     if stamp.get("issuer"):
         told.append(f"{words.by} {stamp['issuer']}")
     return ", ".join(told)
 
 
-def _record(record: Json, words: Wording) -> str:
-    state = {True: "true", False: "false", None: "null"}[record["intact"]]
-    told = [record["time"] or words.no_time, words.stamp_states[state], *record["scope"]]
-    told += [one["message"] for one in record["errors"]]
-    return ", ".join(told)
+def _lone_stamp(stamp: Json, words: Wording) -> Section:
+    """A time stamp that belongs to no signature."""
+    past = course.past(stamp.get("past_validation"), None, words)
+    return Section(
+        f"{words.time_stamp} {words.stamp_kinds.get(stamp['kind'], stamp['kind'])}",
+        _tone(stamp),
+        words.stamp_states[_state(stamp)],
+        _all_cut(
+            Line(words.when, stamp["time"] or words.no_time),
+            *_known(words.issuer, stamp.get("issuer")),
+            *_covered(stamp, words),
+            *_findings(words.why, stamp.get("errors", ())),
+        ),
+        (course.Stage(words.stages["past"], past),) if past else (),
+    )
+
+
+def _record(record: Json, words: Wording) -> Section:
+    """An evidence record, with its time stamps where the report is detailed."""
+    stamps = record.get("time_stamps", ())
+    past = tuple(
+        block
+        for stamp in stamps
+        for block in course.past(stamp["past_validation"], course.stamp_name(stamp, words), words)
+    )
+    return Section(
+        words.evidence_record,
+        _tone(record),
+        words.stamp_states[_state(record)],
+        _all_cut(
+            Line(words.when, record["time"] or words.no_time),
+            *_covered(record, words),
+            *(Line(words.time_stamp, _stamp(one, words)) for one in stamps),
+            *_findings(words.why, record["errors"]),
+        ),
+        (course.Stage(words.stages["past"], past),) if past else (),
+    )
+
+
+def _state(found: Json) -> str:
+    return {True: "true", False: "false", None: "null"}[found["intact"]]
+
+
+def _tone(found: Json) -> Tone:
+    if found["intact"] and not found.get("errors"):
+        return Tone.GOOD
+    return Tone.BAD if found["intact"] is False else Tone.OPEN
+
+
+def _covered(found: Json, words: Wording) -> list[Line]:
+    names = ", ".join(found.get("scope", ()))
+    return [Line(words.covers, names)] if names else []
 
 
 def _certificate(found: Json | None, words: Wording) -> list[Line]:

@@ -23,6 +23,9 @@ class Wording:
         stages: The headings over the building blocks: `basic`, `time`, `past` and `quality`.
         blocks: What each building block is about, by the standard's short name.
         block_indications: What a block's conclusion means.
+        process_names: The processes of EN 319 102-1: `basic`, `with-time` and `long-term`.
+        past_blocks: Past certificate validation `PCV`, past signature validation `PSV`.
+        advice: What the reader can do about a verdict; keys as in `sheet.ADVICE`.
         rules: What each rule demands, as if it were kept.
     """
 
@@ -75,6 +78,15 @@ class Wording:
     as_of: str
     not_demanded: str
     unfinished: str
+    processes: str
+    process_names: Mapping[str, str]
+    past_blocks: Mapping[str, str]
+    proof: str
+    without_proof: str
+    what_to_do: str
+    advice: Mapping[str, str]
+    signatures: str
+    signatures_counted: str
     stages: Mapping[str, str]
     blocks: Mapping[str, str]
     block_indications: Mapping[str, str]

@@ -11,9 +11,11 @@ from collections.abc import Sequence
 
 from pki import certificates
 from signing_service.validation import (
+    building_blocks,
     evidence,
     findings,
     policy,
+    processes,
     report,
     signature_rules,
     time_stamps,
@@ -92,24 +94,19 @@ def _judge_document_stamps(
     """Judge the time stamps over a document, each at the time until which another proof has it."""
     verdicts: list[tuple[findings.FoundTimeStamp, time_stamps.TimeStampVerdict]] = []
     for stamp in sorted(stamps, key=lambda one: (-one.covers_to, _reversed(one))):
-        control = min(
-            [
-                at,
-                *(
-                    verdict.proven_time
-                    for other, verdict in verdicts
-                    if verdict.proven_time is not None
-                    and (stamp.file in other.covers or other.covers_to > stamp.covers_to)
-                ),
-                *(
-                    record.proven_time
-                    for record in records
-                    if record.proven_time is not None
-                    and (record.found.is_over_document or stamp.file in record.found.covers)
-                ),
-            ]
+        known = processes.Known(at).with_proofs(
+            *(
+                verdict.proof
+                for other, verdict in verdicts
+                if stamp.file in other.covers or other.covers_to > stamp.covers_to
+            ),
+            *(
+                record.proof
+                for record in records
+                if record.found.is_over_document or stamp.file in record.found.covers
+            ),
         )
-        verdicts.insert(0, (stamp, time_stamps.judge(stamp, circumstances, control)))
+        verdicts.insert(0, (stamp, time_stamps.judge(stamp, circumstances, known)))
     return verdicts
 
 
@@ -148,22 +145,18 @@ def judge_signature(
         circumstances: Evidence, trust and policy.
         at: The present of this judgement.
     """
-    proven = [one.proven_time for one in covering if one.proven_time is not None]
-    proven += [one.proven_time for one in records if one.proven_time is not None]
-    control = min([*proven, at])
-    enclosing = _judge_own(found.enclosing_stamps, circumstances, control)
-    proven += [one.proven_time for one in enclosing if one.proven_time is not None]
-    control = min([*proven, at])
+    known = processes.Known(at).with_proofs(
+        *(one.proof for one in covering), *(one.proof for one in records)
+    )
+    enclosing = _judge_own(found.enclosing_stamps, circumstances, known)
+    known = known.with_proofs(*(one.proof for one in enclosing))
     covering = (*covering, *enclosing)
-    own = _judge_own(found.time_stamps, circumstances, control)
+    own = _judge_own(found.time_stamps, circumstances, known)
     missing = [need for verdict in (*own, *enclosing) for need in verdict.missing]
-    proven += [
-        verdict.proven_time
-        for verdict in own
-        if verdict.proven_time is not None
-        and verdict.report.kind is not report.TimeStampKind.CONTENT
-    ]
-    best = min(proven, default=None)
+    known = known.with_proofs(
+        *(one.proof for one in own if one.report.kind is not report.TimeStampKind.CONTENT)
+    )
+    best = known.control_time if known.proofs else None
     outcome = signature_rules.judge(found, best, own, circumstances, at)
     stamps = tuple(verdict.report for verdict in (*own, *covering))
     sub_indication = outcome.sub_indication
@@ -198,6 +191,9 @@ def judge_signature(
             else report.Indication.INDETERMINATE
         )
     facts = None if found.certificate is None else judged_certificate.facts(found.certificate)
+    course = outcome.course.blocks(known.control_time, stamps)
+    basic, with_time = _earlier_processes(found, best, own, outcome, circumstances, at)
+    long_term = outcome.conclusion
     judged = report.SignatureReport(
         identifier=found.identifier,
         format=found.format,
@@ -226,17 +222,75 @@ def judge_signature(
         errors=() if outcome.problem is None else (outcome.problem,),
         warnings=tuple(warnings),
         info=(*found.info, *outcome.notes),
-        building_blocks=outcome.course.blocks(at if best is None else best, stamps),
+        building_blocks=course,
+        processes=(
+            basic,
+            with_time,
+            processes.Process(processes.ProcessKind.LONG_TERM, known.control_time, long_term),
+        ),
+        proofs_of_existence=known.proofs_in_order,
+        past_validation=processes.in_the_past(
+            with_time.conclusion, known, _path_conclusion(course), long_term
+        ),
         certificate_path=tuple(certificates.sha256(one) for one in outcome.path),
         counter_signature_of=found.counter_signature_of,
     )
     return judged, missing
 
 
+def _earlier_processes(
+    found: findings.FoundSignature,
+    best: datetime.datetime | None,
+    own: Sequence[time_stamps.TimeStampVerdict],
+    outcome: signature_rules.Outcome,
+    circumstances: policy.Circumstances,
+    at: datetime.datetime,
+) -> tuple[processes.Process, processes.Process]:
+    """Basic validation and validation with time, as they end by themselves (5.3, 5.5).
+
+    Judged anew only where proofs make a difference: of most signatures they end alike.
+    """
+    basic = outcome
+    if best is not None or own:
+        basic = signature_rules.judge(found, None, (), circumstances, at)
+    good = [one for one in own if one.is_good_at_present]
+    proven = min(
+        (
+            one.proven_time
+            for one in good
+            if one.proven_time is not None and one.report.kind is report.TimeStampKind.SIGNATURE
+        ),
+        default=None,
+    )
+    with_time = basic
+    if proven is not None and proven == best and len(good) == len(own):
+        with_time = outcome
+    elif good:
+        with_time = signature_rules.judge(found, proven, good, circumstances, at)
+    return (
+        processes.Process(processes.ProcessKind.BASIC, at, basic.conclusion),
+        processes.Process(
+            processes.ProcessKind.WITH_TIME,
+            at if proven is None else proven,
+            with_time.conclusion,
+        ),
+    )
+
+
+def _path_conclusion(told: Sequence[building_blocks.Block]) -> processes.Conclusion | None:
+    """What the block of the certification path ended with; None where it was not reached."""
+    path = building_blocks.BlockKind.CERTIFICATE_VALIDATION
+    for block in told:
+        if block.kind is path:
+            problem = next((one.problem for one in block.constraints if one.problem), None)
+            return processes.Conclusion(block.sub_indication, problem)
+    return None
+
+
 def _judge_own(
     stamps: Sequence[findings.FoundTimeStamp],
     circumstances: policy.Circumstances,
-    control: datetime.datetime,
+    known: processes.Known,
 ) -> list[time_stamps.TimeStampVerdict]:
     """Judge a signature's own time stamps, those over the whole signature from the newest back.
 
@@ -250,13 +304,11 @@ def _judge_own(
         if stamp.kind is report.TimeStampKind.ARCHIVE
     ]
     for _, place in sorted(archive, reverse=True):
-        verdicts[place] = time_stamps.judge(stamps[place], circumstances, control)
-        proven = verdicts[place].proven_time
-        if proven is not None:
-            control = min(control, proven)
+        verdicts[place] = time_stamps.judge(stamps[place], circumstances, known)
+        known = known.with_proofs(verdicts[place].proof)
     for place, stamp in enumerate(stamps):
         if place not in verdicts:
-            verdicts[place] = time_stamps.judge(stamp, circumstances, control)
+            verdicts[place] = time_stamps.judge(stamp, circumstances, known)
     return [verdicts[place] for place in range(len(stamps))]
 
 

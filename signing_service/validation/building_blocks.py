@@ -239,17 +239,24 @@ class Course:
 def _of_stamp(stamp: report.TimeStampReport) -> Block:
     """The block of a time stamp (EN 319 102-1 5.4), by the verdict on it."""
     told = "" if stamp.time is None else f" {clock.time_text(stamp.time)}"
-    problem = stamp.problem
     if stamp.intact:
         constraints = [Constraint(Rule.STAMP_INTACT)]
-        constraints.append(Constraint(Rule.STAMP_PROVES, problem=problem))
+        constraints.append(
+            Constraint(
+                Rule.STAMP_PROVES, sub_indication=stamp.sub_indication, problem=stamp.problem
+            )
+        )
     else:
-        failed = stamp.intact is False
         constraints = [
             Constraint(
                 Rule.STAMP_INTACT,
-                sub_indication=report.SubIndication.HASH_FAILURE if failed else None,
-                problem=problem or report.Finding("time-stamp", "it could not be judged"),
+                sub_indication=stamp.sub_indication,
+                problem=stamp.problem or report.Finding("time-stamp", "it could not be judged"),
             )
         ]
-    return Block(BlockKind.TIME_STAMP, tuple(constraints), about=f"{stamp.kind.value}{told}")
+    return Block(
+        BlockKind.TIME_STAMP,
+        tuple(constraints),
+        stamp.judged_at,
+        about=f"{stamp.kind.value}{told}",
+    )

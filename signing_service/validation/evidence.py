@@ -110,6 +110,7 @@ class Evidence:
         self._responses: dict[bytes, x509_ocsp.OCSPResponse] = {}
         self._crls: dict[bytes, x509.CertificateRevocationList] = {}
         self._origins: dict[bytes, set[str]] = {}
+        self._statuses: dict[tuple[x509.Certificate, x509.Certificate], tuple[Status, ...]] = {}
         self.add(certificates_der=certificates_der, ocsp_responses=ocsp_responses, crls=crls)
 
     def add(
@@ -139,6 +140,7 @@ class Evidence:
         ocsp_responses: Iterable[bytes],
         crls: Iterable[bytes],
     ) -> None:
+        self._statuses.clear()
         for der in certificates_der:
             _take(self.certificates, der, read_certificate)
             self._note(der, origin)
@@ -223,7 +225,15 @@ class Evidence:
     def statuses(
         self, certificate: x509.Certificate, issuer: x509.Certificate
     ) -> tuple[Status, ...]:
-        """Everything genuine that is said about a certificate."""
+        """Everything genuine that is said about a certificate; found out once for each."""
+        known = self._statuses.get((certificate, issuer))
+        if known is None:
+            known = self._statuses[certificate, issuer] = self._find_statuses(certificate, issuer)
+        return known
+
+    def _find_statuses(
+        self, certificate: x509.Certificate, issuer: x509.Certificate
+    ) -> tuple[Status, ...]:
         found: list[Status] = []
         for der, response in self._responses.items():
             singles = _singles_about(response, certificate, issuer)

@@ -10,6 +10,7 @@ from pki import clock
 
 if TYPE_CHECKING:
     from signing_service.validation import building_blocks
+    from signing_service.validation import processes as processes_module
     from signing_service.validation.diagnostics import diagnostic_data
 
 
@@ -130,6 +131,10 @@ class TimeStampReport:
         problem: Why it proves no time, or None where it does.
         scope: Names of what it covers; told only for a time stamp that belongs to no signature.
         sha256: Of the token, in hex.
+        sub_indication: What its problem is called.
+        judged_at: As of when its path and algorithms were judged; None where they were not.
+        proofs_of_existence: What proves that it is older than the present, the earliest first.
+        past_validation: How these decided, where they had to.
     """
 
     kind: TimeStampKind
@@ -139,8 +144,19 @@ class TimeStampReport:
     problem: Finding | None = None
     scope: tuple[str, ...] = ()
     sha256: str | None = None
+    sub_indication: SubIndication | None = None
+    judged_at: datetime.datetime | None = None
+    proofs_of_existence: "tuple[processes_module.ProofOfExistence, ...]" = ()
+    past_validation: "processes_module.PastValidation | None" = None
 
-    def to_json(self, *, alone: bool = False) -> dict[str, object]:
+    @property
+    def indication(self) -> str:
+        """As EN 319 102-1 5.4 has it: PASSED, INDETERMINATE or FAILED."""
+        if self.sub_indication is not None:
+            return "FAILED" if self.sub_indication in FAILURES else "INDETERMINATE"
+        return "PASSED" if self.intact and self.problem is None else "INDETERMINATE"
+
+    def to_json(self, *, alone: bool = False, detailed: bool = False) -> dict[str, object]:
         """As the contract writes it; `alone` for one that belongs to no signature."""
         answer: dict[str, object] = {
             "kind": self.kind.value,
@@ -150,6 +166,15 @@ class TimeStampReport:
         }
         if alone:
             answer["scope"] = list(self.scope)
+            answer["errors"] = [] if self.problem is None else [self.problem.to_json()]
+        if detailed:
+            past, reason = self.past_validation, self.sub_indication
+            answer["indication"] = self.indication
+            answer["sub_indication"] = None if reason is None else reason.value
+            answer["message"] = None if self.problem is None else self.problem.message
+            answer["sha256"] = self.sha256
+            answer["judged_at"] = _time(self.judged_at)
+            answer["past_validation"] = None if past is None else past.to_json()
         return answer
 
 
@@ -162,21 +187,26 @@ class EvidenceRecordReport:
         time: Of its first time stamp.
         scope: Names of what it is about.
         problem: Why it is not intact, or None.
+        time_stamps: Those that were judged, the oldest first.
     """
 
     intact: bool | None
     time: datetime.datetime | None
     scope: tuple[str, ...]
     problem: Finding | None = None
+    time_stamps: tuple[TimeStampReport, ...] = ()
 
-    def to_json(self) -> dict[str, object]:
-        """As the contract writes it."""
-        return {
+    def to_json(self, *, detailed: bool = False) -> dict[str, object]:
+        """As the contract writes it; with its time stamps where it is to be detailed."""
+        answer: dict[str, object] = {
             "intact": self.intact,
             "time": _time(self.time),
             "scope": list(self.scope),
             "errors": [] if self.problem is None else [self.problem.to_json()],
         }
+        if detailed:
+            answer["time_stamps"] = [one.to_json(detailed=True) for one in self.time_stamps]
+        return answer
 
 
 @dataclasses.dataclass(frozen=True)
@@ -254,6 +284,9 @@ class SignatureReport:
 
     Attributes:
         building_blocks: How the verdict came about; told by the detailed report alone.
+        processes: Basic validation, with time and long-term, with each one's conclusion.
+        proofs_of_existence: What proves since when it exists, the earliest first.
+        past_validation: How these decided what was open without them, where they had to.
         certificate_path: SHA-256 of each certificate from the signer's to the trust anchor; empty
             where no path was found, or was looked for.
         page_appearance: Of a PDF to which something that is drawn was added; None elsewhere.
@@ -280,6 +313,9 @@ class SignatureReport:
     warnings: tuple[Finding, ...]
     info: tuple[Finding, ...]
     building_blocks: "tuple[building_blocks.Block, ...]" = ()
+    processes: "tuple[processes_module.Process, ...]" = ()
+    proofs_of_existence: "tuple[processes_module.ProofOfExistence, ...]" = ()
+    past_validation: "processes_module.PastValidation | None" = None
     counter_signature_of: str | None = None
     page_appearance: PageAppearance | None = None
     certificate_path: tuple[str, ...] = ()
@@ -301,7 +337,7 @@ class SignatureReport:
             "qualified": self.qualified,
             "claimed_signing_time": _time(self.claimed_signing_time),
             "best_signature_time": _time(self.best_signature_time),
-            "time_stamps": [one.to_json() for one in self.time_stamps],
+            "time_stamps": [one.to_json(detailed=detailed) for one in self.time_stamps],
             "scope": {"kind": self.scope_kind.value, "names": list(self.scope_names)},
             "changes_after_signing": self.changes_after_signing.value,
             "errors": [one.to_json() for one in self.errors],
@@ -313,7 +349,11 @@ class SignatureReport:
         if self.page_appearance is not None:
             answer["page_appearance"] = self.page_appearance.to_json()
         if detailed:
+            past = self.past_validation
             answer["certificate_path"] = list(self.certificate_path)
+            answer["processes"] = [one.to_json() for one in self.processes]
+            answer["proofs_of_existence"] = [one.to_json() for one in self.proofs_of_existence]
+            answer["past_validation"] = None if past is None else past.to_json()
             answer["building_blocks"] = [one.to_json() for one in self.building_blocks]
         return answer
 
@@ -359,8 +399,8 @@ class ValidationReport:
             "policy": self.policy,
             "overall": self.overall.value,
             "signatures": [one.to_json(detailed=detailed) for one in self.signatures],
-            "time_stamps": [one.to_json(alone=True) for one in self.time_stamps],
-            "evidence_records": [one.to_json() for one in self.evidence_records],
+            "time_stamps": [one.to_json(alone=True, detailed=detailed) for one in self.time_stamps],
+            "evidence_records": [one.to_json(detailed=detailed) for one in self.evidence_records],
         }
 
 

@@ -16,6 +16,7 @@ from signing_service.validation import (
     evidence,
     findings,
     policy,
+    processes,
     report,
     time_stamps,
 )
@@ -85,6 +86,11 @@ class Outcome:
     notes: tuple[report.Finding, ...] = ()
     path: tuple[x509.Certificate, ...] = ()
     qualified: str | None = None
+
+    @property
+    def conclusion(self) -> processes.Conclusion:
+        """What a process that goes through the rules ends with."""
+        return processes.Conclusion(self.sub_indication, self.problem)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 
 from pki import errors, qc_statements
 from signing_service import parameters
-from signing_service.validation import building_blocks, evidence, process, report
+from signing_service.validation import building_blocks, evidence, process, processes, report
 from signing_service.validation.certificates import (
     certificate_report,
     certificate_uses,
@@ -34,6 +34,7 @@ _MODULES: tuple[ModuleType, ...] = (
     diagnostic_data,
     evidence,
     process,
+    processes,
     qc_statements,
     qualification,
     report,

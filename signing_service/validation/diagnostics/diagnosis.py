@@ -77,6 +77,46 @@ def collect(
         ),
         revocation_data=revocation_facts.collect(known, told.values(), values),
         trusted_services=_services(circumstances.anchors.services, set(told), shown.validated_at),
+        existence=_existence(shown),
+    )
+
+
+def _existence(shown: report.ValidationReport) -> tuple[diagnostic_data.KnownExistence, ...]:
+    """Of every signature and every time stamp that something proves to be older, each once."""
+    stamps = (
+        *(stamp for one in shown.signatures for stamp in one.time_stamps),
+        *shown.time_stamps,
+        *(stamp for one in shown.evidence_records for stamp in one.time_stamps),
+    )
+    by_sha256 = {one.sha256: one for one in stamps if one.sha256 is not None}
+    return (
+        *(
+            _known("signature", one.identifier, one)
+            for one in shown.signatures
+            if one.proofs_of_existence
+        ),
+        *(
+            _known("time-stamp", sha256, one)
+            for sha256, one in by_sha256.items()
+            if one.proofs_of_existence
+        ),
+    )
+
+
+def _known(
+    kind: str, identifier: str, judged: report.SignatureReport | report.TimeStampReport
+) -> diagnostic_data.KnownExistence:
+    return diagnostic_data.KnownExistence(
+        kind,
+        identifier,
+        judged.proofs_of_existence[0].time,
+        tuple(
+            diagnostic_data.ExistenceProof(
+                one.time, one.source.value, None if one.kind is None else one.kind.value, one.sha256
+            )
+            for one in judged.proofs_of_existence
+        ),
+        judged.past_validation is not None,
     )
 
 

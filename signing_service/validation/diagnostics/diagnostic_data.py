@@ -226,6 +226,41 @@ class EvidenceRecord:
 
 
 @dataclasses.dataclass(frozen=True)
+class ExistenceProof:
+    """What proves that an object existed at a time (EN 319 102-1 5.6.2.3).
+
+    Attributes:
+        source: `time-stamp` or `evidence-record`.
+        kind: What the time stamp is over; null of an evidence record.
+        time_stamp: SHA-256 of the token; of an evidence record, of its first one.
+    """
+
+    time: datetime.datetime
+    source: str
+    kind: str | None
+    time_stamp: str
+
+
+@dataclasses.dataclass(frozen=True)
+class KnownExistence:
+    """One object that is proven to be older than the present, and so was judged as of then.
+
+    Attributes:
+        object: `signature` or `time-stamp`.
+        id: Of a signature as in the report; of a time stamp its SHA-256.
+        control_time: As of when it was judged (EN 319 102-1 5.6.2.2).
+        proofs: The earliest first.
+        judged_in_the_past: Past signature validation (5.6.2.4) decided, and not the present.
+    """
+
+    object: str
+    id: str
+    control_time: datetime.datetime
+    proofs: tuple[ExistenceProof, ...]
+    judged_in_the_past: bool
+
+
+@dataclasses.dataclass(frozen=True)
 class ContainerFile:
     """One file of a container, as its directory names it."""
 
@@ -275,3 +310,4 @@ class DiagnosticData:
     certificates: tuple[Certificate, ...]
     revocation_data: tuple[RevocationDatum, ...]
     trusted_services: tuple[TrustedService, ...]
+    existence: tuple[KnownExistence, ...] = ()

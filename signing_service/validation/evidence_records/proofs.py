@@ -4,7 +4,14 @@ import dataclasses
 import datetime
 from collections.abc import Sequence
 
-from signing_service.validation import evidence, findings, policy, report, time_stamps
+from signing_service.validation import (
+    evidence,
+    findings,
+    policy,
+    processes,
+    report,
+    time_stamps,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -15,6 +22,18 @@ class RecordVerdict:
     report: report.EvidenceRecordReport
     proven_time: datetime.datetime | None
     missing: tuple[evidence.MissingStatus, ...]
+
+    @property
+    def proof(self) -> processes.ProofOfExistence | None:
+        """The proof that it is for what it covers (EN 319 102-1 5.6.2.3)."""
+        if self.proven_time is None:
+            return None
+        return processes.ProofOfExistence(
+            self.proven_time,
+            processes.ProofSource.EVIDENCE_RECORD,
+            None,
+            self.report.time_stamps[0].sha256 or "",
+        )
 
 
 def judge_all(
@@ -29,46 +48,42 @@ def judge_all(
     )
     for place in newest_first:
         record = records[place]
-        control = min(
-            [
-                at,
-                *(
-                    one.proven_time
-                    for one in verdicts.values()
-                    if one.proven_time is not None and record.file in one.found.covers
-                ),
-            ]
+        known = processes.Known(at).with_proofs(
+            *(one.proof for one in verdicts.values() if record.file in one.found.covers)
         )
-        verdicts[place] = judge(record, circumstances, control)
+        verdicts[place] = judge(record, circumstances, known)
     return [verdicts[place] for place in range(len(records))]
 
 
 def judge(
     record: findings.FoundEvidenceRecord,
     circumstances: policy.Circumstances,
-    at: datetime.datetime,
+    known: processes.Known,
 ) -> RecordVerdict:
     """Judge the time stamps of a record, each at the time until which the next one proves it.
 
     RFC 4998 5.3 step 2: each is valid at the time of the next one, the last one now, and their
     hashes could be relied on then. One that fails leaves nothing proven.
     """
-    control = at
     missing: list[evidence.MissingStatus] = []
+    stamps: list[report.TimeStampReport] = []
+    proven = None
     for stamp in reversed(record.stamps):
-        verdict = time_stamps.judge(stamp, circumstances, control)
+        verdict = time_stamps.judge(stamp, circumstances, known)
         missing += verdict.missing
-        if verdict.proven_time is None:
+        stamps.insert(0, verdict.report)
+        proven = verdict.proven_time
+        if proven is None:
             told = "" if verdict.report.problem is None else f": {verdict.report.problem.message}"
             problem = report.Finding(
                 "evidence-record-time-stamp",
                 f"a time stamp of the evidence record proves no time{told}"[:300],
             )
-            shown = dataclasses.replace(record.report, problem=problem)
+            shown = dataclasses.replace(record.report, problem=problem, time_stamps=tuple(stamps))
             return RecordVerdict(record, shown, None, tuple(missing))
-        control = verdict.proven_time
-    proven = control if record.stamps and record.report.intact else None
-    return RecordVerdict(record, record.report, proven, tuple(missing))
+        known = known.with_proofs(verdict.proof)
+    shown = dataclasses.replace(record.report, time_stamps=tuple(stamps))
+    return RecordVerdict(record, shown, proven if record.report.intact else None, tuple(missing))
 
 
 def warning(verdict: RecordVerdict) -> report.Finding | None:

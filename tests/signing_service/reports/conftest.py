@@ -1,8 +1,9 @@
+import dataclasses
 import datetime
 
 import pytest
 
-from signing_service.validation import building_blocks, report
+from signing_service.validation import building_blocks, processes, report
 from signing_service.validation.building_blocks import Rule
 
 
@@ -44,6 +45,30 @@ def shown(at: datetime.datetime) -> report.ValidationReport:
         None,
         report.Finding("time-stamp-imprint", "the token is over something else"),
         sha256="cd" * 32,
+        sub_indication=report.SubIndication.HASH_FAILURE,
+    )
+    expired = processes.Conclusion(
+        report.SubIndication.OUT_OF_BOUNDS_NO_POE, report.Finding("x", "the unit has ended")
+    )
+    revoked = processes.Conclusion(
+        report.SubIndication.REVOKED_NO_POE, report.Finding("y", "it was revoked <b>since</b>")
+    )
+    known = processes.Known(at + datetime.timedelta(days=9)).with_proofs(
+        processes.ProofOfExistence(
+            at, processes.ProofSource.TIME_STAMP, report.TimeStampKind.SIGNATURE, "ab" * 32
+        ),
+        processes.ProofOfExistence(
+            at + datetime.timedelta(days=1), processes.ProofSource.EVIDENCE_RECORD, None, "ba" * 32
+        ),
+    )
+    good = processes.Conclusion()
+    stamp = dataclasses.replace(
+        stamp,
+        judged_at=known.proofs[1].time,
+        proofs_of_existence=known.proofs[1:],
+        past_validation=processes.in_the_past(
+            expired, processes.Known(known.at, known.proofs[1:]), good, good
+        ),
     )
     passed = report.SignatureReport(
         identifier="Signature1",
@@ -67,6 +92,13 @@ def shown(at: datetime.datetime) -> report.ValidationReport:
         warnings=(report.Finding("time-stamp-imprint", "a time stamp proves nothing"),),
         info=(report.Finding("no-trusted-list", "not judged"),),
         building_blocks=passed_blocks(at),
+        processes=(
+            processes.Process(processes.ProcessKind.BASIC, known.at, revoked),
+            processes.Process(processes.ProcessKind.WITH_TIME, known.at, revoked),
+            processes.Process(processes.ProcessKind.LONG_TERM, at, good),
+        ),
+        proofs_of_existence=known.proofs,
+        past_validation=processes.in_the_past(revoked, known, good, good),
     )
     failed = report.SignatureReport(
         identifier="Signature2",

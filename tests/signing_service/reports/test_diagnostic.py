@@ -88,6 +88,15 @@ def test_every_object_of_a_long_term_pdf_is_told(maker, tell, hierarchy, at):
     assert response["statements"][0]["serial_number"] == signer["serial_number"]
     assert response["statements"][0]["state"] == "good"
     assert response["der"] is None
+    existence = {one["object"]: one for one in told["existence"]}
+    assert existence["signature"]["id"] == signature["id"]
+    assert {one["time_stamp"] for one in existence["signature"]["proofs"]} == {
+        own["sha256"], over_document["sha256"],
+    }  # fmt: skip
+    # The time stamp over the signature is proven by the later one, and needed no such proof.
+    assert existence["time-stamp"]["id"] == own["sha256"]
+    assert existence["time-stamp"]["proofs"][0]["time_stamp"] == over_document["sha256"]
+    assert existence["time-stamp"]["judged_in_the_past"] is False
 
 
 def test_what_was_fetched_is_told_apart_from_what_the_document_carries(maker, tell, at):

@@ -99,7 +99,8 @@ def test_constraints_are_told_one_by_one_as_applied_or_disabled(shown):
     names = {f"urn:imza:constraint:{one.code}" for one in Rule} - {
         "urn:imza:constraint:time-stamp-intact", "urn:imza:constraint:time-stamp-proves",
     }  # fmt: skip
-    assert set(passed) == names
+    past = {f"urn:imza:constraint:past-{one}-validation" for one in ("certificate", "signature")}
+    assert set(passed) == names | past
     kept = passed["urn:imza:constraint:signature-value"]
     assert (told(kept, status), told(kept, indication)) == ("applied", "passed")
     left_out = passed["urn:imza:constraint:qualified-demanded"]
@@ -146,3 +147,36 @@ def test_report_stays_valid_whatever_a_signer_claims(shown, tmp_path):
     )
     assert "urn:oid:1.2.840.113549.1.9.16.6.5" in etsi.build(told).decode()
     check_schema(told, tmp_path / "report.xml")
+
+
+@pytest.mark.clause("TS 119 102-2", "4")
+def test_processes_proofs_and_past_validation_are_told(shown):
+    root = etree.fromstring(etsi.build(shown))
+    signature = root.find("vr:SignatureValidationReport", VR)
+    told = signature.find("vr:SignatureValidationProcess/vr:OtherInformation", VR)
+    own = {"imza": "urn:imza:report", **VR}
+    assert [
+        (one.get("Name"), one.findtext("vr:SubIndication", default="-", namespaces=VR)[-14:])
+        for one in told.iterfind("imza:Process", own)
+    ] == [("basic", "REVOKED_NO_POE"), ("with-time", "REVOKED_NO_POE"), ("long-term", "-")]
+    objects = {one.get("id"): one for one in root.iterfind(".//vr:ValidationObject", VR)}
+    proofs = told.findall("imza:Proof", own)
+    assert [one.get("Source") for one in proofs] == ["time-stamp", "evidence-record"]
+    stamp = objects[proofs[0].find("vr:POEObject", VR).get("VOReference")]
+    # The time stamp itself is proven by the evidence record, and was judged as of then.
+    assert stamp.find("vr:POE/vr:POEObject", VR).get("VOReference") == proofs[1].find(
+        "vr:POEObject", VR
+    ).get("VOReference")
+    constraints = {
+        one.findtext("vr:ValidationConstraintIdentifier", namespaces=VR): one.findtext(
+            "vr:ValidationConstraintParameter/vr:Value", namespaces=VR
+        )
+        for one in stamp.iterfind(".//vr:ValidationConstraint", VR)
+    }
+    assert constraints == dict.fromkeys(
+        (
+            "urn:imza:constraint:past-certificate-validation",
+            "urn:imza:constraint:past-signature-validation",
+        ),
+        stamp.findtext("vr:POE/vr:POETime", namespaces=VR),
+    )

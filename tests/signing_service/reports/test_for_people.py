@@ -6,7 +6,7 @@ import pytest
 from lxml import html
 
 from signing_service.reports import course, forms, languages, preferences, sheet, text
-from signing_service.validation import building_blocks, report
+from signing_service.validation import building_blocks, processes, report
 
 LANGUAGES = sorted(languages.WORDINGS)
 
@@ -22,6 +22,9 @@ def test_every_value_of_the_report_has_words(language):
     assert set(words.rules) == {one.code for one in building_blocks.Rule}
     assert set(words.block_indications) == {one.value for one in building_blocks.BlockIndication}
     assert set(words.stamp_kinds) == {one.value for one in report.TimeStampKind}
+    assert set(words.process_names) == {one.value for one in processes.ProcessKind}
+    assert set(sheet.ADVICE) == {one.value for one in report.SubIndication}
+    assert set(words.advice) == {*sheet.ADVICE.values(), "unsigned"}
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -117,7 +120,7 @@ def test_block_that_was_not_finished_is_not_told_as_passed(shown):
     (answer,) = [shown.signatures[0].to_json(detailed=True)]
     for block in answer["building_blocks"]:
         block["complete"] = block["block"] != "SAV"
-    stages = course.stages(answer["building_blocks"], languages.DEFAULT)
+    stages = course.stages(answer, languages.DEFAULT)
     blocks = {one.heading[:3]: one for stage in stages for one in stage.blocks}
     assert (blocks["SAV"].tone, blocks["SAV"].verdict) == (
         course.Tone.OPEN,
@@ -154,3 +157,38 @@ def test_wishes_are_ordered_by_weight_and_then_by_place():
 )
 def test_form_follows_the_accept_header(accept, form):
     assert forms.choose(accept) is form
+
+
+@pytest.mark.clause("EN 319 102-1", "5.6.3.4")
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_detailed_report_tells_the_processes_and_what_was_judged_in_the_past(
+    shown, language, tmp_path
+):
+    words = languages.WORDINGS[language]
+    page = html.document_fromstring(
+        forms.render(shown, forms.Form.HTML, words, forms.Kind.DETAILED)
+    ).text_content()
+    answer = json.loads(forms.render(shown, forms.Form.JSON, words, forms.Kind.DETAILED))
+    lines = text.set_sheet(sheet.make(answer, words, detailed=True))
+    open_verdict = f"INDETERMINATE / REVOKED_NO_POE: {words.block_indications['INDETERMINATE']}"
+    for part in (
+        words.processes,
+        *words.process_names.values(),
+        "it was revoked <b>since</b>",
+        f"PCV: {words.past_blocks['PCV']}",
+        f"PSV: {words.past_blocks['PSV']}, {words.time_stamp} {words.stamp_kinds['signature']}",
+        words.without_proof.format(verdict=open_verdict),
+        f"{words.evidence_record} (SHA-256 {'ba' * 8}…)",
+    ):
+        assert part in page
+        assert part in " ".join(lines.split())
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_simple_report_says_what_to_do_and_how_many_are_valid(shown, language):
+    words = languages.WORDINGS[language]
+    told = html.document_fromstring(
+        forms.render(shown, forms.Form.HTML, words, forms.Kind.SIMPLE)
+    ).text_content()
+    assert words.advice["original"] in told
+    assert words.signatures_counted.format(passed=1, count=2) in told
