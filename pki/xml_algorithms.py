@@ -9,7 +9,15 @@ import re
 
 from cryptography import exceptions
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import dsa, ec, padding, rsa, utils
+from cryptography.hazmat.primitives.asymmetric import (
+    dsa,
+    ec,
+    ed448,
+    ed25519,
+    padding,
+    rsa,
+    utils,
+)
 from lxml import etree
 
 from pki import algorithms, errors
@@ -48,6 +56,7 @@ _METHOD = re.compile(
     r"|(?P<pss_hash>sha1|sha224|sha256|sha384|sha512|sha3-\d{3})-rsa-MGF1"
     r"|ecdsa-(?P<ec_sha3>sha3-\d{3})"
     r"|(?P<pss>rsa-pss)"
+    r"|eddsa-(?P<eddsa>ed25519|ed448)"
 )
 _SPACES = (
     _DS,
@@ -75,8 +84,8 @@ class SignatureMethod:
     """A signature method as it was read.
 
     Attributes:
-        scheme: `RSA`, `RSA-PSS`, `ECDSA` or `DSA`.
-        digest_algorithm: A name hashlib knows.
+        scheme: `RSA`, `RSA-PSS`, `ECDSA`, `DSA` or `EdDSA`.
+        digest_algorithm: A name hashlib knows; of EdDSA the hash that is part of it (RFC 8032 5).
         salt_size: Of RSA-PSS; None takes the length of the hash.
     """
 
@@ -91,8 +100,11 @@ class SignatureMethod:
             ValueMismatchError: It does not verify, or the key is of another kind.
             UnknownAlgorithmError: A kind of key that is not known here.
         """
-        hasher = _HASHERS[self.digest_algorithm]
         try:
+            if self.scheme == "EdDSA":
+                self._verify_eddsa(public_key, value, data)
+                return
+            hasher = _HASHERS[self.digest_algorithm]
             if isinstance(public_key, ec.EllipticCurvePublicKey) and self.scheme == "ECDSA":
                 if len(value) != 2 * algorithms.ecdsa_size(public_key):
                     raise ValueMismatchError("the ECDSA value is not r||s of the curve's length")
@@ -116,6 +128,17 @@ class SignatureMethod:
         except exceptions.UnsupportedAlgorithm as error:
             raise UnknownAlgorithmError(f"cannot verify {self.scheme} here") from error
 
+    def _verify_eddsa(self, public_key: object, value: bytes, data: bytes) -> None:
+        """RFC 9231 2.3.12: PureEdDSA over the octets themselves."""
+        kind = (
+            ed25519.Ed25519PublicKey if self.digest_algorithm == "sha512" else ed448.Ed448PublicKey
+        )
+        if not isinstance(public_key, kind):
+            raise ValueMismatchError(
+                "the signature method EdDSA does not fit the certificate's key"
+            )
+        public_key.verify(value, data)
+
 
 def read_signature_method(element: etree._Element) -> SignatureMethod:
     """Return the method that a ds:SignatureMethod names; HMAC is no signature and is refused."""
@@ -126,6 +149,8 @@ def read_signature_method(element: etree._Element) -> SignatureMethod:
         raise UnknownAlgorithmError(f"the signature method {uri[:200]!r} is not known")
     if matched["pss"]:
         return _read_pss(element)
+    if matched["eddsa"]:
+        return SignatureMethod("EdDSA", "sha512" if matched["eddsa"] == "ed25519" else "shake_256")
     if matched["pss_hash"]:
         return SignatureMethod("RSA-PSS", matched["pss_hash"].replace("-", "_"))
     if matched["ec_sha3"]:

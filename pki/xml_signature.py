@@ -273,8 +273,11 @@ class _Resolver:
 
     def check(self, reference: etree._Element) -> SignedReference:
         uri = reference.get("URI")
-        file = self._file(uri)
         transforms = xml_transforms.transforms_of(reference)
+        if uri is None and transforms and transforms[0].get("Algorithm") == ENVELOPED:
+            # XMLDSig 6.6.4: only the document that the signature is in can be meant.
+            uri = ""
+        file = self._file(uri)
         given = None if file is None else self._detached[file]
         if given is not None:
             node, keep_comments = None, False
@@ -307,7 +310,7 @@ class _Resolver:
         hashed = chain.kept[0] if one_part else node
         return SignedReference(
             identifier=reference.get("Id"),
-            uri=uri,
+            uri=reference.get("URI"),
             type_uri=reference.get("Type"),
             element=self._root if hashed is self._tree else hashed,  # type: ignore[arg-type]
             whole_document=one_part and (hashed is self._tree or hashed is self._root),

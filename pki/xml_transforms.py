@@ -65,7 +65,7 @@ class Chain:
     Attributes:
         kept: The nodes of the signature's document that were hashed; empty for a file.
         left_out: The elements in them that were not.
-        is_partial: Something else than signatures was left out of what was read.
+        is_partial: Something else than signatures of the document was left out of what was read.
         without_all_signatures: Every signature in it was left out, and not only its own.
         text_only: What was hashed is the text in it, decoded: none of its names and attributes.
     """
@@ -170,14 +170,14 @@ class Chain:
         """The parts that are in, once they become octets."""
         tree = self._document()
         parts = xml_selections.parts(self._selection, tree)
+        gaps = tuple(gap for one in parts for gap in one.left_out)
         if tree.getroot() is self._signature.getroottree().getroot():
             self.kept = tuple(one.node for one in parts)
-            self.is_partial = len(parts) != 1
-        elif len(parts) != 1 or isinstance(parts[0].node, etree._Element):
+            self.is_partial = len(parts) != 1 or any(gap.tag != _SIGNATURE for gap in gaps)
+        elif len(parts) != 1 or isinstance(parts[0].node, etree._Element) or gaps:
+            # Nobody judges the signatures in other documents that a transform leaves out.
             self.is_partial = True
-        gaps = tuple(gap for one in parts for gap in one.left_out)
         self.left_out += gaps
-        self.is_partial |= any(gap.tag != _SIGNATURE for gap in gaps)
         self._tree = None
         return parts
 

@@ -37,11 +37,16 @@ METHODS = {
     for suffix in ("", mark)
 }
 _XML = "{http://www.w3.org/XML/1998/namespace}"
-ID_NAMES = ("Id", "ID", "id", _XML + "id")
-
+_WSU = "{http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-utility-1.0.xsd}"
+ID_NAMES = ("Id", "ID", "id", _XML + "id", _WSU + "Id")
+"""Attributes that are identifiers without a document type saying so."""
 
 _IDENTIFIERS = tuple(
-    etree.XPath(f"descendant-or-self::*/@{one.replace(_XML, 'xml:')}") for one in ID_NAMES
+    etree.XPath(
+        f"descendant-or-self::*/@{one.replace(_XML, 'xml:').replace(_WSU, 'wsu:')}",
+        namespaces={"wsu": _WSU[1:-1]},
+    )
+    for one in ID_NAMES
 )
 """One path for each spelling, which is what libxml2 is fast at: a predicate on every element takes
 five times as long, and a union takes the square of what it finds."""

@@ -319,7 +319,7 @@ def _read_format(
     if text.startswith((b"<", b"\xff\xfe<", b"\xfe\xff\x00<")):
         from signing_service.validation.xades import xml_document
 
-        return xml_document.read(document.path, document.name, detached, expressions=True)
+        return xml_document.read(document.path, document.name, detached, supplied, expressions=True)
     raise DocumentUnreadableError(
         "expected a PDF, XML, CMS or ASiC container with signatures, got something else"
     )

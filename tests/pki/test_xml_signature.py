@@ -172,6 +172,20 @@ def test_external_references_are_never_fetched(uri):
         resolve(content)
 
 
+@pytest.mark.clause("XML Signature", "6.6.4")
+def test_reference_without_uri_but_enveloped_is_to_its_own_document():
+    """xadesjs and programs like it write no URI."""
+    tree = xml_trees.parse(signed())
+    (element,) = xml_signature.signatures_in(tree.getroot())
+    reference = element.find(f"{DS('SignedInfo')}/{DS('Reference')}")
+    del reference.attrib["URI"]
+    (checked,) = xml_signature.check_references(element, detached={"a": b"1"})
+    assert checked.whole_document
+    reference.remove(reference.find(DS("Transforms")))
+    with pytest.raises(xml_trees.ReferenceNotFoundError):
+        xml_signature.check_references(element)
+
+
 def test_detached_content_is_taken_from_what_was_handed_in():
     content = signed(transforms=()).replace(b'URI=""', b'URI="a%20b.bin"')
     original = xml_trees.canonicalise(xml_trees.parse(DOCUMENT))

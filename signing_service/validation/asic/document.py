@@ -200,6 +200,7 @@ class _Reader:
                 self._container[file],
                 file,
                 self._container.originals,
+                self._supplied,
                 expressions=self._expressions,
             )
         except errors.LimitError:

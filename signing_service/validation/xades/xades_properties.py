@@ -5,12 +5,11 @@ Whether the signed properties are covered by the signature is `xml_document`'s t
 
 import datetime
 import hashlib
-from collections.abc import Sequence
 
 from cryptography import x509
 from lxml import etree
 
-from pki import certificates, errors, xml_algorithms, xml_signature, xml_trees
+from pki import errors, xml_signature, xml_trees
 from signing_service.validation import evidence
 
 XADES_NAMESPACES = (
@@ -57,48 +56,9 @@ def countersigned(element: etree._Element) -> etree._Element | None:
     return outside if any(one is holder for one in properties) else None
 
 
-def signing_certificate(
-    element: etree._Element, qualifying: etree._Element | None
-) -> tuple[x509.Certificate | None, bool | None]:
-    """The certificate that the signed properties name by digest, or else the first in KeyInfo."""
-    in_key_info = _read_certificates(
-        [
-            one
-            for info in element.findall(_DS("KeyInfo"))
-            for one in info.iter(_DS("X509Certificate"))
-        ]
-    )
-    first = in_key_info[0] if in_key_info else None
-    digests = _certificate_digests(qualifying)
-    if not digests:
-        return first, None
-    candidates = [
-        *in_key_info,
-        *_read_certificates(_named(qualifying, "EncapsulatedX509Certificate")),
-    ]
-    # EN 319 132-1 5.2.2: the first digest is the signing certificate's, others are its issuers'.
-    for algorithm, digest in digests:
-        for candidate in candidates:
-            der = certificates.to_der(candidate)
-            if hashlib.new(algorithm, der, usedforsecurity=False).digest() == digest:
-                return candidate, True
-    return first, False
-
-
-def _read_certificates(holders: Sequence[etree._Element]) -> list[x509.Certificate]:
-    found = []
-    for holder in holders[: evidence.MAX_ITEMS]:
-        try:
-            found.append(evidence.read_certificate(xml_trees.read_base64(holder)))
-        except errors.InputError:
-            # A certificate that cannot be read cannot be the one that verifies the value.
-            continue
-    return found
-
-
 def signing_time(qualifying: etree._Element | None) -> datetime.datetime | None:
     """The claimed signing time; one without a zone is read as UTC."""
-    for one in _signed(qualifying, "SigningTime"):
+    for one in signed(qualifying, "SigningTime"):
         try:
             at = datetime.datetime.fromisoformat(xml_trees.read_text(one))
         except (ValueError, errors.InputError):
@@ -116,7 +76,7 @@ def level(
     if qualifying is None:
         return "XML-NOT-ETSI"
     is_named = bool(
-        _signed(qualifying, "SigningCertificateV2") or _signed(qualifying, "SigningCertificate")
+        signed(qualifying, "SigningCertificateV2") or signed(qualifying, "SigningCertificate")
     )
     if not is_named and not _key_info_is_signed(element):
         # EN 319 132-2 4, TS 101 903 4.4.1: without one of these it is not even a XAdES-BES.
@@ -124,7 +84,7 @@ def level(
     baseline = (
         is_named
         and etree.QName(qualifying).namespace == XADES_NAMESPACES[0]
-        and _signed(qualifying, "SigningTime")
+        and signed(qualifying, "SigningTime")
         and element.find(f"{_DS('KeyInfo')}/{_DS('X509Data')}/{_DS('X509Certificate')}") is not None
         and _formats_are_told(element, qualifying)
     )
@@ -134,10 +94,11 @@ def level(
     if baseline and not _has_references_only(qualifying):
         return f"XAdES-BASELINE-{reached}"
     legacy = {"B": "BES", "T": "T", "LT": "XL", "LTA": "A", "LT-TM": "XL"}[reached]
-    if reached == "B" and _signed(qualifying, "SignaturePolicyIdentifier"):
+    if reached == "B" and signed(qualifying, "SignaturePolicyIdentifier"):
         legacy = "EPES"
     if reached == "T" and _has_references_only(qualifying):
-        legacy = "C"
+        # TS 101 903 4.4.3: X adds time stamps over the references to C.
+        legacy = "X" if _has_references_stamped(qualifying) else "C"
     return f"XAdES-{legacy}"
 
 
@@ -177,7 +138,7 @@ def _is_time_mark(
     """
     if not any(
         (one.text or "").strip() == _TIME_MARK_POLICY
-        for one in _signed(qualifying, "SignaturePolicyIdentifier")
+        for one in signed(qualifying, "SignaturePolicyIdentifier")
         for one in one.iter()
     ):
         return False
@@ -231,23 +192,6 @@ def unsigned(qualifying: etree._Element | None, local: str | None = None) -> lis
     ]
 
 
-def _certificate_digests(qualifying: etree._Element | None) -> list[tuple[str, bytes]]:
-    digests = []
-    for local in ("SigningCertificateV2", "SigningCertificate"):
-        for entry in _signed(qualifying, local):
-            for digest in entry.iter(f"{{{etree.QName(entry).namespace}}}CertDigest"):
-                try:
-                    algorithm = xml_algorithms.read_digest_method(
-                        xml_trees.child(digest, _DS("DigestMethod"))
-                    )
-                    value = xml_trees.read_base64(xml_trees.child(digest, _DS("DigestValue")))
-                except errors.InputError:
-                    # Names nothing that can be compared; then it does not match either.
-                    algorithm, value = "sha256", b""
-                digests.append((algorithm, value))
-    return digests
-
-
 def _has_references_only(qualifying: etree._Element) -> bool:
     """CompleteCertificateRefs and the like belong to the older, extended levels."""
     return bool(
@@ -256,10 +200,15 @@ def _has_references_only(qualifying: etree._Element) -> bool:
     )
 
 
+def _has_references_stamped(qualifying: etree._Element) -> bool:
+    stamps = ("SigAndRefsTimeStamp", "RefsOnlyTimeStamp")
+    return any(unsigned(qualifying, one + version) for one in stamps for version in ("", "V2"))
+
+
 def _formats_are_told(element: etree._Element, qualifying: etree._Element) -> bool:
     """EN 319 132-1 6.3: a DataObjectFormat with a MimeType for each signed object."""
     told = set()
-    for entry in _signed(qualifying, "DataObjectFormat"):
+    for entry in signed(qualifying, "DataObjectFormat"):
         if entry.find(f"{{{etree.QName(entry).namespace}}}MimeType") is not None:
             told.add((entry.get("ObjectReference") or "").lstrip("#"))
     info = element.find(_DS("SignedInfo"))
@@ -274,15 +223,16 @@ def _formats_are_told(element: etree._Element, qualifying: etree._Element) -> bo
     return wanted <= told
 
 
-def _signed(qualifying: etree._Element | None, local: str) -> list[etree._Element]:
+def signed(qualifying: etree._Element | None, local: str) -> list[etree._Element]:
     """Elements of the signed properties with a name."""
     if qualifying is None:
         return []
     space = etree.QName(qualifying).namespace
-    return _named(qualifying.find(f"{{{space}}}SignedProperties"), local)
+    return named(qualifying.find(f"{{{space}}}SignedProperties"), local)
 
 
-def _named(parent: etree._Element | None, local: str) -> list[etree._Element]:
+def named(parent: etree._Element | None, local: str) -> list[etree._Element]:
+    """XAdES elements of a name, however deep inside."""
     if parent is None:
         return []
     spaces = (*XADES_NAMESPACES, XADES_141)

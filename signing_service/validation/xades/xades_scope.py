@@ -60,7 +60,9 @@ def read(
     ]
     if not content:
         return Scope(report.ScopeKind.NONE, (), _comments(references, properties))
-    is_whole = _is_whole(element, content) and set(files) <= {one.file for one in content}
+    is_whole = _is_whole(element, content) and set(files) <= {
+        one.file for one in content if not one.is_partial
+    }
     return Scope(
         report.ScopeKind.FULL if is_whole else report.ScopeKind.PARTIAL,
         tuple(_name(one, name) for one in content),

@@ -7,8 +7,9 @@ one signature leaves out because it is a signature is itself looked at.
 
 import dataclasses
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
+from cryptography import x509
 from lxml import etree
 
 from pki import errors, originals, xml_algorithms, xml_signature, xml_trees
@@ -16,6 +17,7 @@ from signing_service.validation import evidence, findings, report
 from signing_service.validation.cms import foreign_keys
 from signing_service.validation.xades import (
     key_values,
+    xades_certificates,
     xades_details,
     xades_evidence_records,
     xades_properties,
@@ -42,10 +44,11 @@ class _Signed:
 
 @dataclasses.dataclass(frozen=True)
 class _Surroundings:
-    """What is beside a document: its name, its files, and whether its own XPath may run."""
+    """A document's name and files, who may have signed it, and whether its own XPath may run."""
 
     name: str
     beside: Mapping[str, originals.Original]
+    supplied: Sequence[x509.Certificate]
     expressions: bool
 
 
@@ -53,6 +56,7 @@ def read(
     path: pathlib.Path,
     name: str,
     detached: Mapping[str, originals.Original],
+    supplied: Iterable[x509.Certificate] = (),
     *,
     expressions: bool = False,
 ) -> findings.FoundDocument:
@@ -62,6 +66,7 @@ def read(
         path: The document.
         name: What it is called.
         detached: The files beside it that its references may name.
+        supplied: Certificates of trusted people, for a signature that leaves its own out.
         expressions: Evaluate the document's own XPath; for processes with limits alone.
 
     Raises:
@@ -70,13 +75,14 @@ def read(
     """
     if path.stat().st_size > xml_trees.MAX_BYTES:
         raise errors.LimitError(f"expected XML of at most {xml_trees.MAX_BYTES} bytes")
-    return read_octets(path.read_bytes(), name, detached, expressions=expressions)
+    return read_octets(path.read_bytes(), name, detached, supplied, expressions=expressions)
 
 
 def read_octets(
     data: bytes,
     name: str,
     detached: Mapping[str, originals.Original],
+    supplied: Iterable[x509.Certificate] = (),
     *,
     expressions: bool = False,
 ) -> findings.FoundDocument:
@@ -92,7 +98,7 @@ def read_octets(
         element: element.get("Id") or f"signature-{number}"
         for number, element in enumerate(elements, start=1)
     }
-    surroundings = _Surroundings(name, detached, expressions)
+    surroundings = _Surroundings(name, detached, tuple(supplied), expressions)
     signatures = tuple(_signature(element, names, surroundings, known) for element in elements)
     found = dict(zip(elements, signatures, strict=True))
     signatures = tuple(
@@ -125,7 +131,9 @@ def _signature(
         counter_signature_of=None if countersigned is None else names[countersigned],
     )
     qualifying = xades_properties.qualifying_properties(element)
-    certificate, is_bound = xades_properties.signing_certificate(element, qualifying)
+    certificate, is_bound = xades_certificates.signing_certificate(
+        element, qualifying, surroundings.supplied
+    )
     context = xades_time_stamps.Context(element, qualifying, None, None)
     base = dataclasses.replace(
         base,
@@ -167,7 +175,8 @@ def _signature(
     scope = xades_scope.read(
         element, all_signed, signed.properties, surroundings.name, surroundings.beside
     )
-    files = {one.file for one in all_signed if one.file is not None}
+    # A file of which transforms left something out is not a file that is signed.
+    files = {one.file for one in all_signed if one.file is not None and not one.is_partial}
     context = xades_time_stamps.Context(element, qualifying, signed.references, signed.properties)
     stamps = (*xades_time_stamps.content(context), *xades_time_stamps.unsigned(context))
     found = dataclasses.replace(

@@ -5,12 +5,12 @@ import struct
 
 import pytest
 
-from pki import errors
+from pki import errors, xml_signature
 from signing_service import documents, trust
 from signing_service.creation import cms_files
 from signing_service.validation import process, report
 from signing_service.validation.asic import container
-from tests.support import signed_cms
+from tests.support import forged_xml, signed_cms
 from tests.support.packed_containers import ASIC_E as E
 from tests.support.packed_containers import ASIC_S as S
 from tests.support.packed_containers import FILES, cades, manifest, pack, with_cades, xades
@@ -324,3 +324,14 @@ def test_nothing_but_a_zip_file_is_refused(judge):
 
 def test_container_without_signatures_has_none(judge):
     assert judge(pack(FILES)).overall is report.Indication.NO_SIGNATURE
+
+
+def test_file_that_is_signed_in_part_is_not_covered(signer, judge):
+    """Nobody judges what a false signature in a file hides from the true one."""
+    shown = f'<f><s:Signature xmlns:s="{forged_xml.DS}">TEST 900</s:Signature></f>'.encode()
+    wanted = forged_xml.Wanted("a.xml", transforms=(xml_signature.XPATH,), octets=b"<f></f>")
+    made = forged_xml.sign_files(signer, wanted)
+    (one,) = judge(pack({"a.xml": shown, "META-INF/signatures.xml": made})).signatures
+    assert one.intact
+    assert one.scope_kind is report.ScopeKind.NONE
+    assert "file-not-covered" in {warning.code for warning in one.warnings}
