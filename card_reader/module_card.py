@@ -155,7 +155,7 @@ class ModuleCard:
 
         Some cards show one token for each PIN.
         """
-        readers.find_card(self._reader)
+        found = readers.find_card(self._reader)
         with _MODULE_LOCK:
             try:
                 tokens = list(self._find_tokens())
@@ -167,10 +167,10 @@ class ModuleCard:
                 failure = ModuleFailedError(
                     f"the card's PKCS#11 module failed: {type(error).__name__}"
                 )
-                raise readers.removal_or(failure, self._reader) from error
+                raise readers.removal_or(failure, found) from error
             except _ALSO_OF_A_PULLED_CARD as failure:
                 # A module that loses the card while it looks calls it unknown, or finds it empty.
-                reason = readers.removal_or(failure, self._reader)
+                reason = readers.removal_or(failure, found)
                 if reason is failure:
                     raise
                 raise reason from failure

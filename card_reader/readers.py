@@ -76,11 +76,14 @@ class Reader:
 
     Attributes:
         atr: The card's answer to reset; empty when no card is present.
+        changes: How often the service has seen a card come or go here, cut to 16 bits; 0 where
+            the service does not count.
     """
 
     name: str
     card_present: bool
     atr: bytes = b""
+    changes: int = 0
 
 
 class EventKind(enum.Enum):
@@ -114,20 +117,17 @@ class Connection:
         Raises:
             DeviceError: No service, no reader, no card or another program has it.
         """
-        self.reader = reader
+        self._found = find_card(reader)
         self._context = _open_context()
         try:
-            status, self._handle, self._protocol = scard.SCardConnect(
-                self._context,
-                reader,
-                scard.SCARD_SHARE_SHARED,
-                scard.SCARD_PROTOCOL_T0 | scard.SCARD_PROTOCOL_T1,
-            )
-            _check(status, reader)
-            status = scard.SCardBeginTransaction(self._handle)
-            if status != scard.SCARD_S_SUCCESS:
-                scard.SCardDisconnect(self._handle, scard.SCARD_RESET_CARD)
-                _check(status, reader)
+            self._connect()
+        except (CardSilentError, CardBusyError) as error:
+            # So do drivers call a card that goes away while it is given power.
+            scard.SCardReleaseContext(self._context)
+            reason = removal_or(error, self._found)
+            if reason is error:
+                raise
+            raise reason from error
         except errors.DeviceError:
             scard.SCardReleaseContext(self._context)
             raise
@@ -144,12 +144,25 @@ class Connection:
         )
         status, response = scard.SCardTransmit(self._handle, protocol, list(command))
         if status != scard.SCARD_S_SUCCESS:
-            raise removal_or(_error_of(status, self.reader), self.reader)
+            raise removal_or(_error_of(status, self._found.name), self._found)
         if len(response) < MIN_RESPONSE_SIZE:
             # Some drivers call it success when the card went away in the middle.
-            silent = CardSilentError(f"the card in {self.reader!r} stopped in the middle")
-            raise removal_or(silent, self.reader)
+            silent = CardSilentError(f"the card in {self._found.name!r} stopped in the middle")
+            raise removal_or(silent, self._found)
         return bytes(response)
+
+    def _connect(self) -> None:
+        status, self._handle, self._protocol = scard.SCardConnect(
+            self._context,
+            self._found.name,
+            scard.SCARD_SHARE_SHARED,
+            scard.SCARD_PROTOCOL_T0 | scard.SCARD_PROTOCOL_T1,
+        )
+        _check(status, self._found.name)
+        status = scard.SCardBeginTransaction(self._handle)
+        if status != scard.SCARD_S_SUCCESS:
+            scard.SCardDisconnect(self._handle, scard.SCARD_RESET_CARD)
+            _check(status, self._found.name)
 
     def close(self) -> None:
         """Reset the card and let go of it."""
@@ -219,21 +232,28 @@ def reset_card(reader: str) -> None:
         _check(scard.SCardDisconnect(handle, scard.SCARD_RESET_CARD), reader)
 
 
-def removal_or(failure: errors.ImzaError, reader: str) -> errors.ImzaError:
+def removal_or(failure: errors.ImzaError, before: Reader) -> errors.ImzaError:
     """Return why a call failed in the middle: service or card gone, or else `failure` itself.
 
     Drivers report a pulled card in many ways, so the reader is asked instead of the error code;
-    a reader that is polled notices late, so it is asked for a while.
+    a reader that is polled notices late, so it is asked for a while. A card that is back in its
+    reader by then was taken out all the same.
+
+    Args:
+        failure: What the call failed with.
+        before: The reader as `find_card` gave it before the call.
     """
     end = time.monotonic() + REMOVAL_NOTICE_S
     while True:
         try:
-            find_card(reader)
-        except ReaderServiceDownError as gone:
-            return gone
+            gone = find_card(before.name).changes != before.changes
+        except ReaderServiceDownError as down:
+            return down
         except (NoReaderError, NoCardError):
+            gone = True
+        if gone:
             return CardRemovedError(
-                f"the card was taken out of {reader!r} before it had finished:"
+                f"the card was taken out of {before.name!r} before it had finished:"
                 " insert it and try again"
             )
         if time.monotonic() > end:
@@ -315,7 +335,8 @@ def _states(context: Any, names: list[str]) -> list[tuple[Reader, int]]:
     found = []
     for name, state, atr in states:
         present = bool(state & scard.SCARD_STATE_PRESENT)
-        reader = Reader(name, present, bytes(atr) if present else b"")
+        # The upper half counts cards that came and went, so that none of them is missed.
+        reader = Reader(name, present, bytes(atr) if present else b"", state >> 16 & 0xFFFF)
         found.append((reader, state & ~scard.SCARD_STATE_CHANGED))
     return found
 

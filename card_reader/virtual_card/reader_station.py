@@ -22,7 +22,7 @@ from pki import errors
 MAX_SOCKET_PATH = 107
 """A Unix socket's path has 107 bytes at most (sun_path of unix(7))."""
 
-_ANSWER_TIMEOUT_S = 15.0
+_ANSWER_TIMEOUT_S = 30.0
 
 
 class ReaderStation:

@@ -32,8 +32,11 @@ MAX_READERS = 16
 """pcscd's own limit (PCSCLITE_MAX_READERS_CONTEXTS)."""
 
 START_TIMEOUT_S = 8.0
-CARD_TIMEOUT_S = 2.0
+CARD_TIMEOUT_S = 3.0
 """pcscd looks for a card every 0.4 s; on a loaded machine it takes longer."""
+
+REMOVAL_TIMEOUT_S = 10.0
+"""A card that was lost is put in again; one that went away can only be waited for."""
 
 INSERT_ATTEMPTS = 4
 
@@ -83,12 +86,13 @@ class Station:
         atr = wire.answer_to_reset(b"otherBNK") if other else wire.answer_to_reset()
         application = applet.applet_of(card)
         for _ in range(INSERT_ATTEMPTS):
+            before = _changes(name)
             try:
                 self._cards[name] = wire.InsertedCard(port, application, atr)
             except OSError as error:
                 raise readers.ReaderServiceDownError(f"the reader {name!r} is gone") from error
             self._paths[name] = path
-            if self._notices(name, present=True):
+            if self._notices(name, since=before, present=True):
                 return
             # vpcd loses a card that comes while pcscd resets the one that was pulled: as a person
             # would, take it out and put it in again.
@@ -144,11 +148,16 @@ class Station:
             f"pcscd did not bring up {count} virtual readers: see {self._folder}/pcscd.log"
         )
 
-    def _notices(self, name: str, *, present: bool) -> bool:
-        end = time.monotonic() + CARD_TIMEOUT_S
+    def _notices(self, name: str, *, present: bool, since: int | None = None) -> bool:
+        """Wait for pcscd to see a card or none, and with `since` to have counted its coming.
+
+        A client's reset shows pcscd a new card before its own look does; were the card taken out
+        before that look, pcscd would call it present for ever.
+        """
+        end = time.monotonic() + (CARD_TIMEOUT_S if present else REMOVAL_TIMEOUT_S)
         while time.monotonic() < end:
-            found = {one.name: one.card_present for one in readers.list_readers()}
-            if found.get(name) is present:
+            found = next((one for one in readers.list_readers() if one.name == name), None)
+            if found is not None and found.card_present is present and found.changes != since:
                 return True
             time.sleep(0.01)
         return False
@@ -158,6 +167,10 @@ class Station:
         return namespaces.ReaderStationError(
             f"pcscd does not notice that a card came into or went out of {name!r}"
         )
+
+
+def _changes(name: str) -> int | None:
+    return next((one.changes for one in readers.list_readers() if one.name == name), None)
 
 
 def clear_sockets(folder: pathlib.Path) -> None:

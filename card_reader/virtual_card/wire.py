@@ -35,12 +35,12 @@ class Pull:
 
     Attributes:
         instruction: At the first command with this INS and data; a VERIFY without any only asks
-            for the tries left.
+            for the tries left. None is any command, with data or without.
         answered: After its answer left; before it, the command never reaches the card.
         passing: How many such commands are answered before.
     """
 
-    instruction: int
+    instruction: int | None
     answered: bool
     passing: int = 0
 
@@ -94,7 +94,10 @@ class InsertedCard:
                 self._send(self._atr)
             return True
         pull = self._pull
-        due = pull is not None and message[1] == pull.instruction and len(message) > _HEADER_SIZE
+        due = pull is not None and (
+            pull.instruction is None
+            or (message[1] == pull.instruction and len(message) > _HEADER_SIZE)
+        )
         if due and pull is not None and pull.passing:
             self._pull = dataclasses.replace(pull, passing=pull.passing - 1)
             due = False
@@ -128,8 +131,9 @@ def pull_from_json(value: object) -> Pull | None:
         return None
     if not isinstance(value, dict):
         raise ValueError("expected an object or null")
+    instruction = value["instruction"]
     return Pull(
-        apdu.Instruction(value["instruction"]).value,
+        None if instruction is None else apdu.Instruction(instruction).value,
         value["answered"] is True,
         int(value.get("passing", 0)),
     )

@@ -1,11 +1,15 @@
 """The two ways to speak to a card, through pcscd: what one does, the other must do."""
 
+import contextlib
 import dataclasses
+import itertools
 import os
 import pathlib
 import secrets
 import signal
-from collections.abc import Callable
+import threading
+import time
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -32,7 +36,10 @@ OpenCard = Callable[[str], signing_card.SigningCard]
 SIGN, AUTHENTICATE = signing_card.Purpose.SIGN, signing_card.Purpose.AUTHENTICATE
 
 
-@pytest.fixture(params=["pcsc", "module"])
+DRIVERS = ("pcsc", "module")
+
+
+@pytest.fixture(params=DRIVERS)
 def open_card(request: pytest.FixtureRequest) -> OpenCard:
     if request.param == "pcsc":
         return pcsc_card.PcscCard
@@ -150,6 +157,62 @@ def test_a_card_pulled_out_in_the_middle_can_be_put_back(
     station.insert(reader, card.path)
     opened.sign(representation(), card.new_pin())
     assert opened.tries_left() == 3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("put_back", [False, True], ids=["stays out", "put back at once"])
+@pytest.mark.parametrize(
+    ("driver", "step"), [(pcsc_card.PcscCard, 1), (module_card.ModuleCard, 5)], ids=DRIVERS
+)
+def test_a_card_pulled_out_at_any_command_was_taken_out_and_nothing_else(
+    driver: OpenCard,
+    step: int,
+    put_back: bool,
+    station: Station,
+    reader: str,
+    card: card_station.TestCard,
+) -> None:
+    """A driver that loses its card midway finds it unknown, empty, silent or busy."""
+    opened = driver(reader)
+    told: list[str] = []
+    for passing in itertools.count(step=step):
+        pull = wire.Pull(None, answered=bool(len(told) % 2), passing=passing)
+        station.pull_at(reader, pull)
+        with back_when_gone(station, reader, card) if put_back else contextlib.nullcontext():
+            try:
+                opened.certificate()
+                opened.sign(representation(), card.new_pin())
+                break
+            except errors.ImzaError as error:
+                told.append(error.code)
+        # Whatever was under way, the card has counted no wrong PIN and signs again.
+        station.insert(reader, card.path)
+    assert len(told) >= 8
+    assert set(told) <= {"card-removed", "no-card"}
+    assert told[0] == "card-removed"
+    station.insert(reader, card.path)
+    assert opened.tries_left() == 3
+    opened.sign(representation(), card.new_pin())
+
+
+@contextlib.contextmanager
+def back_when_gone(station: Station, reader: str, card: card_station.TestCard) -> Iterator[None]:
+    """Put the card back as soon as it is seen to be gone, be the call over or not."""
+    over = threading.Event()
+
+    def put_back() -> None:
+        while card_station.present(reader) and not over.is_set():
+            time.sleep(0.005)
+        if not over.is_set():
+            station.insert(reader, card.path)
+
+    hand = threading.Thread(target=put_back, name="hand")
+    hand.start()
+    try:
+        yield
+    finally:
+        over.set()
+        hand.join()
 
 
 def test_another_kind_of_card_is_unknown(

@@ -135,6 +135,23 @@ def test_card_taken_out_is_told_and_the_session_goes_on(
     go_on(world, told, tmp_path / "x.pdf")
 
 
+@pytest.mark.parametrize("passing", [0, 12, 25, 37, 50])
+def test_card_taken_out_at_any_command_is_told_as_such(
+    world: worlds.World, contract: pathlib.Path, tmp_path: pathlib.Path, passing: int
+) -> None:
+    """From the first look at the card, before there is a session, to the PIN."""
+    card = world.card(CITIZEN)
+    world.pull_card_at(card["reader"], None, answered=bool(passing % 2), passing=passing)
+    told = sign(world, contract, tmp_path / "x.pdf", pin=card["pin1"], expect=5)
+    assert "[card-removed]" in told or "[no-card]" in told
+    assert not (tmp_path / "x.pdf").exists()
+    put_back(world)
+    if "waits for the card" in told:
+        go_on(world, told, tmp_path / "x.pdf")
+    else:
+        sign(world, contract, tmp_path / "x.pdf", pin=card["pin1"], expect=0)
+
+
 def test_no_reader_of_this_name(
     world: worlds.World, contract: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:
