@@ -216,7 +216,7 @@ def verify(
 
 
 def build_reference(
-    octets: bytes,
+    content: originals.Original,
     *,
     uri: str,
     hash_algorithm: algorithms.HashAlgorithm,
@@ -224,7 +224,7 @@ def build_reference(
     identifier: str | None = None,
     type_uri: str | None = None,
 ) -> etree._Element:
-    """Build a reference to what was canonicalised into `octets`; `XPATH` is our one expression."""
+    """Build a reference to content that was canonicalised; `XPATH` is our one expression."""
     reference = etree.Element(name("Reference"), nsmap=NAMESPACES)
     for attribute, value in (("Id", identifier), ("Type", type_uri), ("URI", uri)):
         if value is not None:
@@ -238,7 +238,8 @@ def build_reference(
         reference, name("DigestMethod"), Algorithm=xml_algorithms.digest_uri(hash_algorithm)
     )
     digest = etree.SubElement(reference, name("DigestValue"))
-    digest.text = base64.b64encode(hash_algorithm.digest(octets)).decode()
+    hashed = originals.digest(content, hash_algorithm.short_name)
+    digest.text = base64.b64encode(hashed).decode()
     return reference
 
 

@@ -106,10 +106,17 @@ def parse(data: bytes) -> etree._ElementTree:
     except (etree.XMLSyntaxError, ValueError) as error:
         raise XMLUnreadableError(f"expected well-formed XML: {error}") from error
     tree = root.getroottree()
-    if tree.docinfo.internalDTD is not None or tree.docinfo.doctype:
-        # Entities and attribute defaults would make the signed text differ from the text shown.
-        raise XMLUnreadableError("expected XML without a document type declaration, got one")
+    check_no_document_type(tree)
     return tree
+
+
+def check_no_document_type(tree: etree._ElementTree) -> None:
+    """Refuse a document type declaration; raises `XMLUnreadableError`.
+
+    Entities and attribute defaults would make the signed text differ from the text shown.
+    """
+    if tree.docinfo.internalDTD is not None or tree.docinfo.doctype:
+        raise XMLUnreadableError("expected XML without a document type declaration, got one")
 
 
 def canonicalise(

@@ -15,6 +15,7 @@ import functools
 import hashlib
 import json
 import pathlib
+import re
 import urllib.parse
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
@@ -25,6 +26,7 @@ from pki import (
     algorithms,
     certificates,
     errors,
+    originals,
     signature,
     xml_algorithms,
     xml_signature,
@@ -54,6 +56,10 @@ RequestToken = Callable[[signature.DataToBeSignedRepresentation], bytes]
 
 MAX_ENVELOPED_BYTES = 7 * 2**20
 """Largest document inside an enveloping signature: libxml2 reads no text over 10 million bytes."""
+
+_EMPTY = b"/>"
+_TAG_BYTES = 20
+"""More than a start tag has in front of its local name."""
 
 _TRANSFORMS = (xml_signature.XPATH, xml_trees.C14N_11)
 
@@ -85,7 +91,8 @@ def check_document(source: pathlib.Path, chosen: parameters.SignatureParameters)
         LimitError: It is too large.
     """
     if chosen.packaging is Packaging.ENVELOPED:
-        _check_tree(_read(source))
+        if not xml_room.is_unsigned(source, _Identifiers().check):
+            _check_tree(_read(source))
     elif chosen.packaging is Packaging.ENVELOPING:
         _check_size(source)
 
@@ -125,9 +132,9 @@ def prepare(
         data_objects = [xades_countersignatures.data_object(parent, hash_algorithm)]
         element = xades_countersignatures.add_place(parent)
     elif parameters.packaging is Packaging.ENVELOPED:
-        room = xml_room.find(_content(signed.only_file.path))
-        _check_identifiers(room.tree.getroot())
-        data_objects = [_enveloped_object(room.tree, hash_algorithm)]
+        room = xml_room.find(signed.only_file.path, hash_algorithm, _Identifiers().check)
+        _check_root(room.tree.getroot())
+        data_objects = [_enveloped_object(room, hash_algorithm)]
         element = etree.SubElement(room.tree.getroot(), tag, nsmap=xades_signature.NSMAP)
     else:
         element = etree.Element(tag, nsmap=xades_signature.NSMAP)
@@ -154,7 +161,7 @@ def prepare(
     if room is not None:
         # With the new signature in the tree, which would break what covers it.
         _check_existing(room.tree.getroot(), element)
-        prepared = room.filled(element, data_to_be_signed)
+        pieces: Iterable[bytes] = room.filled(element, data_to_be_signed)
     else:
         prepared = etree.tostring(element.getroottree(), xml_declaration=True, encoding="UTF-8")
         inside_itself = (
@@ -162,7 +169,8 @@ def prepare(
             or parameters.packaging is Packaging.ENVELOPING
         )
         _check_written(prepared, identifier, data_to_be_signed, with_references=inside_itself)
-    target.write_bytes(prepared)
+        pieces = (prepared,)
+    digest = _write_pieces(target, pieces)
     return documents.PreparedSignature(
         format=documents.SignatureFormat.XADES,
         data_to_be_signed=data_to_be_signed,
@@ -172,7 +180,7 @@ def prepare(
                 "signature_id": identifier,
                 "signature_method": method,
                 "certificate": base64.b64encode(certificates.to_der(certificate)).decode(),
-                "prepared_sha256": hashlib.sha256(prepared).hexdigest(),
+                "prepared_sha256": digest,
             },
             sort_keys=True,
         ).encode(),
@@ -222,24 +230,23 @@ def embed(
         SignatureValueError: The value was not made by the key of the certificate inside.
     """
     context = json.loads(prepared.context)
-    content = source.read_bytes()
-    if hashlib.sha256(content).hexdigest() != context["prepared_sha256"]:
-        raise errors.TamperedError("the prepared document is not the one that was prepared")
+    # The file is the very one that was checked when it was prepared, so the value is put in at its
+    # place, which the random identifier shows, and nothing is parsed and written again.
+    end = f'SignatureValue Id="{context["signature_id"]}-value"'.encode()
+    place = _place_of_value(source, end, context["prepared_sha256"])
     xades_signature.check_value(
         certificates.parse(base64.b64decode(context["certificate"])),
         prepared.data_to_be_signed,
         context["signature_method"],
         value,
     )
-    # The file is the very one that was checked when it was prepared, so the value is put in at its
-    # place, which the random identifier shows, and nothing is parsed and written again.
-    end = f'SignatureValue Id="{context["signature_id"]}-value"'.encode()
-    head, found, tail = content.partition(end + b"/>")
-    if not found or end in tail:
-        raise errors.TamperedError("the prepared document has no place for the signature value")
-    tag = head[head.rindex(b"<") + 1 :] + b"SignatureValue"
-    octets = base64.b64encode(value.value)
-    target.write_bytes(head + end + b">" + octets + b"</" + tag + b">" + tail)
+    with source.open("rb") as file:
+        file.seek(place - _TAG_BYTES)
+        tag = file.read(_TAG_BYTES).rpartition(b"<")[2] + b"SignatureValue"
+    filled = b">" + base64.b64encode(value.value) + b"</" + tag + b">"
+    behind = place + len(end)
+    rest = (behind + len(_EMPTY), source.stat().st_size - behind - len(_EMPTY))
+    _write_pieces(target, originals.of_parts(source, [(0, behind), filled, rest]).pieces())
 
 
 def add_signature_time_stamp(
@@ -391,12 +398,14 @@ def _pieces_of(path: pathlib.Path) -> Iterable[bytes]:
 
 
 def _enveloped_object(
-    tree: etree._ElementTree, hash_algorithm: algorithms.HashAlgorithm
+    room: xml_room.Room, hash_algorithm: algorithms.HashAlgorithm
 ) -> xades_signature.DataObject:
-    existing = xml_signature.signatures_in(tree.getroot())
-    content = xml_trees.canonicalise(
-        tree, xml_trees.C14N_11, left_out=xades_signature.outermost(existing)
-    )
+    content: originals.Original | None = room.content
+    if content is None:
+        existing = xml_signature.signatures_in(room.tree.getroot())
+        content = xml_trees.canonicalise(
+            room.tree, xml_trees.C14N_11, left_out=xades_signature.outermost(existing)
+        )
     reference = xml_signature.build_reference(
         content, uri="", hash_algorithm=hash_algorithm, transforms=_TRANSFORMS
     )
@@ -450,28 +459,68 @@ def _content(source: pathlib.Path) -> bytes:
     return source.read_bytes()
 
 
+def _place_of_value(source: pathlib.Path, end: bytes, expected_sha256: str) -> int:
+    """Find where the end of the empty element for the value stands in a prepared document."""
+    hasher = hashlib.sha256()
+    places = []
+    kept = b""
+    read = 0
+    for piece in pieces_of(source):
+        hasher.update(piece)
+        window = kept + piece
+        found = re.finditer(re.escape(end + _EMPTY), window)
+        places += [read - len(kept) + one.start() for one in found]
+        read += len(piece)
+        kept = window[1 - len(end + _EMPTY) :]
+    if hasher.hexdigest() != expected_sha256:
+        raise errors.TamperedError("the prepared document is not the one that was prepared")
+    if len(places) != 1:
+        raise errors.TamperedError("the prepared document has no place for the signature value")
+    return places[0]
+
+
+def _write_pieces(target: pathlib.Path, pieces: Iterable[bytes]) -> str:
+    """Write a file and return its SHA-256 in hexadecimal."""
+    hasher = hashlib.sha256()
+    with target.open("wb") as file:
+        for piece in pieces:
+            hasher.update(piece)
+            file.write(piece)
+    return hasher.hexdigest()
+
+
 def _write(tree: etree._ElementTree, target: pathlib.Path) -> None:
     with target.open("wb") as file:
         tree.write(file, xml_declaration=True, encoding="UTF-8")
 
 
 def _check_tree(tree: etree._ElementTree) -> None:
-    _check_identifiers(tree.getroot())
+    _check_root(tree.getroot())
+    _Identifiers().check(xml_trees.identified(tree.getroot()))
     _check_existing(tree.getroot(), None)
 
 
-def _check_identifiers(root: etree._Element) -> None:
+def _check_root(root: etree._Element) -> None:
     if root.tag == xml_signature.name("Signature"):
         raise OtherSignatureError("expected a document, got a signature without one around it")
-    seen = set()
-    for element in xml_trees.identified(root):
-        identifier = element.get("Id")
-        if identifier is not None and identifier in seen:
-            raise AmbiguousDocumentError(
-                f"two elements have the identifier {identifier[:200]!r}; a signature over such a"
-                " document could be turned against its reader"
-            )
-        seen.add(identifier)
+
+
+class _Identifiers:
+    """The identifiers of a document, none of which may be there twice."""
+
+    def __init__(self) -> None:
+        self._seen: set[str] = set()
+
+    def check(self, elements: Sequence[etree._Element]) -> None:
+        for element in elements:
+            identifier = element.get("Id")
+            if identifier is not None and identifier in self._seen:
+                raise AmbiguousDocumentError(
+                    f"two elements have the identifier {identifier[:200]!r}; a signature over such"
+                    " a document could be turned against its reader"
+                )
+            if identifier is not None:
+                self._seen.add(identifier)
 
 
 def _check_existing(root: etree._Element, new: etree._Element | None) -> None:

@@ -2,23 +2,37 @@
 
 The signature is put in front of the end tag of the root. What is parsed, and then canonicalised and
 signed, has an empty element there: so the place is known to be right, and the document is parsed
-once and never written anew. Only where that is not possible, as in UTF-16 or behind a root without
-an end tag, is the document written in UTF-8 and compared with what it was.
+once and never written anew. A large one that nobody signed yet is never held: it is canonicalised
+while it is parsed, and its bytes are copied. Only where the place is not to be had, as in UTF-16 or
+behind a root without an end tag, is the document written in UTF-8 and compared with what it was.
 """
 
 import dataclasses
+import hashlib
+import itertools
+import pathlib
 import re
 import uuid
+from collections.abc import Callable, Iterator, Sequence
 
 from lxml import etree
 
-from pki import errors, xml_signature, xml_trees
+from pki import algorithms, errors, originals, xml_signature, xml_streams, xml_trees
 from signing_service import documents
 from signing_service.creation import xades_signature
 
 _END_TAG = re.compile(rb"</([^<>/?\s]+)[ \t\r\n]*>[ \t\r\n]*")
 _NAMESPACE = re.compile(rb' xmlns(?::([^=\s"]+))?="[^"]*"')
 _KEPT_PREFIXES = frozenset(one.encode() for one in xades_signature.NSMAP)
+_SIGNATURE = xml_signature.name("Signature")
+_END_BYTES = 2**10
+"""Where the end tag of a large document is looked for."""
+
+STREAMED_BYTES = 2**22
+"""Documents up to this size are parsed into a tree, which takes about ten times as much."""
+
+CheckIdentified = Callable[[Sequence[etree._Element]], None]
+
 _ASCII_LIKE = (None, "UTF-8", "ASCII", "US-ASCII")
 
 
@@ -33,17 +47,19 @@ class Room:
     """A document that was parsed with an empty element where its signature goes.
 
     Attributes:
-        tree: The document, without that element.
+        tree: The document, without that element; of a large one the root alone.
         head: The bytes before the place.
         tail: The bytes behind it.
+        content: The hash of the canonical form of a large document.
     """
 
     tree: etree._ElementTree
-    head: bytes
+    head: originals.Original
     tail: bytes
+    content: originals.HashedOriginal | None = None
 
-    def filled(self, element: etree._Element, data_to_be_signed: bytes) -> bytes:
-        """Return the document's bytes with a signature that was built in the tree.
+    def filled(self, element: etree._Element, data_to_be_signed: bytes) -> Iterator[bytes]:
+        """Give the document's bytes with a signature that was built in the tree, in pieces.
 
         Args:
             element: The last child of the root; its last reference is to its signed properties.
@@ -60,23 +76,89 @@ class Room:
         signed_info = xml_trees.child(again, xml_signature.name("SignedInfo"))
         references = signed_info.findall(xml_signature.name("Reference"))
         xml_signature.check_reference_list(again, references[-1:])
-        return b"".join((self.head, written, self.tail))
+        return itertools.chain(originals.pieces(self.head), (written, self.tail))
 
 
-def find(data: bytes) -> Room:
+def find(
+    source: pathlib.Path, hash_algorithm: algorithms.HashAlgorithm, check: CheckIdentified
+) -> Room:
     """Parse a document and find the place for its signature.
+
+    Args:
+        source: The document.
+        hash_algorithm: Of the digest, if the document is large.
+        check: Takes the elements with identifiers, all in one or more calls.
 
     Raises:
         NotXMLError: It cannot be read as XML, declares a document type, or would change when it
             is written.
         LimitError: It is too large.
     """
+    size = source.stat().st_size
+    check_size(size)
     name = f"room-{uuid.uuid4().hex}"
     try:
-        room = _before_end_tag(data, name)
-        return _written_anew(data, name) if room is None else room
+        room = _streamed(source, name, hash_algorithm, check) if size > STREAMED_BYTES else None
+        if room is None:
+            data = source.read_bytes()
+            room = _before_end_tag(data, name) or _written_anew(data, name)
+            check(xml_trees.identified(room.tree.getroot()))
     except xml_trees.XMLUnreadableError as error:
         raise NotXMLError(error.message) from error
+    return room
+
+
+def is_unsigned(source: pathlib.Path, check: CheckIdentified) -> bool:
+    """Whether a document is large and has no signature; otherwise it is to be read as a tree.
+
+    Raises:
+        NotXMLError: It cannot be read as XML, or declares a document type.
+        LimitError: It is too large.
+    """
+    size = source.stat().st_size
+    check_size(size)
+    if size <= STREAMED_BYTES:
+        return False
+    try:
+        tree = xml_streams.read(
+            lambda: originals.of_file(source).pieces(),
+            write=len,
+            identified=check,
+            refused=(_SIGNATURE,),
+        )
+    except xml_trees.XMLUnreadableError as error:
+        raise NotXMLError(error.message) from error
+    return tree is not None
+
+
+def _streamed(
+    source: pathlib.Path,
+    name: str,
+    hash_algorithm: algorithms.HashAlgorithm,
+    check: CheckIdentified,
+) -> Room | None:
+    """Digest a document while it is parsed, if it has no signature and ends with an end tag."""
+    size = source.stat().st_size
+    with source.open("rb") as file:
+        start = file.seek(max(size - _END_BYTES, 0))
+        end = file.read()
+    place = end.rfind(b"</")
+    if place < 0 or not _END_TAG.fullmatch(end, place):
+        return None
+    tail = end[place:]
+    head = originals.of_parts(source, [(0, start + place)])
+    hasher = hashlib.new(hash_algorithm.short_name)
+    tree = xml_streams.read(
+        lambda: itertools.chain(head.pieces(), (f"<{name}/>".encode(), tail)),
+        write=hasher.update,
+        identified=check,
+        refused=(_SIGNATURE,),
+        last=name,
+    )
+    if tree is None or tree.docinfo.encoding not in _ASCII_LIKE:
+        return None
+    hashes = {hash_algorithm.short_name: hasher.digest()}
+    return Room(tree, head, tail, originals.HashedOriginal(hashes))
 
 
 def _before_end_tag(data: bytes, name: str) -> Room | None:

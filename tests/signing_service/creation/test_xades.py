@@ -7,7 +7,7 @@ from lxml import etree
 
 from pki import algorithms, errors, signature, xml_signature, xml_trees
 from signing_service import documents, parameters
-from signing_service.creation import xades
+from signing_service.creation import xades, xml_room
 from tests.support import hierarchy as hierarchy_support
 
 FORM = """<?xml version="1.0" encoding="UTF-8"?>
@@ -265,3 +265,70 @@ def verified(signed: bytes, signer: hierarchy_support.Holder) -> bytes:
     assert element.getparent() is tree.getroot()
     covered, _ = xml_signature.verify(element, signer.certificate.public_key())
     return covered.octets
+
+
+PADDING = f"<p>{'x' * 100_000}</p>" * 43
+"""Makes a form so large that it is not parsed into a tree."""
+
+
+def _large(content: str) -> bytes:
+    content = content.replace("<boş/>", PADDING + "<boş/>")
+    assert len(content) > xml_room.STREAMED_BYTES
+    return content.encode()
+
+
+def test_large_form_is_signed_as_a_small_one_is(form, tmp_path, hierarchy, at):
+    signer = hierarchy.signer()
+    target, again = tmp_path / "signed.xml", tmp_path / "again.xml"
+    form.write_bytes(_large(FORM))
+    xades.check_document(form, xades_parameters())
+    sign(form, target, signer, at)
+    head, _, tail = target.read_bytes().partition(b"<ds:Signature ")
+    assert head + tail.partition(b"</ds:Signature>")[2] == form.read_bytes()
+    sign(target, again, signer, at)  # With a signature inside it is parsed into a tree.
+    expected = xml_trees.canonicalise(xml_trees.parse(form.read_bytes()))
+    found = xml_signature.signatures_in(xml_trees.parse(again.read_bytes()).getroot())
+    assert len(found) == 2
+    for one in found:
+        document, properties = xml_signature.verify(one, signer.certificate.public_key())
+        assert document.whole_document
+        assert document.octets == expected
+        assert properties.element.tag == xades.name("SignedProperties")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [FORM.replace("<boş/>", "<boş/><!-- </müraciət> -->"), FORM + "<!-- </müraciət> -->"],
+)
+def test_place_in_a_large_form_is_behind_its_last_element(tmp_path, hierarchy, at, content):
+    form, target = tmp_path / "form.xml", tmp_path / "signed.xml"
+    form.write_bytes(_large(content))
+    signer = hierarchy.signer()
+    sign(form, target, signer, at)
+    root = xml_trees.parse(target.read_bytes()).getroot()
+    assert root[-1].tag == xml_signature.name("Signature")
+    document, _ = xml_signature.verify(root[-1], signer.certificate.public_key())
+    assert document.octets == xml_trees.canonicalise(xml_trees.parse(form.read_bytes()))
+
+
+@pytest.mark.parametrize(
+    ("content", "code"),
+    [
+        (FORM.replace("<ad>", '<ad Id="form">'), "document-ambiguous-id"),
+        (FORM.replace("<ad>", '<ad Id="a"/><ad Id="a">'), "document-ambiguous-id"),
+        (FORM.replace("<ad>", "<ad><b>"), "document-not-xml"),
+        (FORM.replace("<müraciət", "<!DOCTYPE müraciət><müraciət"), "document-not-xml"),
+        (FORM.replace("</müraciət>", ""), "document-not-xml"),
+    ],
+)
+def test_large_document_that_cannot_be_signed_is_refused_with_a_code(
+    tmp_path, hierarchy, at, content, code
+):
+    form = tmp_path / "form.xml"
+    form.write_bytes(_large(content))
+    with pytest.raises(documents.DocumentRefusedError) as caught:
+        xades.check_document(form, xades_parameters())
+    assert caught.value.code == code
+    with pytest.raises(documents.DocumentRefusedError) as caught:
+        sign(form, tmp_path / "signed.xml", hierarchy.signer(), at)
+    assert caught.value.code == code
