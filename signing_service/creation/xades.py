@@ -465,7 +465,7 @@ def _place_of_value(source: pathlib.Path, end: bytes, expected_sha256: str) -> i
     places = []
     kept = b""
     read = 0
-    for piece in pieces_of(source):
+    for piece in originals.of_file(source).pieces():
         hasher.update(piece)
         window = kept + piece
         found = re.finditer(re.escape(end + _EMPTY), window)
