@@ -145,13 +145,16 @@ def judge_signature(
         circumstances: Evidence, trust and policy.
         at: The present of this judgement.
     """
+    carried = [one for one in records if one.found.covered_tokens is not None]
     known = processes.Known(at).with_proofs(
-        *(one.proof for one in covering), *(one.proof for one in records)
+        *(one.proof for one in covering),
+        *(one.proof for one in records if one.found.covered_tokens is None),
     )
     enclosing = _judge_own(found.enclosing_stamps, circumstances, known)
     known = known.with_proofs(*(one.proof for one in enclosing))
     covering = (*covering, *enclosing)
-    own = _judge_own(found.time_stamps, circumstances, known)
+    own = _judge_own(found.time_stamps, circumstances, known, carried)
+    known = known.with_proofs(*(one.proof for one in carried))
     missing = [need for verdict in (*own, *enclosing) for need in verdict.missing]
     known = known.with_proofs(
         *(one.proof for one in own if one.report.kind is not report.TimeStampKind.CONTENT)
@@ -291,12 +294,29 @@ def _judge_own(
     stamps: Sequence[findings.FoundTimeStamp],
     circumstances: policy.Circumstances,
     known: processes.Known,
+    carried: Sequence[proofs.RecordVerdict] = (),
 ) -> list[time_stamps.TimeStampVerdict]:
     """Judge a signature's own time stamps, those over the whole signature from the newest back.
 
     Each archive time stamp proves that what it covers existed at its time, the older time stamps
-    among it (EN 319 102-1 5.6.2.2).
+    among it (EN 319 102-1 5.6.2.3). One that was put beside it later borrows nothing of that: with
+    the key of a unit that has ended anybody writes a token with any time in it.
+
+    Args:
+        stamps: Those of one signature.
+        circumstances: Evidence, trust and policy.
+        known: What proves all of them.
+        carried: Verdicts on the evidence records that the signature carries.
     """
+    found = [(one.proof, one.found.covered_tokens or frozenset()) for one in carried]
+
+    def known_of(stamp: findings.FoundTimeStamp) -> processes.Known:
+        # A content time stamp is signed, and as old as the signature is.
+        signed = stamp.kind is report.TimeStampKind.CONTENT
+        return known.with_proofs(
+            *(proof for proof, tokens in found if signed or stamp.token in tokens)
+        )
+
     verdicts: dict[int, time_stamps.TimeStampVerdict] = {}
     archive = [
         (time_stamps.stated_time(stamp), place)
@@ -304,11 +324,13 @@ def _judge_own(
         if stamp.kind is report.TimeStampKind.ARCHIVE
     ]
     for _, place in sorted(archive, reverse=True):
-        verdicts[place] = time_stamps.judge(stamps[place], circumstances, known)
-        known = known.with_proofs(verdicts[place].proof)
+        stamp = stamps[place]
+        verdicts[place] = time_stamps.judge(stamp, circumstances, known_of(stamp))
+        if verdicts[place].proof is not None:
+            found.append((verdicts[place].proof, stamp.covered_tokens()))
     for place, stamp in enumerate(stamps):
         if place not in verdicts:
-            verdicts[place] = time_stamps.judge(stamp, circumstances, known)
+            verdicts[place] = time_stamps.judge(stamp, circumstances, known_of(stamp))
     return [verdicts[place] for place in range(len(stamps))]
 
 

@@ -24,6 +24,7 @@ class FoundTimeStamp:
         covers: Names of the files in a container that existed at its time.
         is_broken: What it is over is there and lists files that are not what they were.
         holder: The property or attribute that has it, as its format's reader knows it.
+        covered_tokens: Gives the tokens among the signature's own that existed at its time.
     """
 
     kind: report.TimeStampKind
@@ -35,6 +36,7 @@ class FoundTimeStamp:
     covers: frozenset[str] = frozenset()
     is_broken: bool = False
     holder: object = None
+    covered_tokens: Callable[[], frozenset[bytes]] = frozenset
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,6 +50,8 @@ class FoundEvidenceRecord:
         file: Its own name in a container.
         covers: Names of the files in a container that existed at its time.
         is_over_document: The whole document existed at its time.
+        covered_tokens: Of a record that a signature carries: which of its time stamps existed at
+            its time; None: all.
     """
 
     report: report.EvidenceRecordReport
@@ -55,6 +59,7 @@ class FoundEvidenceRecord:
     file: str = ""
     covers: frozenset[str] = frozenset()
     is_over_document: bool = False
+    covered_tokens: frozenset[bytes] | None = None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """What the time stamps over a whole CAdES signature are over (EN 319 122-1 5.5, annex A)."""
 
+import dataclasses
 import functools
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
@@ -72,7 +73,12 @@ def _time_stamp(
             *_bodies(signer, attributes.CERTIFICATE_REFERENCES),
             *_bodies(signer, attributes.REVOCATION_REFERENCES),
         ]
-        return findings.FoundTimeStamp(archive, token, over(parts))
+        return findings.FoundTimeStamp(
+            archive,
+            token,
+            over(parts),
+            covered_tokens=lambda: frozenset(signer.values_of(attributes.SIGNATURE_TIME_STAMP)),
+        )
     if oid == attributes.REFERENCES_TIME_STAMP:
         parts = [
             *_bodies(signer, attributes.CERTIFICATE_REFERENCES),
@@ -88,17 +94,47 @@ def _time_stamp(
             ),
         )
     if oid == attributes.ARCHIVE_TIME_STAMP_V3:
-        return findings.FoundTimeStamp(
+        found = findings.FoundTimeStamp(
             archive,
             token,
             functools.cache(lambda name: _version_3(signed, signer, token, content_digest, name)),
             holder=oid,
         )
+        return dataclasses.replace(found, covered_tokens=lambda: _indexed(found, signer))
     if oid in (attributes.ARCHIVE_TIME_STAMP_V2, attributes.ARCHIVE_TIME_STAMP):
+
+        @functools.cache
+        def reading(name: str) -> tuple[bytes, tuple[signed_data.Attribute, ...]]:
+            return _version_2(signed, signer, token, content, name)
+
         return findings.FoundTimeStamp(
-            archive, token, lambda name: _version_2(signed, signer, token, content, name)
+            archive,
+            token,
+            lambda name: reading(name)[0],
+            covered_tokens=lambda: _kept_tokens(reading, token),
         )
     return None
+
+
+def _indexed(stamp: findings.FoundTimeStamp, signer: signed_data.Signer) -> frozenset[bytes]:
+    """The values of unsigned attributes, tokens among them, that a hash index has."""
+    return frozenset(
+        value for one in signer.unsigned for value in one.values if covers_value(stamp, one, value)
+    )
+
+
+def _kept_tokens(
+    reading: Callable[[str], tuple[bytes, tuple[signed_data.Attribute, ...]]], token: bytes
+) -> frozenset[bytes]:
+    """The values of unsigned attributes, tokens among them, by the reading that fits a token."""
+    try:
+        read = cms_signature.read_token(token)
+        digest, kept = reading(read.hash_name)
+    except errors.InputError:
+        return frozenset()
+    if digest != read.imprint:
+        return frozenset()
+    return frozenset(value for one in kept for value in one.values)
 
 
 def covers_value(
@@ -208,12 +244,12 @@ def _version_2(
     token: bytes,
     content: originals.Original | None,
     name: str,
-) -> bytes:
+) -> tuple[bytes, tuple[signed_data.Attribute, ...]]:
     """TS 101 733 6.4.1: the fields as they were, so without the archive time stamps after this.
 
     Which attributes were there when it was made is not written anywhere, and neither is whether
     the unsigned attributes were counted with their tag: the readings in use are tried, and the one
-    that fits the token is taken.
+    that fits the token is taken, and told by the attributes that it has.
     """
     if signed.content is None and content is None:
         raise cms_signature.UnsupportedCMSError("what the archive time stamp is over is not here")
@@ -226,6 +262,7 @@ def _version_2(
             hasher.update(piece)
     hasher.update(b"".join((signed.certificates_field, signed.crls_field, *signer.members)))
     digest = b""
+    kept: tuple[signed_data.Attribute, ...] = ()
     for kept in _kept_attributes(signer, token):
         body = b"".join(one.raw for one in kept)
         ordered = b"".join(sorted(one.raw for one in kept))
@@ -234,8 +271,8 @@ def _version_2(
             whole.update(tail if kept else b"")
             digest = whole.digest()
             if digest == imprint:
-                return digest
-    return digest
+                return digest, kept
+    return digest, kept
 
 
 def _kept_attributes(

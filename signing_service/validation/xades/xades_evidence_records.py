@@ -1,5 +1,6 @@
 """Evidence records that a XAdES signature carries over itself (TS 119 132-3 5, RFC 6283)."""
 
+import dataclasses
 from collections.abc import Iterator, Sequence
 
 from lxml import etree
@@ -45,7 +46,9 @@ def records(
         except xml_trees.XMLSignatureError as error:
             found.append(reading.failed(None, names, "evidence-data-missing", error.message))
             continue
-        found.append(reading.check(octets, names, {names[0]: group}, known))
+        one = reading.check(octets, names, {names[0]: group}, known)
+        covered = xades_time_stamps.tokens_before(context, holder)
+        found.append(dataclasses.replace(one, covered_tokens=covered))
     return tuple(found)
 
 

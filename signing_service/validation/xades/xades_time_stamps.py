@@ -135,9 +135,28 @@ def _stamps(
             ) from error
         return hasher.digest()
 
+    def covered_tokens() -> frozenset[bytes]:
+        return tokens_before(context, holder)
+
+    covered = covered_tokens if kind is report.TimeStampKind.ARCHIVE else frozenset
     return [
-        findings.FoundTimeStamp(kind, token, digest_of, holder=holder) for token in tokens(holder)
+        findings.FoundTimeStamp(kind, token, digest_of, holder=holder, covered_tokens=covered)
+        for token in tokens(holder)
     ]
+
+
+def tokens_before(context: Context, holder: etree._Element) -> frozenset[bytes]:
+    """The tokens in the unsigned properties in front of one, which it covers if it is an archive's.
+
+    SigAndRefsTimeStamp has the signature time stamps among them alone (EN 319 132-1 A.1.5.1).
+    """
+    references = etree.QName(holder).localname in _SIGNATURE_TOO
+    return frozenset(
+        token
+        for one in before(context, holder)
+        if not references or etree.QName(one).localname == "SignatureTimeStamp"
+        for token in tokens(one)
+    )
 
 
 def _canonical(holder: etree._Element, element: etree._Element) -> bytes:

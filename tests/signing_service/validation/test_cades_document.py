@@ -90,6 +90,28 @@ def test_archive_time_stamp_keeps_a_signature_after_its_first_unit_has_ended(
     assert found.indication is report.Indication.TOTAL_PASSED, (found.errors, found.warnings)
 
 
+@pytest.mark.clause("EN 319 102-1", "5.6.2.3")
+def test_time_stamp_that_the_archive_time_stamp_does_not_have_has_no_proof_of_it(
+    judge, hierarchy, signer, at
+):
+    """Whoever broke the key of a unit that has ended writes its tokens, with any time in them."""
+    made = long_term(hierarchy, signer, at)
+    ended = hierarchy.time_stamping_unit()
+    later = at + datetime.timedelta(days=2 * 365)
+    hierarchy.at = later
+    made.crls = (
+        *made.crls,
+        *(hierarchy.crl(one, at=later) for one in (hierarchy.infrastructure, hierarchy.root)),
+    )
+    made.add_archive_time_stamp(hierarchy.time_stamping_unit(), later)
+    forged = signed_cms.stamp(ended, made.signers[0].value, at - datetime.timedelta(minutes=1))
+    made.signers[0].unsigned.append(signed_cms.attribute(signed_cms.SIGNATURE_TIME_STAMP, forged))
+    found = only(judge(made.encode(), when=later + datetime.timedelta(days=2 * 365)))
+    assert found.best_signature_time == at
+    assert found.indication is report.Indication.TOTAL_PASSED, (found.errors, found.warnings)
+    assert "time-stamp-expired" in {one.code for one in found.warnings}
+
+
 @pytest.mark.parametrize("taken", ["certificate", "status", "attribute"])
 def test_archive_time_stamp_notices_what_was_taken_out(judge, hierarchy, signer, at, taken):
     made = long_term(hierarchy, signer, at)

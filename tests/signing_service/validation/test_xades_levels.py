@@ -127,6 +127,27 @@ def test_archive_time_stamp_keeps_a_signature_after_its_first_unit_has_ended(
     assert found.scope_kind is report.ScopeKind.FULL
 
 
+@pytest.mark.clause("EN 319 102-1", "5.6.2.3")
+@pytest.mark.parametrize("kind", ["signature", "archive"])
+def test_time_stamp_that_came_after_the_archive_time_stamp_has_no_proof_of_it(
+    made, judge, hierarchy, at, kind
+):
+    """Whoever broke the key of a unit that has ended writes its tokens, with any time in them."""
+    made.add_time_stamp(at)
+    made.add_evidence(at)
+    later = at + datetime.timedelta(days=2 * 365)
+    hierarchy.at = later
+    made.add_evidence(later)
+    made.add_archive_time_stamp(later)
+    hierarchy.at = at
+    forge = made.add_time_stamp if kind == "signature" else made.add_archive_time_stamp
+    forge(at - datetime.timedelta(minutes=1))
+    found = judge(made.encode(), when=later + datetime.timedelta(days=2 * 365))
+    assert found.best_signature_time == at
+    assert found.indication is report.Indication.TOTAL_PASSED, (found.errors, found.warnings)
+    assert "time-stamp-expired" in {one.code for one in found.warnings}
+
+
 @pytest.mark.parametrize("what", ["certificate", "evidence", "object"])
 def test_archive_time_stamp_notices_what_was_changed(made, judge, at, what):
     made.add_time_stamp(at)
