@@ -46,6 +46,7 @@ class FollowedTrust:
         for address in self._addresses:
             try:
                 found = tuple(self._sources.read_list(address, self._own))
+                self._check_numbers(found)
             except errors.ImzaError as error:
                 complete = False
                 log.warning("trusted_list_not_read address=%s code=%s", address, error.code)
@@ -53,6 +54,24 @@ class FollowedTrust:
             with self._lock:
                 self._lists[address] = found
         self._due = at + (REFRESH if complete else RETRY)
+
+    def _check_numbers(self, found: Sequence[trusted_lists.TrustedList]) -> None:
+        """Refuse a list older than one that is in use; a `list_memory` knows former runs too.
+
+        An old list may be within its next update, and name an authority that was withdrawn since
+        (TS 119 612 5.3.2).
+        """
+        with self._lock:
+            used = [one for group in self._lists.values() for one in group]
+        for one in found:
+            if any(
+                (other.territory, other.list_type) == (one.territory, one.list_type)
+                and other.sequence_number > one.sequence_number
+                for other in used
+            ):
+                raise trusted_lists.RolledBackListError(
+                    f"the trusted list has number {one.sequence_number}, and a newer one is in use"
+                )
 
     def anchors(self, at: datetime.datetime) -> trust.TrustAnchors:
         """Return what is trusted now.

@@ -65,6 +65,20 @@ def test_a_list_is_read_again_after_an_hour_and_not_before(followed, listed, wor
     assert len(followed.anchors(AT + 25 * HOUR).certificates) == 5
 
 
+@pytest.mark.clause("TS 119 612", "5.3.2")
+def test_an_older_list_that_is_played_back_is_not_believed_though_nothing_is_remembered(
+    followed, listed, world
+):
+    older = listed.read_bytes()
+    listed.write_bytes(world.sign(sequence_number=2, next_update=AT + 20 * HOUR))
+    followed.refresh(AT)
+    listed.write_bytes(older)
+    followed.refresh(AT + HOUR)
+    assert len(followed.anchors(AT + 19 * HOUR).certificates) == 5
+    # The older one would have been in force for four hours longer.
+    assert len(followed.anchors(AT + 21 * HOUR).certificates) == 1
+
+
 def test_a_list_that_was_not_there_is_tried_again_soon(followed, listed, world):
     content = listed.read_bytes()
     listed.unlink()
