@@ -128,7 +128,7 @@ def _kept_tokens(
 ) -> frozenset[bytes]:
     """The values of unsigned attributes, tokens among them, by the reading that fits a token."""
     try:
-        read = cms_signature.read_token(token)
+        read = time_stamp_tokens.read_token(token)
         digest, kept = reading(read.hash_name)
     except errors.InputError:
         return frozenset()
