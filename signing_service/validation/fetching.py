@@ -12,6 +12,7 @@ from cryptography import x509
 from ocsp import client as ocsp_client
 from pki import certificates, clock, errors, outbound
 from signing_service.validation import evidence, process
+from signing_service.validation.certificates import foreign_certificates
 
 MAX_FETCHES = 20
 """For one document; a signature with time stamps needs five or six."""
@@ -33,8 +34,8 @@ def fetcher(client: outbound.Client, present: clock.Clock) -> process.Fetch:
         responses: list[bytes] = []
         crls: dict[str, bytes] = {}
         for one in missing[:MAX_FETCHES]:
-            certificate = evidence.read_certificate(one.certificate_der)
-            issuer = evidence.read_certificate(one.issuer_der)
+            certificate = foreign_certificates.read_certificate(one.certificate_der)
+            issuer = foreign_certificates.read_certificate(one.issuer_der)
             response = _quietly(lambda c=certificate, i=issuer: _ask(client, c, i, present))  # type: ignore[misc]
             if response is not None:
                 responses.append(response)

@@ -25,10 +25,11 @@ from signing_service.creation import formats
 from signing_service.creation.pdf import pictures
 from signing_service.lists import listed_services
 from signing_service.reports import sheet
-from signing_service.validation import evidence, policy, process, report, worker_answers
+from signing_service.validation import policy, process, report, worker_answers
 from signing_service.validation.certificates import (
     certificate_report,
     certificate_validation,
+    foreign_certificates,
 )
 from signing_service.validation.diagnostics import diagnostic_data
 
@@ -458,7 +459,8 @@ def _answer(job: _Question) -> worker_answers.Answer:
             formats.check_document(job.document, job.chosen)
             return worker_answers.Accepted()
         anchors = trust.TrustAnchors(
-            tuple(evidence.read_certificate(der) for der in job.anchors_der), job.services
+            tuple(foreign_certificates.read_certificate(der) for der in job.anchors_der),
+            job.services,
         )
         if isinstance(job, _CertificateJob):
             return certificate_validation.judge(

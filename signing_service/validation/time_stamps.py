@@ -8,7 +8,7 @@ from cryptography import x509
 
 from pki import errors, originals
 from signing_service.validation import evidence, findings, policy, processes, report
-from signing_service.validation.certificates import judged_certificate, paths
+from signing_service.validation.certificates import foreign_certificates, judged_certificate, paths
 from signing_service.validation.cms import cms_signature, foreign_keys, time_stamp_tokens
 
 _PATH = "time-stamp-path"
@@ -177,7 +177,7 @@ def _unit_problem(
         is_unit = usage.critical and list(usage.value) == [
             x509.oid.ExtendedKeyUsageOID.TIME_STAMPING
         ]
-    except evidence.FAULTS:
+    except foreign_certificates.FAULTS:
         is_unit = False
     if not is_unit:
         return _conclusion(

@@ -5,8 +5,12 @@ import datetime
 import enum
 
 from pki import clock, oids, qc_statements
-from signing_service.validation import building_blocks, evidence, report
-from signing_service.validation.certificates import certificate_uses, qualification
+from signing_service.validation import building_blocks, report
+from signing_service.validation.certificates import (
+    certificate_status,
+    certificate_uses,
+    qualification,
+)
 
 _PURPOSES = {"ForeSignatures": "eSignature", "ForeSeals": "eSeal"}
 _QC_TYPES = {oids.QC_TYPE_ESIGN: "eSignature", oids.QC_TYPE_ESEAL: "eSeal"}
@@ -48,7 +52,7 @@ class CertificateStatus:
     """What is known of a certificate's status, and by which statement."""
 
     word: StatusWord
-    statement: evidence.Status | None
+    statement: certificate_status.Status | None
 
     def to_json(self) -> dict[str, object]:
         """As the API shows it."""

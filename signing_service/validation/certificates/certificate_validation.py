@@ -15,7 +15,9 @@ from signing_service import trust
 from signing_service.validation import evidence, policy, process, report
 from signing_service.validation.certificates import (
     certificate_report,
+    certificate_status,
     certificate_uses,
+    foreign_certificates,
     paths,
     qualification,
 )
@@ -126,12 +128,12 @@ def read(data: bytes) -> x509.Certificate:
         CertificateError: Neither, or several, or a key that is not known here.
     """
     if not data.lstrip().startswith(_PEM):
-        return evidence.read_certificate(data)
+        return foreign_certificates.read_certificate(data)
     if len(data) > 2 * certificates.MAX_CERTIFICATE_BYTES:
         raise certificates.CertificateError("expected a certificate, got something far larger")
     try:
         found = x509.load_pem_x509_certificates(data)
-    except evidence.FAULTS as error:
+    except foreign_certificates.FAULTS as error:
         raise certificates.CertificateError(
             f"expected a certificate in PEM, got something else ({type(error).__name__})"
         ) from error
@@ -139,7 +141,7 @@ def read(data: bytes) -> x509.Certificate:
         raise certificates.CertificateError(
             f"expected one certificate in PEM, got {len(found)}: the others are intermediates"
         )
-    return evidence.read_certificate(certificates.to_der(found[0]))
+    return foreign_certificates.read_certificate(certificates.to_der(found[0]))
 
 
 def _describe(certificate: x509.Certificate) -> certificate_report.DescribedCertificate:
@@ -154,7 +156,9 @@ def _describe(certificate: x509.Certificate) -> certificate_report.DescribedCert
 
 
 def _status(
-    certificate: x509.Certificate, statuses: Sequence[evidence.Status], at: datetime.datetime
+    certificate: x509.Certificate,
+    statuses: Sequence[certificate_status.Status],
+    at: datetime.datetime,
 ) -> certificate_report.CertificateStatus:
     """The status at a time: a revocation that counts then, else the newest good word, or unknown.
 

@@ -15,7 +15,7 @@ from pki import certificates
 from signing_service import trust
 from signing_service.validation import evidence as evidence_module
 from signing_service.validation import policy, report
-from signing_service.validation.certificates import path_constraints
+from signing_service.validation.certificates import certificate_status, path_constraints
 
 MAX_LENGTH = 8
 """Certificates in a path; national hierarchies have three or four."""
@@ -137,7 +137,7 @@ class _Moment:
     proven: bool
     asked: bool
 
-    def leaves_a_question(self, statuses: Sequence[evidence_module.Status]) -> bool:
+    def leaves_a_question(self, statuses: Sequence[certificate_status.Status]) -> bool:
         """Whether authorities may know better than what travels with an unproven signature.
 
         Whoever made it chose what travels with it: the last good word before a revocation holds
@@ -149,7 +149,7 @@ class _Moment:
 
     def is_sufficient(
         self,
-        status: evidence_module.Status,
+        status: certificate_status.Status,
         certificate: x509.Certificate,
         depth: int,
         until: datetime.datetime,
@@ -181,7 +181,7 @@ def _judge_path(
     asked_again = []
     unknown = 0
     outside = None
-    revocations: list[evidence_module.Status] = []
+    revocations: list[certificate_status.Status] = []
     for depth, certificate in enumerate(path[:-1]):
         if not (
             certificate.not_valid_before_utc <= moment.at
@@ -232,10 +232,10 @@ def _judge_path(
     )
 
 
-def revocation(statuses: Sequence[evidence_module.Status]) -> evidence_module.Status | None:
+def revocation(statuses: Sequence[certificate_status.Status]) -> certificate_status.Status | None:
     """The revocation that counts: a final one, or else a hold that no later statement lifted."""
     revoked = [one for one in statuses if one.revoked_at is not None]
-    final = [one for one in revoked if one.reason != evidence_module.HOLD]
+    final = [one for one in revoked if one.reason != certificate_status.HOLD]
     if final:
         # RFC 5280 5.3.1: only a hold can be taken back. The earliest date is the careful one.
         return min(final, key=lambda one: one.revoked_at or one.this_update)
@@ -247,7 +247,7 @@ def revocation(statuses: Sequence[evidence_module.Status]) -> evidence_module.St
 def _early(
     path: tuple[x509.Certificate, ...],
     depth: int,
-    revoked: evidence_module.Status,
+    revoked: certificate_status.Status,
     moment: _Moment,
 ) -> PathVerdict | None:
     """The verdict where a revocation came first, or None where it came too late to matter."""
@@ -265,7 +265,7 @@ def _early(
         return None
     whose = "issuer" if depth else moment.role.value
     when = f"{revoked_at:%Y-%m-%dT%H:%M:%SZ}"
-    if revoked.reason == evidence_module.HOLD:
+    if revoked.reason == certificate_status.HOLD:
         # EN 319 102-1 5.2.6.4: a hold may yet be lifted.
         return PathVerdict(
             path,

@@ -8,7 +8,7 @@ from cryptography.x509 import ocsp as x509_ocsp
 
 from pki import certificates
 from signing_service.validation import evidence
-from signing_service.validation.certificates import response_signatures
+from signing_service.validation.certificates import foreign_certificates, response_signatures
 from signing_service.validation.diagnostics import diagnostic_data, diagnostic_values
 
 _STATES = {
@@ -33,12 +33,12 @@ def collect(
     for der, response in known.ocsp_responses.items():
         try:
             found.append(_response(der, response, known, values))
-        except evidence.FAULTS:
+        except foreign_certificates.FAULTS:
             continue
     for der, crl in known.crls.items():
         try:
             found.append(_list(der, crl, asked, known, values))
-        except evidence.FAULTS:
+        except foreign_certificates.FAULTS:
             continue
     return tuple(sorted(found, key=lambda one: (one.kind, one.sha256)))
 
@@ -137,6 +137,6 @@ def _hash_name(signed: x509_ocsp.OCSPResponse | x509.CertificateRevocationList) 
         return None if scheme is None else scheme.hash_name.replace("_", "-")
     try:
         hasher = signed.signature_hash_algorithm
-    except evidence.FAULTS:
+    except foreign_certificates.FAULTS:
         return None
     return None if hasher is None else hasher.name

@@ -15,7 +15,7 @@ from asn1crypto import x509 as asn1_x509
 from cryptography import x509
 
 from pki import certificates, der, errors, originals
-from signing_service.validation import evidence
+from signing_service.validation.certificates import foreign_certificates
 from signing_service.validation.cms import ber, signature_values
 
 ASN1_FAULTS = signature_values.ASN1_FAULTS
@@ -122,7 +122,7 @@ class Message:
                 else:
                     found = candidate.key_identifier == identifier.chosen.native
                 if found:
-                    named_so.append(evidence.read_certificate(der))
+                    named_so.append(foreign_certificates.read_certificate(der))
         except (*ASN1_FAULTS, errors.InputError):
             return None
         # Anybody can add a certificate with the same name and number; the signed digest decides.
@@ -143,7 +143,7 @@ class Message:
                     "serial_number"
                 ].native and one.issuer.public_bytes() == _encoded(named["issuer"].chosen):
                     return one
-        except (*ASN1_FAULTS, *evidence.FAULTS):
+        except (*ASN1_FAULTS, *foreign_certificates.FAULTS):
             return None
         return None
 

@@ -11,7 +11,11 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from pki import certificates, errors
 from signing_service.lists import listed_services
 from signing_service.validation import evidence, findings, policy, report
-from signing_service.validation.certificates import judged_certificate, revocation_facts
+from signing_service.validation.certificates import (
+    foreign_certificates,
+    judged_certificate,
+    revocation_facts,
+)
 from signing_service.validation.cms import foreign_keys, time_stamp_tokens
 from signing_service.validation.diagnostics import diagnostic_data, diagnostic_values
 
@@ -261,7 +265,7 @@ def _key(certificate: x509.Certificate) -> str:
 def _signature_hash(certificate: x509.Certificate) -> str | None:
     try:
         hasher = certificate.signature_hash_algorithm
-    except evidence.FAULTS:
+    except foreign_certificates.FAULTS:
         return None
     return None if hasher is None else hasher.name
 

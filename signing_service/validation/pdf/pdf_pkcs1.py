@@ -4,7 +4,8 @@ import dataclasses
 from typing import BinaryIO
 
 from pki import der, errors
-from signing_service.validation import evidence, findings, report
+from signing_service.validation import findings, report
+from signing_service.validation.certificates import foreign_certificates
 from signing_service.validation.cms import ber, cms_signature, signature_values
 from signing_service.validation.pdf import pdf_structure
 
@@ -25,7 +26,7 @@ def check(
     """
     if not entry.certificates_der:
         return dataclasses.replace(base, level="PDF-NOT-ETSI")
-    certificate = evidence.read_certificate(entry.certificates_der[0])
+    certificate = foreign_certificates.read_certificate(entry.certificates_der[0])
     found = dataclasses.replace(
         base, level="PDF-NOT-ETSI", certificate=certificate, digest_algorithms=frozenset({"sha1"})
     )

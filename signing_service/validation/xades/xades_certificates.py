@@ -9,6 +9,7 @@ from lxml import etree
 
 from pki import certificates, errors, xml_algorithms, xml_signature, xml_trees
 from signing_service.validation import evidence
+from signing_service.validation.certificates import foreign_certificates
 from signing_service.validation.cms import foreign_keys
 from signing_service.validation.xades import xades_properties
 
@@ -94,7 +95,7 @@ def _read_certificates(holders: Sequence[etree._Element]) -> list[x509.Certifica
     found = []
     for holder in holders[: evidence.MAX_ITEMS]:
         try:
-            found.append(evidence.read_certificate(xml_trees.read_base64(holder)))
+            found.append(foreign_certificates.read_certificate(xml_trees.read_base64(holder)))
         except errors.InputError:
             # A certificate that cannot be read cannot be the one that verifies the value.
             continue

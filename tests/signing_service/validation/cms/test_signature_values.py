@@ -8,7 +8,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, padding, rsa, utils
 
 from pki import certificates, der, originals
-from signing_service.validation import evidence, report
+from signing_service.validation import report
+from signing_service.validation.certificates import foreign_certificates
 from signing_service.validation.cms import cms_signature, foreign_keys, signature_values
 from tests.support import forged_pdfs, odd_certificates, scheme_cms, signed_pdfs
 
@@ -317,7 +318,7 @@ def test_modulus_without_its_zero_octet_is_read_as_meant_and_told(maker, judge, 
 
 
 def test_certificates_of_an_issuer_with_such_a_key_are_found(hierarchy, at):
-    issuer = evidence.read_certificate(negative_modulus(hierarchy, at))
+    issuer = foreign_certificates.read_certificate(negative_modulus(hierarchy, at))
     template = x509.load_der_x509_certificate(
         odd_certificates.certify(hierarchy, EC_KEY.public_key(), at)
     )
@@ -330,9 +331,9 @@ def test_certificates_of_an_issuer_with_such_a_key_are_found(hierarchy, at):
         .not_valid_before(at)
         .not_valid_after(at)
     )
-    assert evidence.is_issued_by(made.sign(RSA_KEY, hashes.SHA256()), issuer)
+    assert foreign_certificates.is_issued_by(made.sign(RSA_KEY, hashes.SHA256()), issuer)
     other = rsa.generate_private_key(65537, 2048)
-    assert not evidence.is_issued_by(made.sign(other, hashes.SHA256()), issuer)
+    assert not foreign_certificates.is_issued_by(made.sign(other, hashes.SHA256()), issuer)
 
 
 def test_such_a_key_is_never_read_for_issuing(hierarchy, at):
@@ -375,7 +376,7 @@ def test_curve_that_is_spelled_out_is_taken_only_where_it_is_a_known_one_in_ever
     if not own_generator:
         assert found.intact
         return
-    assert foreign_keys.of_certificate(evidence.read_certificate(certificate)) is None
+    assert foreign_keys.of_certificate(foreign_certificates.read_certificate(certificate)) is None
     assert found.intact is None
     assert found.sub_indication is SUB.CRYPTO_CONSTRAINTS_FAILURE_NO_POE
     assert "key of the signing certificate" in found.errors[0].message
@@ -426,6 +427,8 @@ def test_key_of_half_a_kind_is_refused_and_nothing_raised(hierarchy, at):
         b"",
     ):
         info = der.encode(der.SEQUENCE, oid, der.encode(der.BIT_STRING, b"\0" + bits))
-        read = evidence.read_certificate(odd_certificates.with_field(hierarchy, plain, 6, info))
+        read = foreign_certificates.read_certificate(
+            odd_certificates.with_field(hierarchy, plain, 6, info)
+        )
         assert foreign_keys.of_certificate(read) is None
         assert foreign_keys.oddity(read) is None
