@@ -140,7 +140,7 @@ class _Window:
     def _note_identified(self, staying: Collection[etree._Element]) -> None:
         found = [one for one in xml_trees.identified(self._root) if one not in staying]
         for name in filter(None, (one.get(_XML_ID) for one in found)):
-            # The parser refuses that too, but for elements that are in the tree together.
+            # The parser refuses that too, of elements in the tree together if nothing else follows.
             if name in self._names:
                 raise xml_trees.XMLUnreadableError(f"expected one xml:id {name[:200]!r}, got two")
             self._names.add(name)
