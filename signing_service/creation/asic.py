@@ -28,6 +28,7 @@ from signing_service.creation import (
     cades,
     xades,
     xades_countersignatures,
+    xades_data_objects,
     xades_signature,
     xades_unsigned,
 )
@@ -191,7 +192,7 @@ def add_archive_time_stamp(
 
     def by_xades(element: etree._Element) -> None:
         xades_unsigned.add_archive_time_stamp(
-            element, request_token, xades.octets_of(element, _openers(container))
+            element, request_token, xades_data_objects.octets_of(element, _openers(container))
         )
 
     asic_signatures.change(source, target, by_cades, by_xades, position)
@@ -445,8 +446,8 @@ def _check_container(
         )
 
 
-def _openers(container: asic_container.Container) -> dict[str, xades.Pieces]:
-    def opener(name: str) -> xades.Pieces:
+def _openers(container: asic_container.Container) -> dict[str, xades_data_objects.Pieces]:
+    def opener(name: str) -> xades_data_objects.Pieces:
         return lambda: container.pieces(name)
 
     return {name: opener(name) for name in container.names}

@@ -17,7 +17,13 @@ from cryptography import x509
 
 from pki import algorithms, certificates, der, errors, signature
 from signing_service import documents, parameters, revocation_data
-from signing_service.creation import cms, cms_archive, cms_countersignatures, cms_files
+from signing_service.creation import (
+    cms,
+    cms_archive,
+    cms_countersignatures,
+    cms_files,
+    cms_signed_attributes,
+)
 
 Packaging = parameters.Packaging
 
@@ -115,16 +121,14 @@ def prepare(
             target.write_bytes(b"")
     return documents.PreparedSignature(
         format=documents.SignatureFormat.CADES,
-        data_to_be_signed=cms.signed_attributes(
+        data_to_be_signed=cms_signed_attributes.build(
             content_digest=digest,
             hash_algorithm=hash_algorithm,
             certificate=certificate,
-            commitment_oid=None if parameters.commitment is None else parameters.commitment.oid,
+            chosen=parameters,
             content_type=content_type,
             signing_time=at,
-            place=parameters.place,
             mime_type=mime_type,
-            role=parameters.role,
         ),
         hash_algorithm=hash_algorithm,
         context=json.dumps(context).encode(),
@@ -319,15 +323,13 @@ def _prepare_counter_signature(
     }
     return documents.PreparedSignature(
         format=documents.SignatureFormat.CADES,
-        data_to_be_signed=cms.signed_attributes(
+        data_to_be_signed=cms_signed_attributes.build(
             content_digest=hash_algorithm.digest(parent.signature_value),
             hash_algorithm=hash_algorithm,
             certificate=certificate,
-            commitment_oid=None if chosen.commitment is None else chosen.commitment.oid,
+            chosen=chosen,
             content_type=None,
             signing_time=at,
-            place=chosen.place,
-            role=chosen.role,
         ),
         hash_algorithm=hash_algorithm,
         context=json.dumps(context).encode(),

@@ -6,7 +6,6 @@ bounded sizes, since a signature to augment may come from a stranger.
 """
 
 import dataclasses
-import datetime
 from collections.abc import Sequence
 
 from cryptography import x509
@@ -27,25 +26,16 @@ class CmsError(errors.InputError):
 
 
 _CONTEXT_0, _CONTEXT_1, _CONTEXT_2 = 0xA0, 0xA1, 0xA2
-_DIRECTORY_NAME = 0xA4
 _SUBJECT_KEY_IDENTIFIER = 0x80
 _NULL = b"\x05\x00"
 _VERSION_1 = b"\x02\x01\x01"
 
 ID_DATA = der.encode_oid("1.2.840.113549.1.7.1")
 ID_SIGNED_DATA = der.encode_oid("1.2.840.113549.1.7.2")
-_ID_CONTENT_TYPE = der.encode_oid("1.2.840.113549.1.9.3")
-_ID_MESSAGE_DIGEST = der.encode_oid("1.2.840.113549.1.9.4")
-_ID_COMMITMENT_TYPE = der.encode_oid("1.2.840.113549.1.9.16.2.16")
-_ID_SIGNING_TIME = der.encode_oid("1.2.840.113549.1.9.5")
-_ID_SIGNER_LOCATION = der.encode_oid("1.2.840.113549.1.9.16.2.17")
-_ID_SIGNER_ATTRIBUTES_V2 = der.encode_oid("0.4.0.19122.1.1")
-_ID_TITLE = der.encode_oid("2.5.4.12")
-_ID_MIME_TYPE = der.encode_oid("0.4.0.1733.2.1")
+ID_MESSAGE_DIGEST = der.encode_oid("1.2.840.113549.1.9.4")
 ID_TIME_STAMP_TOKEN = der.encode_oid("1.2.840.113549.1.9.16.2.14")
-_ID_SIGNING_CERTIFICATE_V2 = der.encode_oid("1.2.840.113549.1.9.16.2.47")
 
-_HASHES = {
+HASHES = {
     algorithms.HashAlgorithm.SHA256: der.encode_oid("2.16.840.1.101.3.4.2.1"),
     algorithms.HashAlgorithm.SHA384: der.encode_oid("2.16.840.1.101.3.4.2.2"),
     algorithms.HashAlgorithm.SHA512: der.encode_oid("2.16.840.1.101.3.4.2.3"),
@@ -64,57 +54,6 @@ _RSA_PSS = der.encode_oid("1.2.840.113549.1.1.10")
 _MGF1 = der.encode_oid("1.2.840.113549.1.1.8")
 
 
-def signed_attributes(
-    *,
-    content_digest: bytes,
-    hash_algorithm: algorithms.HashAlgorithm,
-    certificate: x509.Certificate,
-    commitment_oid: str | None = None,
-    content_type: bytes | None = ID_DATA,
-    signing_time: datetime.datetime | None = None,
-    place: str | None = None,
-    mime_type: str | None = None,
-    role: str | None = None,
-) -> bytes:
-    """Build the signed attributes as the DER SET that is hashed (RFC 5652 5.4).
-
-    Args:
-        content_digest: The hash of what the signature covers.
-        hash_algorithm: The function of `content_digest`, used for the certificate too.
-        certificate: The signing certificate, bound by ESS signing-certificate-v2.
-        commitment_oid: What signing means, or None for no such attribute.
-        content_type: The identifier of the content's type, as a whole element; None for a
-            counter-signature, which has none (RFC 5652 11.4).
-        signing_time: Claimed; None in a PDF, which says it in its own dictionary
-            (EN 319 142-1 6.3).
-        place: The locality of signer-location (EN 319 122-1 5.2.5).
-        mime_type: What a file format the content has.
-        role: Claimed, in signer-attributes-v2 (EN 319 122-1 5.2.6.1).
-    """
-    attributes = [
-        attribute(_ID_MESSAGE_DIGEST, der.encode(der.OCTET_STRING, content_digest)),
-        attribute(_ID_SIGNING_CERTIFICATE_V2, _signing_certificate_v2(certificate, hash_algorithm)),
-    ]
-    if content_type is not None:
-        attributes.append(attribute(_ID_CONTENT_TYPE, content_type))
-    if commitment_oid is not None:
-        attributes.append(
-            attribute(_ID_COMMITMENT_TYPE, der.encode(der.SEQUENCE, der.encode_oid(commitment_oid)))
-        )
-    if signing_time is not None:
-        # RFC 5652 11.3: UTCTime through 2049, as der.encode_time writes it.
-        attributes.append(attribute(_ID_SIGNING_TIME, der.encode_time(signing_time)))
-    if place is not None:
-        locality = der.encode(_CONTEXT_1, der.encode(der.UTF8_STRING, place.encode()))
-        attributes.append(attribute(_ID_SIGNER_LOCATION, der.encode(der.SEQUENCE, locality)))
-    if mime_type is not None:
-        attributes.append(attribute(_ID_MIME_TYPE, der.encode(der.UTF8_STRING, mime_type.encode())))
-    if role is not None:
-        attributes.append(attribute(_ID_SIGNER_ATTRIBUTES_V2, _claimed_role(role)))
-    # DER orders the members of a SET OF by their encodings (X.690 11.6).
-    return der.encode(der.SET, *sorted(attributes))
-
-
 def signed_data(
     *,
     attributes: bytes,
@@ -124,7 +63,7 @@ def signed_data(
     """Build the ContentInfo of a detached signature with one signer (RFC 5652 5.1).
 
     Args:
-        attributes: What `signed_attributes` gave.
+        attributes: What `cms_signed_attributes.build` gave.
         value: The signer's signature over them.
         chain: The signing certificate first, without the root.
     """
@@ -166,7 +105,7 @@ def signed_part(
 
 def algorithm_of(hash_algorithm: algorithms.HashAlgorithm) -> bytes:
     """Return the AlgorithmIdentifier of a hash function, without parameters (RFC 5754 2)."""
-    return der.encode(der.SEQUENCE, _HASHES[hash_algorithm])
+    return der.encode(der.SEQUENCE, HASHES[hash_algorithm])
 
 
 def issuer_and_serial(certificate: x509.Certificate) -> bytes:
@@ -174,7 +113,7 @@ def issuer_and_serial(certificate: x509.Certificate) -> bytes:
     return der.encode(
         der.SEQUENCE,
         certificate.issuer.public_bytes(),
-        der.encode(der.INTEGER, _integer(certificate)),
+        serial_number(certificate),
     )
 
 
@@ -189,9 +128,11 @@ def names(identifier: bytes, certificate: x509.Certificate) -> bool:
     return der.read(identifier).content == key.digest
 
 
-def _integer(certificate: x509.Certificate) -> bytes:
+def serial_number(certificate: x509.Certificate) -> bytes:
+    """Return a certificate's serial number, an INTEGER."""
     serial = certificate.serial_number
-    return serial.to_bytes(serial.bit_length() // 8 + 1, "big", signed=True)
+    octets = serial.to_bytes(serial.bit_length() // 8 + 1, "big", signed=True)
+    return der.encode(der.INTEGER, octets)
 
 
 def attribute(identifier: bytes, value: bytes) -> bytes:
@@ -199,39 +140,12 @@ def attribute(identifier: bytes, value: bytes) -> bytes:
     return der.encode(der.SEQUENCE, identifier, der.encode(der.SET, value))
 
 
-def _claimed_role(role: str) -> bytes:
-    """SignerAttributeV2 with one claimed attribute: the X.520 title, a function that one has."""
-    title = attribute(_ID_TITLE, der.encode(der.UTF8_STRING, role.encode()))
-    # [0] EXPLICIT ClaimedAttributes, a SEQUENCE OF Attribute.
-    return der.encode(der.SEQUENCE, der.encode(_CONTEXT_0, der.encode(der.SEQUENCE, title)))
-
-
-def _signing_certificate_v2(
-    certificate: x509.Certificate, hash_algorithm: algorithms.HashAlgorithm
-) -> bytes:
-    digest = hash_algorithm.digest(certificates.to_der(certificate))
-    # RFC 5035 4: SHA-256 is the DEFAULT, which DER leaves out.
-    named = (
-        b""
-        if hash_algorithm is algorithms.HashAlgorithm.SHA256
-        else der.encode(der.SEQUENCE, _HASHES[hash_algorithm])
-    )
-    directory_name = der.encode(_DIRECTORY_NAME, certificate.issuer.public_bytes())
-    issuer_serial = der.encode(
-        der.SEQUENCE,
-        der.encode(der.SEQUENCE, directory_name),
-        der.encode(der.INTEGER, _integer(certificate)),
-    )
-    cert_id = der.encode(der.SEQUENCE, named, der.encode(der.OCTET_STRING, digest), issuer_serial)
-    return der.encode(der.SEQUENCE, der.encode(der.SEQUENCE, cert_id))
-
-
 def _signature_algorithm(value: signature.SignatureValue) -> bytes:
     if value.algorithm is algorithms.SignatureAlgorithm.ECDSA:
         return der.encode(der.SEQUENCE, _ECDSA[value.hash_algorithm])
     if value.algorithm is algorithms.SignatureAlgorithm.RSA_PKCS1:
         return der.encode(der.SEQUENCE, _RSA_PKCS1[value.hash_algorithm], _NULL)
-    hashed = der.encode(der.SEQUENCE, _HASHES[value.hash_algorithm], _NULL)
+    hashed = der.encode(der.SEQUENCE, HASHES[value.hash_algorithm], _NULL)
     salt = der.encode(der.INTEGER, bytes((value.hash_algorithm.size,)))
     return der.encode(
         der.SEQUENCE,
@@ -376,7 +290,7 @@ def message_digest(attributes: bytes) -> bytes:
     Raises:
         CmsError: Not exactly one.
     """
-    found = attribute_values(tuple(map(whole, der.read(attributes).children())), _ID_MESSAGE_DIGEST)
+    found = attribute_values(tuple(map(whole, der.read(attributes).children())), ID_MESSAGE_DIGEST)
     if len(found) != 1:
         raise CmsError(f"expected one message-digest in a signer, got {len(found)}")
     return der.read(found[0]).expect(der.OCTET_STRING).content
@@ -434,7 +348,7 @@ _SIGNER_SHAPES = tuple(
 
 def _hash_algorithm(identifier: der.Element) -> algorithms.HashAlgorithm:
     named = [whole(one) for one in identifier.children()[:1]]
-    for algorithm, encoded in _HASHES.items():
+    for algorithm, encoded in HASHES.items():
         if named == [encoded]:
             return algorithm
     raise algorithms.UnsupportedAlgorithmError("expected a signature with SHA-256, -384 or -512")

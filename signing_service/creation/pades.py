@@ -22,7 +22,7 @@ from pyhanko.sign.signers import cms_embedder, constants, pdf_byterange
 
 from pki import algorithms, certificates, errors, signature
 from signing_service import documents, parameters, revocation_data
-from signing_service.creation import cms
+from signing_service.creation import cms, cms_signed_attributes
 from signing_service.creation.pdf import (
     appearance,
     fonts,
@@ -129,19 +129,17 @@ def prepare(
             look,  # type: ignore[arg-type]  # it has the one method that is called
         )
         prepared = _append(writer, field.name, field.new, setup, hash_algorithm)
-    commitment = parameters.commitment
     context = {
         "region": [prepared.reserved_region_start, prepared.reserved_region_end],
         "chain": [base64.b64encode(certificates.to_der(one)).decode() for one in inside],
     }
     return documents.PreparedSignature(
         format=documents.SignatureFormat.PADES,
-        data_to_be_signed=cms.signed_attributes(
+        data_to_be_signed=cms_signed_attributes.build(
             content_digest=prepared.document_digest,
             hash_algorithm=hash_algorithm,
             certificate=certificate,
-            commitment_oid=commitment.oid if commitment is not None else None,
-            role=parameters.role,
+            chosen=parameters,
         ),
         hash_algorithm=hash_algorithm,
         context=json.dumps(context).encode(),

@@ -11,13 +11,11 @@ stands beside them.
 
 import base64
 import datetime
-import functools
 import hashlib
 import json
 import pathlib
 import re
-import urllib.parse
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from cryptography import x509
 from lxml import etree
@@ -28,15 +26,13 @@ from pki import (
     errors,
     originals,
     signature,
-    xml_algorithms,
     xml_signature,
     xml_trees,
 )
 from signing_service import documents, parameters, revocation_data
 from signing_service.creation import (
-    cades,
-    cms_files,
     xades_countersignatures,
+    xades_data_objects,
     xades_signature,
     xades_unsigned,
     xml_room,
@@ -49,19 +45,11 @@ TokenMismatchError = xades_unsigned.TokenMismatchError
 NotXMLError = xml_room.NotXMLError
 
 Packaging = parameters.Packaging
-Pieces = Callable[[], Iterable[bytes]]
-"""Gives the content of a file in pieces, each time from its beginning."""
-
 RequestToken = Callable[[signature.DataToBeSignedRepresentation], bytes]
-
-MAX_ENVELOPED_BYTES = 7 * 2**20
-"""Largest document inside an enveloping signature: libxml2 reads no text over 10 million bytes."""
 
 _EMPTY = b"/>"
 _TAG_BYTES = 20
 """More than a start tag has in front of its local name."""
-
-_TRANSFORMS = (xml_signature.XPATH, xml_trees.C14N_11)
 
 
 class OtherSignatureError(documents.DocumentRefusedError):
@@ -76,12 +64,6 @@ class AmbiguousDocumentError(documents.DocumentRefusedError):
     code = "document-ambiguous-id"
 
 
-class DetachedArchiveError(documents.DocumentRefusedError):
-    """An archive time stamp covers the documents, which are not there."""
-
-    code = "document-needed"
-
-
 def check_document(source: pathlib.Path, chosen: parameters.SignatureParameters) -> None:
     """Check that a document can be signed.
 
@@ -94,7 +76,7 @@ def check_document(source: pathlib.Path, chosen: parameters.SignatureParameters)
         if not xml_room.is_unsigned(source, _Identifiers().check):
             _check_tree(_read(source))
     elif chosen.packaging is Packaging.ENVELOPING:
-        _check_size(source)
+        xades_data_objects.check_size(source)
 
 
 def prepare(
@@ -134,7 +116,7 @@ def prepare(
     elif parameters.packaging is Packaging.ENVELOPED:
         room = xml_room.find(signed.only_file.path, hash_algorithm, _Identifiers().check)
         _check_root(room.tree.getroot())
-        data_objects = [_enveloped_object(room, hash_algorithm)]
+        data_objects = [xades_data_objects.enveloped(room, hash_algorithm)]
         element = etree.SubElement(room.tree.getroot(), tag, nsmap=xades_signature.NSMAP)
     else:
         element = etree.Element(tag, nsmap=xades_signature.NSMAP)
@@ -142,11 +124,11 @@ def prepare(
             data_objects = []
             for position, one in enumerate(signed.files):
                 content = f"{identifier}-object-{position}"
-                holder, data_object = _enveloping_object(one, content, hash_algorithm)
+                holder, data_object = xades_data_objects.enveloping(one, content, hash_algorithm)
                 inside.append(holder)
                 data_objects.append(data_object)
         else:
-            data_objects = detached_objects(signed, hash_algorithm)
+            data_objects = xades_data_objects.detached(signed, hash_algorithm)
     method = xades_signature.build(
         element,
         identifier,
@@ -185,30 +167,6 @@ def prepare(
             sort_keys=True,
         ).encode(),
     )
-
-
-def detached_objects(
-    signed: documents.SignersDocuments, hash_algorithm: algorithms.HashAlgorithm
-) -> list[xades_signature.DataObject]:
-    """Return references to files by their names; files are hashed in pieces."""
-    found = [
-        xades_signature.DataObject(
-            xades_signature.file_reference(
-                one.name,
-                cms_files.Content(one.path, 0, one.path.stat().st_size).digest(hash_algorithm),
-                hash_algorithm,
-            ),
-            cades.mime_type_of(one.name),
-        )
-        for one in signed.files
-    ]
-    return found + [
-        xades_signature.DataObject(
-            xades_signature.file_reference(one.name, one.value, one.hash_algorithm),
-            cades.mime_type_of(one.name),
-        )
-        for one in signed.digests
-    ]
 
 
 def embed(
@@ -295,8 +253,9 @@ def add_archive_time_stamp(
     """
     tree = _read(source)
     element = _at(tree, position)
-    beside = {one.name: functools.partial(_pieces_of, one.path) for one in detached}
-    xades_unsigned.add_archive_time_stamp(element, request_token, octets_of(element, beside))
+    beside = {one.name: originals.of_file(one.path).pieces for one in detached}
+    octets_of = xades_data_objects.octets_of(element, beside)
+    xades_unsigned.add_archive_time_stamp(element, request_token, octets_of)
     _write(tree, target)
 
 
@@ -340,107 +299,6 @@ def find_position(source: pathlib.Path, identifier: str) -> documents.ValuePosit
         UnknownSignatureError: There is none, or several have the name.
     """
     return xades_countersignatures.position_of(_read(source).getroot(), identifier)
-
-
-def octets_of(
-    element: etree._Element, detached: Mapping[str, Pieces]
-) -> xades_unsigned.ReferencedOctets:
-    """Return what gives the octets of each reference of a signature.
-
-    Args:
-        element: The signature.
-        detached: The files beside it, by the names that references have, decoded.
-    """
-
-    def octets(reference: etree._Element) -> Iterable[bytes]:
-        uri = reference.get("URI")
-        if uri is not None and (uri == "" or uri.startswith("#")):
-            (checked,) = xml_signature.check_reference_list(element, [reference])
-            return (checked.octets,)
-        pieces = detached.get(urllib.parse.unquote(uri or ""))
-        if pieces is None:
-            raise DetachedArchiveError(
-                "expected the documents that the signature covers, since an archive time stamp"
-                " covers them too: sign with ASiC-E, or hand them in to augment"
-            )
-        # Checked before it is read again in pieces: transforms and hash are as the signature says.
-        return _checked_pieces(element, reference, pieces)
-
-    return octets
-
-
-def _checked_pieces(
-    element: etree._Element, reference: etree._Element, pieces: Pieces
-) -> Iterable[bytes]:
-    if reference.find(xml_signature.name("Transforms")) is not None:
-        uri = str(reference.get("URI"))
-        (checked,) = xml_signature.check_reference_list(
-            element, [reference], detached={uri: b"".join(pieces())}
-        )
-        return (checked.octets,)
-    method = xml_trees.child(reference, xml_signature.name("DigestMethod"))
-    hasher = hashlib.new(xml_algorithms.read_digest_method(method), usedforsecurity=False)
-    for chunk in pieces():
-        hasher.update(chunk)
-    expected = xml_trees.read_base64(xml_trees.child(reference, xml_signature.name("DigestValue")))
-    if hasher.digest() != expected:
-        raise xml_signature.ReferenceDigestError(
-            f"the content of {str(reference.get('URI'))[:200]!r} is not what was signed"
-        )
-    return pieces()
-
-
-def _pieces_of(path: pathlib.Path) -> Iterable[bytes]:
-    """Read a file in pieces."""
-    with path.open("rb") as file:
-        while chunk := file.read(2**20):
-            yield chunk
-
-
-def _enveloped_object(
-    room: xml_room.Room, hash_algorithm: algorithms.HashAlgorithm
-) -> xades_signature.DataObject:
-    content: originals.Original | None = room.content
-    if content is None:
-        existing = xml_signature.signatures_in(room.tree.getroot())
-        content = xml_trees.canonicalise(
-            room.tree, xml_trees.C14N_11, left_out=xades_signature.outermost(existing)
-        )
-    reference = xml_signature.build_reference(
-        content, uri="", hash_algorithm=hash_algorithm, transforms=_TRANSFORMS
-    )
-    return xades_signature.DataObject(reference, "text/xml")
-
-
-def _enveloping_object(
-    document: documents.Document, identifier: str, hash_algorithm: algorithms.HashAlgorithm
-) -> tuple[etree._Element, xades_signature.DataObject]:
-    _check_size(document.path)
-    content = document.path.read_bytes()
-    holder = etree.Element(xml_signature.name("Object"), nsmap=xml_signature.NAMESPACES)
-    holder.set("Id", identifier)
-    mime_type = cades.mime_type_of(document.name)
-    if mime_type is not None:
-        holder.set("MimeType", mime_type)
-    holder.set("Encoding", xml_signature.BASE64)
-    holder.text = base64.b64encode(content).decode()
-    reference = xml_signature.build_reference(
-        content,
-        uri=f"#{identifier}",
-        hash_algorithm=hash_algorithm,
-        transforms=(xml_signature.BASE64,),
-        type_uri=f"{xml_signature.DS}Object",
-    )
-    return holder, xades_signature.DataObject(reference, mime_type)
-
-
-def _check_size(source: pathlib.Path) -> None:
-    size = source.stat().st_size
-    if size > MAX_ENVELOPED_BYTES:
-        raise errors.LimitError(
-            f"expected a document of at most {MAX_ENVELOPED_BYTES} bytes to lie in its signature,"
-            f" got {size}: sign it detached, or in ASiC-E"
-        )
 
 
 def _at(tree: etree._ElementTree, position: documents.Position) -> etree._Element:

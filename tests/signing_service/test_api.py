@@ -1022,6 +1022,34 @@ def test_signed_document_is_raised_to_another_level(portal: Portal) -> None:
     assert augment(b"TEST", "B-T").status_code == 422
 
 
+def test_counter_signature_under_an_archive_time_stamp_is_told_in_a_header(portal: Portal) -> None:
+    def signed(content: bytes, **chosen: object) -> bytes:
+        wanted = {"format": "XAdES", "packaging": "enveloped", "level": "B-B", **chosen}
+        session = portal.open(content, **wanted).json()
+        portal.http.post(f"{SESSIONS}/{session['id']}/signature-value", json=portal.value(session))
+        return portal.http.get(f"{SESSIONS}/{session['id']}/document").content
+
+    def judged(content: bytes) -> list[dict[str, Any]]:
+        answer = portal.http.post("/api/v1/validations", files={"document": ("s.xml", content)})
+        return list(answer.json()["signatures"])
+
+    def archived(content: bytes) -> httpx.Response:
+        return portal.http.post(
+            "/api/v1/augmentations",
+            files={"document": ("s.xml", content)},
+            data={"parameters": json.dumps({"level": "B-LTA"})},
+        )
+
+    once = signed(b"<f>TEST</f>")
+    both = signed(once, counter_signature_of=judged(once)[0]["id"])
+    first = archived(both)
+    assert first.status_code == 200, first.text
+    assert "imza-counter-signatures-left" not in first.headers
+    assert [one["level"] for one in judged(first.content)] == ["XAdES-BASELINE-LTA"] * 2
+    again = archived(first.content)
+    assert again.headers["imza-counter-signatures-left"] == "counter-signature-archived"
+
+
 def test_uploads_leave_nothing_behind(portal: Portal) -> None:
     before = set(pathlib.Path(tempfile.gettempdir()).glob("imza-upload-*"))
     portal.open(b"hello")

@@ -7,15 +7,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pki import algorithms, errors, signature
-from signing_service.creation import cms
+from signing_service import documents
+from signing_service.creation import cms, cms_signed_attributes
 from tests.support import hierarchy as hierarchy_support
+from tests.support import signing_world
 
 NOW = datetime.datetime(2026, 11, 1, tzinfo=datetime.UTC)
 HOLDER = hierarchy_support.make_hierarchy(NOW).signer()
-ATTRIBUTES = cms.signed_attributes(
+ATTRIBUTES = cms_signed_attributes.build(
     content_digest=bytes(range(32)),
     hash_algorithm=algorithms.HashAlgorithm.SHA256,
     certificate=HOLDER.certificate,
+    chosen=signing_world.pades(documents.SignatureLevel.B_B),
 )
 SIGNED = cms.signed_data(
     attributes=ATTRIBUTES,

@@ -15,7 +15,7 @@ from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
 
 from pki import algorithms, certificates, errors, signature
 from signing_service import documents, parameters, revocation_data
-from signing_service.creation import cms, pades
+from signing_service.creation import cms, cms_signed_attributes, pades
 from signing_service.creation.pdf import pdf_structure, permissions
 from tests.support import hierarchy as hierarchy_support
 from tests.support import signing_world
@@ -564,10 +564,11 @@ def test_signature_is_read_by_another_library_with_every_scheme(
         (algorithms.SignatureAlgorithm.RSA_PSS, "rsassa_pss"),
     ):
         content = cms.signed_data(
-            attributes=cms.signed_attributes(
+            attributes=cms_signed_attributes.build(
                 content_digest=bytes(32),
                 hash_algorithm=algorithms.HashAlgorithm.SHA256,
                 certificate=holder.certificate,
+                chosen=signing_world.pades(documents.SignatureLevel.B_B),
             ),
             value=signature.SignatureValue(scheme, algorithms.HashAlgorithm.SHA256, b"\x01" * 64),
             chain=holder.chain[:-1],
