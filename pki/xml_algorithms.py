@@ -87,11 +87,13 @@ class SignatureMethod:
         scheme: `RSA`, `RSA-PSS`, `ECDSA`, `DSA` or `EdDSA`.
         digest_algorithm: A name hashlib knows; of EdDSA the hash that is part of it (RFC 8032 5).
         salt_size: Of RSA-PSS; None takes the length of the hash.
+        mask_algorithm: The hash of RSA-PSS's mask generation; None takes the digest's.
     """
 
     scheme: str
     digest_algorithm: str
     salt_size: int | None = None
+    mask_algorithm: str | None = None
 
     def verify(self, public_key: object, value: bytes, data: bytes) -> None:
         """Verify a value over data; ECDSA values are r||s of fixed length (XMLDSig 6.4.3).
@@ -113,7 +115,8 @@ class SignatureMethod:
                 public_key.verify(value, data, padding.PKCS1v15(), hasher)
             elif isinstance(public_key, rsa.RSAPublicKey) and self.scheme == "RSA-PSS":
                 salt = hasher.digest_size if self.salt_size is None else self.salt_size
-                pss = padding.PSS(padding.MGF1(hasher), salt)
+                mask = _HASHERS[self.mask_algorithm or self.digest_algorithm]
+                pss = padding.PSS(padding.MGF1(mask), salt)
                 public_key.verify(value, data, pss, hasher)
             elif isinstance(public_key, dsa.DSAPublicKey) and self.scheme == "DSA":
                 half = len(value) // 2
@@ -184,14 +187,13 @@ def signature_uri(
 
 def _read_pss(element: etree._Element) -> SignatureMethod:
     """Read RSASSA-PSS with parameters (RFC 9231 2.3.9); absent ones mean SHA-256."""
-    digest, salt = "sha256", None
+    digest, salt, mask = "sha256", None, None
     for child in element.iter(f"{{{_MORE_2007}}}SaltLength", f"{{{_DS}}}DigestMethod"):
         parent = child.getparent()
         if child.tag.endswith("DigestMethod"):
             one = read_digest_method(child)
             if parent is not None and str(parent.tag).endswith("MaskGenerationFunction"):
-                if one != digest:
-                    raise UnknownAlgorithmError("RSASSA-PSS with two different hashes")
+                mask = one
             else:
                 digest = one
         else:
@@ -199,4 +201,4 @@ def _read_pss(element: etree._Element) -> SignatureMethod:
             if not text.isdecimal() or len(text) > 4:
                 raise UnknownAlgorithmError("RSASSA-PSS with an unreadable salt length")
             salt = int(text)
-    return SignatureMethod("RSA-PSS", digest, salt)
+    return SignatureMethod("RSA-PSS", digest, salt, mask)

@@ -91,6 +91,11 @@ class SignedReference:
     file: str | None = None
 
     @property
+    def has_all(self) -> bool:
+        """Whether the element was hashed with all that is in it: what it says can be believed."""
+        return not (self.left_out or self.is_partial or self.text_only)
+
+    @property
     def octets(self) -> bytes:
         """Exactly the bytes that were hashed.
 

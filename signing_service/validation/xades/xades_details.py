@@ -25,6 +25,7 @@ def read(
     qualifying: etree._Element | None,
     checked: Sequence[xml_signature.SignedReference] | None,
     detached: Mapping[str, originals.Original],
+    expressions: bool = False,
 ) -> diagnostic_data.SignatureDetails:
     """Tell what a signature says.
 
@@ -33,13 +34,14 @@ def read(
         qualifying: Its QualifyingProperties.
         checked: Its references, where all of them were verified.
         detached: Files beside the document, where they were not: each is tried alone then.
+        expressions: Evaluate the document's own XPath for that.
     """
     info = element.find(_DS("SignedInfo"))
     method = None if info is None else info.find(_DS("SignatureMethod"))
     properties = _signed_properties(qualifying)
     return diagnostic_data.SignatureDetails(
         signature_algorithm=None if method is None else method.get("Algorithm"),
-        references=_references(element, info, checked, detached),
+        references=_references(element, info, checked, detached, expressions),
         signed_properties=tuple(
             sorted({etree.QName(one).localname for one in _grandchildren(properties)})
         ),
@@ -76,6 +78,7 @@ def _references(
     info: etree._Element | None,
     checked: Sequence[xml_signature.SignedReference] | None,
     detached: Mapping[str, originals.Original],
+    expressions: bool,
 ) -> tuple[diagnostic_data.SignatureReference, ...]:
     listed = [] if info is None else info.findall(_DS("Reference"))
     left = xml_signature.MAX_CANONICAL_BYTES
@@ -83,18 +86,23 @@ def _references(
     for one in listed[: xml_signature.MAX_REFERENCES]:
         matches: bool | None = True
         if checked is None:
-            matches, used = _matches(element, one, detached) if left > 0 else (None, 0)
+            matches, used = _matches(element, one, detached, expressions) if left > 0 else (None, 0)
             left -= used
         found.append(_reference(one, matches))
     return tuple(found)
 
 
 def _matches(
-    element: etree._Element, reference: etree._Element, detached: Mapping[str, originals.Original]
+    element: etree._Element,
+    reference: etree._Element,
+    detached: Mapping[str, originals.Original],
+    expressions: bool,
 ) -> tuple[bool | None, int]:
     """Whether one reference's digest is right, and how much was hashed for it."""
     try:
-        (signed,) = xml_signature.check_reference_list(element, [reference], detached=detached)
+        (signed,) = xml_signature.check_reference_list(
+            element, [reference], detached=detached, expressions=expressions
+        )
     except xml_signature.ReferenceDigestError:
         # What was hashed is not known here; a tenth of the limit for each that is wrong.
         return False, xml_signature.MAX_CANONICAL_BYTES // 10

@@ -143,7 +143,9 @@ def _signature(
         time_stamps=xades_time_stamps.unsigned(context),
         evidence_records=xades_evidence_records.records(context, (), (base.identifier,), known),
         claimed_signing_time=xades_properties.signing_time(qualifying),
-        details=lambda: xades_details.read(element, qualifying, None, surroundings.beside),
+        details=lambda: xades_details.read(
+            element, qualifying, None, surroundings.beside, surroundings.expressions
+        ),
     )
     key = (
         key_values.read(element)
@@ -223,7 +225,8 @@ def _check(element: etree._Element, key: object, surroundings: _Surroundings) ->
     )
     listed: list[xml_signature.SignedReference] = []
     for one in references:
-        if one.element is not None and one.element.tag == _DS("Manifest"):
+        is_manifest = one.element is not None and one.element.tag == _DS("Manifest")
+        if one.element is not None and is_manifest and one.has_all:
             # XMLDSig 5.1: what a manifest lists is signed through it.
             entries = one.element.findall(_DS("Reference"))
             if not 1 <= len(entries) <= xml_signature.MAX_REFERENCES:
@@ -328,8 +331,7 @@ def _signed_properties(
         # EN 319 132-1 4.4.2: by this type a reader knows that they are signed.
         named = (one.type_uri or "").endswith(f"#{xades_properties.SIGNED_PROPERTIES_SUFFIX}")
         # A transform can leave out just what a reader would believe.
-        is_all = not (one.left_out or one.is_partial or one.text_only)
-        if own is not None and one.element is own and named and is_all:
+        if own is not None and one.element is own and named and one.has_all:
             return own
     return None
 

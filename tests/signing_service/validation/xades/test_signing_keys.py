@@ -6,7 +6,7 @@ import hashlib
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, utils
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, padding, rsa, utils
 from lxml import etree
 
 from pki import xml_signature, xml_trees
@@ -20,11 +20,12 @@ TYPES = {"O": "", "P": ' Type="http://uri.etsi.org/01903#SignedProperties"'}
 XADES_111 = "http://uri.etsi.org/01903/v1.1.1#"
 
 
-def sign(key, method: str, key_info: str, *, objects: str = "") -> bytes:
+def sign(key, method: str, key_info: str, *, objects: str = "", parameters: str = "") -> bytes:
     """A signature of XMLDSig alone around an object, made with a bare key of `cryptography`."""
     root = etree.fromstring(
         f'<ds:Signature xmlns:ds="{DS}" Id="S"><ds:SignedInfo><ds:CanonicalizationMethod'
-        f' Algorithm="{xml_trees.C14N_10}"/><ds:SignatureMethod Algorithm="{method}"/>'
+        f' Algorithm="{xml_trees.C14N_10}"/><ds:SignatureMethod Algorithm="{method}">{parameters}'
+        "</ds:SignatureMethod>"
         "</ds:SignedInfo><ds:SignatureValue/>"
         f'<ds:KeyInfo>{key_info}</ds:KeyInfo><ds:Object Id="O">TEST</ds:Object>{objects}'
         "</ds:Signature>"
@@ -44,6 +45,8 @@ def sign(key, method: str, key_info: str, *, objects: str = "") -> bytes:
 
 def value(key, octets: bytes) -> bytes:
     sha256 = hashes.SHA256()
+    if isinstance(key, rsa.RSAPrivateKey):
+        return key.sign(octets, padding.PSS(padding.MGF1(hashes.SHA512()), 20), sha256)
     if isinstance(key, dsa.DSAPrivateKey):
         return joined(key.sign(octets, sha256), 32)
     if isinstance(key, ec.EllipticCurvePrivateKey):
@@ -113,6 +116,21 @@ def test_signature_with_a_bare_key_is_intact_and_nobody_s(make, method):
     assert found(sign(make(), method, bare(key))).failure[0] is (
         report.SubIndication.SIG_CRYPTO_FAILURE
     )
+
+
+@pytest.mark.clause("RFC 9231", "2.3.9")
+def test_pss_may_generate_its_mask_by_another_hash():
+    key = rsa.generate_private_key(65537, 2048)
+    more = "http://www.w3.org/2007/05/xmldsig-more#"
+    parameters = (
+        f'<p:RSAPSSParams xmlns:p="{more}"><p:SaltLength>20</p:SaltLength>'
+        f'<p:MaskGenerationFunction Algorithm="{more}MGF1"><ds:DigestMethod'
+        ' Algorithm="http://www.w3.org/2001/04/xmlenc#sha512"/></p:MaskGenerationFunction>'
+        "</p:RSAPSSParams>"
+    )
+    assert found(sign(key, more + "rsa-pss", bare(key), parameters=parameters)).intact
+    other = parameters.replace("sha512", "sha256")
+    assert found(sign(key, more + "rsa-pss", bare(key), parameters=other)).intact is False
 
 
 @pytest.mark.clause("XML Signature", "4.5.4")
