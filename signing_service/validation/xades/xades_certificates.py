@@ -17,7 +17,6 @@ MAX_TRIES = 10
 """Certificates whose keys are tried on a value, where nothing says which of them it is."""
 
 _DS = xml_signature.name
-_OLDEST = "http://uri.etsi.org/01903/v1.1.1#"
 
 
 def signing_certificate(
@@ -106,10 +105,11 @@ def _certificate_digests(qualifying: etree._Element | None) -> list[tuple[str, b
     digests = []
     for local in ("SigningCertificateV2", "SigningCertificate"):
         for entry in xades_properties.signed(qualifying, local):
-            # XAdES 1.1.1 has the two in its own namespace.
             own = etree.QName(entry).namespace
-            space = own if own == _OLDEST else xml_signature.DS
-            for digest in entry.iter(f"{{{etree.QName(entry).namespace}}}CertDigest"):
+            for digest in entry.iter(f"{{{own}}}CertDigest"):
+                # XAdES 1.1.1 has the two in its own namespace.
+                is_oldest = digest.find(f"{{{own}}}DigestMethod") is not None
+                space = own if is_oldest else xml_signature.DS
                 try:
                     method, holder = (
                         xml_trees.child(digest, f"{{{space}}}{local}")
