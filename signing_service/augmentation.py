@@ -41,6 +41,10 @@ _Change = Callable[..., None]
 _Counter = counter_signatures.CounterSignature
 
 
+MAX_COUNTER_SIGNATURES = 50
+"""Most that are raised in one document: each takes a time stamp, and a reading of its file."""
+
+
 class NothingToAugmentError(errors.StateError):
     """The document's signatures have the level already, or there is none."""
 
@@ -95,6 +99,7 @@ def augment_document(
     Raises:
         NothingToAugmentError: The signatures have time stamps and only those are asked for.
         AugmentationBreaksError: Another signature or a time stamp covers what would be added.
+        LimitError: The document has more than `MAX_COUNTER_SIGNATURES`.
         UntrustedCertificateError: A signer's certificate leads to no root that is trusted here.
         DocumentRefusedError: It cannot be augmented, for the reason that its code names.
         PeerError: The time-stamping authority or a source of revocation data failed.
@@ -153,9 +158,13 @@ class _Work:
         self._steps = 0
         # A PDF is only appended to, and has no counter-signatures.
         self._before = None if format is PADES else self._read()
-        self._countersigned = self._before is not None and any(
-            one.is_counter for one in self._before.signatures
-        )
+        found = () if self._before is None else self._before.signatures
+        count = sum(one.is_counter for one in found)
+        if count > MAX_COUNTER_SIGNATURES:
+            raise errors.LimitError(
+                f"expected at most {MAX_COUNTER_SIGNATURES} counter-signatures, got {count}"
+            )
+        self._countersigned = count > 0
         self.left: dict[str, errors.ImzaError] = {}
         self._kept: dict[documents.ValuePosition | str, errors.ImzaError] = {}
 

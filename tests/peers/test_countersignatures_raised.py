@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 from lxml import etree
 
-from pki import signature, xades_elements, xml_signature, xml_trees
+from pki import der, errors, signature, xades_elements, xml_signature, xml_trees
 from signing_service import augmentation, documents, parameters
 from signing_service.creation import (
+    cms_countersignatures,
+    cms_files,
     countersigning,
     formats,
     xades_signature,
@@ -201,6 +203,41 @@ def test_counter_signature_that_is_no_xades_stays_as_it_is(
     outer, inner = judged(desk, raised, form)
     assert (outer["indication"], outer["level"]) == ("TOTAL-PASSED", "XAdES-BASELINE-LTA")
     assert (inner["intact"], inner["level"]) == (True, "XML-NOT-ETSI")
+
+
+def test_counter_signatures_without_end_are_refused_before_anything_is_asked_for(
+    desk: signing_desk.Desk, form: pathlib.Path
+) -> None:
+    signed = desk.sign([form], CADES, B_B)
+    signed = countersign(desk, signed, CADES, "signer-1", "1ZZ11ZZ")
+    signed = countersign(desk, signed, CADES, "signer-1-counter-1", "2ZZ22ZZ")
+    held = cms_files.read(signed)
+    main = held.signer(0)
+    (both,) = main.values(der.encode_oid("1.2.840.113549.1.9.6"))
+    for _ in range(augmentation.MAX_COUNTER_SIGNATURES // 2):
+        held = cms_countersignatures.add(held, main.signature_value, both)
+    many = desk.folder / "many.p7s"
+    held.write(many)
+    asked = desk.world.asked["tsa"]
+    with pytest.raises(errors.LimitError, match="at most 50 counter-signatures, got"):
+        augment(desk, many, B_T, form)
+    assert desk.world.asked["tsa"] == asked
+
+
+def test_the_same_counter_signature_twice_is_raised_as_one(
+    desk: signing_desk.Desk, form: pathlib.Path
+) -> None:
+    signed = desk.sign([form], CADES, B_B)
+    signed = countersign(desk, signed, CADES, "signer-1", "1ZZ11ZZ")
+    held = cms_files.read(signed)
+    main = held.signer(0)
+    (only,) = main.values(der.encode_oid("1.2.840.113549.1.9.6"))
+    twice = desk.folder / "twice.p7s"
+    cms_countersignatures.add(held, main.signature_value, only).write(twice)
+    raised, left = augment(desk, twice, B_LTA, form)
+    found = judged(desk, raised, form)
+    assert (levels(found), left) == (["LTA"] * 3, [])
+    assert all(stamp["intact"] for one in found for stamp in one["time_stamps"])
 
 
 def test_nothing_is_raised_where_another_signature_covers_it(
