@@ -101,6 +101,11 @@ def _parse(path: pathlib.Path) -> tuple[signed_data.SignedData, bool]:
 
 
 _HEAD_BYTES = 24
+_OTHER_NUMBER = report.Finding(
+    "signing-certificate-number",
+    "the signed attributes name the signing certificate by its digest, and by the issuer or number"
+    " of another one (RFC 5035 4)",
+)
 _NESTED = report.Finding(
     "nested-signature",
     "the signed content is itself a CMS signature; what is signed in it was not looked into",
@@ -342,6 +347,8 @@ def _verified(
         )
     if certificate is None:
         return found
+    if found.is_bound and message.names_another_number(certificate):
+        found = dataclasses.replace(found, warnings=(*found.warnings, _OTHER_NUMBER))
     try:
         used = message.check(certificate, content_digest, content)
     except originals.OriginalMissingError as error:

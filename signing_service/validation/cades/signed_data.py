@@ -20,6 +20,7 @@ _ID_SIGNED_DATA = der.encode_oid("1.2.840.113549.1.7.2")
 _CERTIFICATES, _CRLS = 0xA0, 0xA1
 _SIGNED, _UNSIGNED = 0xA0, 0xA1
 _FIELDS = (_CERTIFICATES, _CRLS, der.SET)
+_PIECES = der.OCTET_STRING | 0x20
 _VERSION = b"\x02\x01\x01"
 
 
@@ -152,6 +153,9 @@ def parse(data: bytes) -> SignedData:
         if contents:
             (content,) = contents
             (inner,) = elements(content_of(content, 0xA0))
+            if inner[0] == _PIECES:
+                # X.690 8.7.3.2: pieces may have definite lengths all the way up.
+                inner, _ = ber.to_definite(inner)
             octets = content_of(inner, None)
         fields = {one[0]: one for one in rest}
         if [one[0] for one in rest] != [one for one in _FIELDS if one in fields]:

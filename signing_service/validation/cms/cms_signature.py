@@ -22,6 +22,7 @@ ASN1_FAULTS = signature_values.ASN1_FAULTS
 UnsupportedCMSError = signature_values.UnsupportedCMSError
 ValueMismatchError = signature_values.ValueMismatchError
 
+_BINDINGS = ("signing_certificate_v2", "signing_certificate")
 MAX_BYTES = 20 * 2**20
 """Largest CMS that is looked at: long-term material inside stays far below."""
 
@@ -197,8 +198,7 @@ class Message:
     def binding(self, certificate: x509.Certificate) -> CertificateBinding:
         """Compare the signing-certificate attribute with the certificate."""
         der = certificates.to_der(certificate)
-        names = ("signing_certificate_v2", "signing_certificate")
-        present = [name for name in names if name in self._attributes]
+        present = [name for name in _BINDINGS if name in self._attributes]
         try:
             for name in present:
                 # RFC 5035 3: one attribute with one value; a second one would name another signer.
@@ -216,6 +216,23 @@ class Message:
         except ASN1_FAULTS:
             return CertificateBinding(True, False)
         return CertificateBinding(bool(present), bool(present))
+
+    def names_another_number(self, certificate: x509.Certificate) -> bool:
+        """Whether the signing-certificate attribute says another issuer or number (RFC 5035 4)."""
+        try:
+            issuer = asn1_x509.Certificate.load(certificates.to_der(certificate)).issuer
+            for name in _BINDINGS:
+                for value in self._attributes.get(name, ()):
+                    told = value["certs"][0]["issuer_serial"]
+                    if told.native is None:
+                        continue
+                    if told["serial_number"].native != certificate.serial_number:
+                        return True
+                    if not any(one.chosen == issuer for one in told["issuer"]):
+                        return True
+        except ASN1_FAULTS:
+            return True
+        return False
 
     def check(
         self,
@@ -313,7 +330,7 @@ class Message:
                 crls.append(_encoded(choice.chosen))
             elif choice.name == "other" and "ocsp" in choice.chosen["other_rev_info_format"].native:
                 responses.append(_encoded(choice.chosen["other_rev_info"]))
-        for value in self._attributes.get("adobe_revocation_info_archival", ()):
+        for value in filter(None, self._attributes.get("adobe_revocation_info_archival", ())):
             crls += [_encoded(one) for one in value["crl"] or ()]
             responses += [_encoded(one) for one in value["ocsp"] or ()]
         return tuple(crls), tuple(responses)
@@ -358,12 +375,20 @@ def _encoded(value: Any) -> bytes:
 
 
 def _by_type(attributes: Any) -> dict[str, list[Any]]:
-    """Attribute values by type; a type that comes twice gives all its values."""
+    """Attribute values by type; a type that comes twice gives all its values.
+
+    In place of values that are not of their type's form stands None: the attribute is there, and
+    whoever asks what it says gets a fault of `ASN1_FAULTS`.
+    """
     found: dict[str, list[Any]] = {}
     if isinstance(attributes, asn1_core.Void):
         return found
     for attribute in attributes:
-        found.setdefault(attribute["type"].native, []).extend(attribute["values"])
+        held = found.setdefault(attribute["type"].native, [])
+        try:
+            held.extend(attribute["values"])
+        except ASN1_FAULTS:
+            held.append(None)
     return found
 
 

@@ -56,6 +56,17 @@ def _binding(holder: hierarchy.Holder) -> bytes:
     return der.encode(der.SEQUENCE, der.encode(der.SEQUENCE, inside))
 
 
+def _numbered(who: Attacker, holder: hierarchy.Holder) -> bytes:
+    """The digest of the victim's certificate, with the issuer and number of somebody's."""
+    name = der.encode(der.SEQUENCE, der.encode(0xA4, holder.certificate.issuer.public_bytes()))
+    serial = holder.certificate.serial_number
+    number = der.encode(der.INTEGER, serial.to_bytes(serial.bit_length() // 8 + 1, "big"))
+    inside = der.encode(
+        der.SEQUENCE, _digest(who.victim.der), der.encode(der.SEQUENCE, name, number)
+    )
+    return der.encode(der.SEQUENCE, der.encode(der.SEQUENCE, inside))
+
+
 def _sha1_binding(holder: hierarchy.Holder) -> bytes:
     digest = hashlib.sha1(holder.der, usedforsecurity=False).digest()
     inside = der.encode(der.SEQUENCE, der.encode(der.OCTET_STRING, digest))
@@ -141,10 +152,10 @@ def _other_content(fields: list[bytes]) -> list[bytes]:
     return fields
 
 
-def _content_in_pieces(who: Attacker) -> bytes:
-    """A content in pieces, with one more piece than was signed."""
+def _content_in_pieces(who: Attacker, *more: bytes) -> bytes:
+    """A content in pieces of known length, and some more pieces."""
     half = len(CONTENT) // 2
-    parts = (CONTENT[:half], CONTENT[half:], b" TEST 900")
+    parts = (CONTENT[:half], CONTENT[half:], *more)
     pieces = b"".join(der.encode(der.OCTET_STRING, one) for one in parts)
 
     def change(fields: list[bytes]) -> list[bytes]:
@@ -154,6 +165,10 @@ def _content_in_pieces(who: Attacker) -> bytes:
         return fields
 
     return _body(change)(who)
+
+
+def _all_pieces(who: Attacker) -> bytes:
+    return _content_in_pieces(who)
 
 
 def empty_content(who: Attacker) -> bytes:
@@ -272,6 +287,21 @@ GALLERY = (
         "digests of two certificates in two versions",
         "NO_SIGNING_CERTIFICATE_FOUND",
     ),
+    Attack(
+        _crafted(lambda who: [attribute(_BINDING, _numbered(who, who.mallory))], [_BINDING]),
+        "the number of another certificate beside the digest",
+        "signing-certificate-number",
+    ),
+    Attack(
+        _crafted(lambda who: [attribute(_BINDING, b"\x04\x01x")], [_BINDING]),
+        "no digest where the certificate's should be",
+        "NO_SIGNING_CERTIFICATE_FOUND",
+    ),
+    Attack(
+        _crafted(lambda who: [attribute(_DIGEST, b"\x30\x00")], [_DIGEST]),
+        "no digest where the content's should be",
+        "FORMAT_FAILURE",
+    ),
     Attack(certificate_of_same_key, "the digest of another certificate", "NO_SIGNING_CERTIFICATE"),
     Attack(forged_twin, "a certificate with the victim's name and number", "NO_SIGNING_CERT"),
     Attack(wrong_number, "the number of a certificate that is not there", "NO_SIGNING_CERT"),
@@ -282,7 +312,11 @@ GALLERY = (
     Attack(_body(lambda fields: fields[:-1]), "no field of signers", REFUSED),
     Attack(_body(lambda fields: [*fields[:-1], b"\x31\x00"]), "no signer", "NO-SIGNATURE"),
     Attack(_body(_other_content), "two contents", REFUSED),
-    Attack(_content_in_pieces, "one more piece of the content", "HASH_FAILURE"),
+    Attack(
+        lambda who: _content_in_pieces(who, b" TEST 900"),
+        "one more piece of the content",
+        "HASH_FAILURE",
+    ),
     Attack(empty_content, "an empty content", "HASH_FAILURE"),
     Attack(attributes_as_content, "attributes for a content", "attributes-as-content"),
     Attack(content_of_attributes, "a content for attributes", "SIG_CRYPTO_FAILURE"),
@@ -351,4 +385,15 @@ HARMLESS = (
     Attack(_both_versions, "the certificate's digest in both versions", ""),
     Attack(reordered, "attributes in another order", ""),
     Attack(_crafted(without=[_TIME]), "no claimed time", ""),
+    Attack(_all_pieces, "a content in pieces of known length", ""),
+    Attack(
+        _crafted(lambda who: [attribute(_BINDING, _numbered(who, who.victim))], [_BINDING]),
+        "the issuer and number of the certificate beside its digest",
+        "",
+    ),
+    Attack(
+        _crafted(lambda who: [attribute("1.2.840.113583.1.1.8", b"\x04\x01x")]),
+        "a signed attribute that is not what its type wants",
+        "",
+    ),
 )
