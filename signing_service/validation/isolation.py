@@ -212,6 +212,9 @@ class ValidationWorkers:
         self._memory_limit_bytes = memory_limit_bytes
         self._places: queue.LifoQueue[_Worker | None] = queue.LifoQueue()
         self._closed = threading.Event()
+        # What draws is the likeliest to be taken over: it never judges, and answers nobody else.
+        self._drawing: queue.LifoQueue[_Worker | None] = queue.LifoQueue()
+        self._drawing.put(None)
         self._count = count
         for _ in range(count):
             self._places.put(None)
@@ -331,8 +334,8 @@ class ValidationWorkers:
     def close(self) -> None:
         """End all workers; waits for judgements that are under way."""
         self._closed.set()
-        for _ in range(self._count):
-            worker = self._places.get()
+        for places in (*[self._places] * self._count, self._drawing):
+            worker = places.get()
             if worker is not None:
                 worker.stop()
 
@@ -351,7 +354,7 @@ class ValidationWorkers:
             answer = self._run(_Pages(document.path, outcome.signed_revisions), DRAWING_LIMIT_S)
             if isinstance(answer, report.PageAppearances):
                 drawn = dict(answer.found)
-        except errors.InputError as error:
+        except (errors.InputError, WorkersBusyError) as error:
             log.info("pages_not_drawn code=%s", error.code)
         wanted = {one.identifier for one in outcome.signed_revisions}
         return dataclasses.replace(
@@ -371,7 +374,8 @@ class ValidationWorkers:
         return answer
 
     def _run(self, job: _Question, time_limit_s: float | None = None) -> worker_answers.Answer:
-        with self._worker() as worker:
+        draws = isinstance(job, _Pages | _Drawing)
+        with self._worker(self._drawing if draws else self._places) as worker:
             limit = self._time_limit_s if time_limit_s is None else time_limit_s
             answer = worker.answer(job, limit)
         if isinstance(answer, worker_answers.Refusal):
@@ -381,12 +385,12 @@ class ValidationWorkers:
         return answer
 
     @contextlib.contextmanager
-    def _worker(self) -> Iterator[_Worker]:
+    def _worker(self, places: "queue.LifoQueue[_Worker | None]") -> Iterator[_Worker]:
         """Lend a worker; one that failed or served long enough is ended."""
         if self._closed.is_set():
             raise errors.StateError("the validation workers were closed")
         try:
-            worker = self._places.get(timeout=self._queue_limit_s)
+            worker = places.get(timeout=self._queue_limit_s)
         except queue.Empty:
             raise WorkersBusyError(
                 "all validation workers are busy with other documents: try again later"
@@ -404,7 +408,7 @@ class ValidationWorkers:
             worker = None
             raise
         finally:
-            self._places.put(worker)
+            places.put(worker)
 
 
 def _with_appearance(

@@ -259,6 +259,8 @@ def test_picture_is_decoded_in_a_worker_too(tmp_path) -> None:
     workers = isolation.ValidationWorkers(1)
     try:
         assert workers.read_picture(path) == parameters.Picture(3, 2, bytes([1, 2, 3]) * 6)
+        # Whoever takes over what decodes pictures judges no document of others.
+        assert workers._places.queue == [None]
         path.write_bytes(path.read_bytes()[:40])
         with pytest.raises(errors.InputError) as caught:
             workers.read_picture(path)
