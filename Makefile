@@ -47,9 +47,10 @@ lock: $(VENV)/bin/python ## resolve the dependencies anew into requirements.lock
 wheel: $(INSTALLED) ## build the distribution into dist/
 	$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .
 
-docs: $(INSTALLED) ## make the conformance table and the schema of diagnostic data anew
+docs: $(INSTALLED) ## make the conformance table, the schema of diagnostic data and the page of codes anew
 	$(BIN)/python -m tests.support.conformance docs/conformance-table.md
 	$(BIN)/python -m tests.support.diagnostic_schema docs/diagnostic-data.schema.json
+	$(BIN)/python -m tests.support.finding_codes docs/finding-codes.md
 
 system: ## install the Debian packages that are missing (with sudo when not root)
 	@missing=$$(for one in $$(cat deploy/debian-packages.txt); do \

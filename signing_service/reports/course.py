@@ -30,10 +30,20 @@ _STAGES = {
 
 @dataclasses.dataclass(frozen=True)
 class Rule:
-    """One rule; the mark says whether it is kept, open, broken or not demanded."""
+    """One rule; the mark says whether it is kept, open, broken or not demanded.
+
+    Attributes:
+        english: What the judges say of it, which is in English whatever the report's language.
+    """
 
     mark: str
     text: str
+    english: str | None = None
+
+    @property
+    def whole(self) -> str:
+        """All of it in one line."""
+        return " — ".join(one for one in (self.text, self.english) if one)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -143,7 +153,7 @@ def _process(found: Json, words: Wording) -> Block:
 def _message(concluded: Json) -> tuple[Rule, ...]:
     if concluded["message"] is None:
         return ()
-    return (Rule(_MARKS[concluded["indication"]], concluded["message"]),)
+    return (Rule(_MARKS[concluded["indication"]], "", concluded["message"]),)
 
 
 def _verdict(concluded: Json, words: Wording) -> str:
@@ -178,6 +188,4 @@ def _rule(found: Mapping[str, Any], words: Wording) -> Rule:
         return Rule(_MARKS[None], f"{text} ({words.not_demanded})")
     if found["parameter"] is not None:
         text += f": {found['parameter']}"
-    if found["message"] is not None:
-        text += f" — {found['message']}"
-    return Rule(_MARKS[found["indication"]], text)
+    return Rule(_MARKS[found["indication"]], text, found["message"])

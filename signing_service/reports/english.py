@@ -164,9 +164,9 @@ WORDING = Wording(
         "QUAL": "Qualified or not",
     },
     block_indications={
-        "PASSED": "passed",
+        "PASSED": "in order",
         "INDETERMINATE": "open",
-        "FAILED": "failed",
+        "FAILED": "not in order",
     },
     rules={
         "format": "The signature is built as its format demands",

@@ -101,14 +101,22 @@ def _stages(parent: etree._Element, stages: tuple[course.Stage, ...]) -> None:
             _add(told, "i", block.verdict)
             rules = etree.SubElement(told, "ul", {"class": "rules"})
             for rule in block.rules:
-                _add(rules, "li", f"{rule.mark} {rule.text}")
+                shown = _add(rules, "li", f"{rule.mark} {rule.text}")
+                _in_english(shown, rule.text, rule.english)
 
 
 def _lines(parent: etree._Element, lines: tuple[sheet.Line, ...]) -> None:
     told = etree.SubElement(parent, "dl")
     for line in lines:
         _add(told, "dt", line.label)
-        _add(told, "dd", line.text)
+        _in_english(_add(told, "dd", line.text), line.text, line.english)
+
+
+def _in_english(parent: etree._Element, text: str, english: str | None) -> None:
+    """Add what is in English whatever the page's language is, for programs that read it out."""
+    if english is not None:
+        parent.text = (parent.text or "") + (" — " if text else "")
+        _add(parent, "span", english).set("lang", "en")
 
 
 def _add(parent: etree._Element, tag: str, text: str) -> etree._Element:

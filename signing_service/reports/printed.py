@@ -116,7 +116,7 @@ class _Paper(fpdf.FPDF):
         lines = (
             (block.heading, 9.5, INK, 0.0),
             (block.verdict, 9.0, TONES[block.tone], 0.0),
-            *((f"{one.mark} {one.text}", 8.5, SOFT, 4.0) for one in block.rules),
+            *((f"{one.mark} {one.whole}", 8.5, SOFT, 4.0) for one in block.rules),
         )
         if self.get_y() + len(lines) * COURSE_LEADING_MM > self.h - MARGIN_MM:
             self.add_page()
@@ -144,9 +144,9 @@ class _Paper(fpdf.FPDF):
             self.set_x(self.l_margin + LABEL_MM)
             self.set_text_color(*INK)
             # A digest has no blanks to break at.
-            mode = WrapMode.WORD if " " in line.text else WrapMode.CHAR
+            mode = WrapMode.WORD if " " in line.whole else WrapMode.CHAR
             self.multi_cell(
-                0, LEADING_MM, self._shown(line.text), align="L", wrapmode=mode,
+                0, LEADING_MM, self._shown(line.whole), align="L", wrapmode=mode,
                 new_x="LMARGIN", new_y="NEXT",
             )  # fmt: skip
             if self.page == page:

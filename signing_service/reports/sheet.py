@@ -8,7 +8,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
-from signing_service.reports import course
+from signing_service.reports import course, finding_words
 from signing_service.reports.course import Tone
 from signing_service.reports.wording import Wording
 from signing_service.validation import report
@@ -57,10 +57,20 @@ TONES = {
 
 @dataclasses.dataclass(frozen=True)
 class Line:
-    """A label and what belongs to it."""
+    """A label and what belongs to it.
+
+    Attributes:
+        english: What else is said of it, which is in English whatever the report's language.
+    """
 
     label: str
     text: str
+    english: str | None = None
+
+    @property
+    def whole(self) -> str:
+        """All of it in one line."""
+        return self.text if self.english is None else f"{self.text} — {self.english}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -141,14 +151,15 @@ def _section(number: int, one: Json, words: Wording, *, detailed: bool) -> Secti
     lines.append(Line(words.covers, _scope(one, words)))
     lines += _pages(one.get("page_appearance"), words)
     reason = one.get("sub_indication")
-    if reason is not None and reason in words.reasons:
-        lines.append(Line(words.why, words.reasons[reason]))
-    lines += _findings(words.why, one["errors"])
+    errors = _findings(words.why, one["errors"], words)
+    if reason is not None and words.reasons.get(reason) not in [error.text for error in errors]:
+        lines.append(Line(words.why, words.reasons.get(reason, reason)))
+    lines += errors
     if reason in ADVICE:
         lines.append(Line(words.what_to_do, words.advice[ADVICE[reason]]))
-    lines += _findings(words.warning, one["warnings"])
+    lines += _findings(words.warning, one["warnings"], words)
     if detailed:
-        lines += _findings(words.note, one["info"])
+        lines += _findings(words.note, one["info"], words)
         lines += [Line(words.time_stamp, _stamp(stamp, words)) for stamp in one["time_stamps"]]
         lines += _certificate(one.get("signing_certificate"), words)
     return Section(
@@ -165,7 +176,8 @@ def _all_cut(*lines: Line) -> tuple[Line, ...]:
 
 
 def _cut(line: Line) -> Line:
-    return dataclasses.replace(line, text=_cut_text(line.text))
+    english = None if line.english is None else _cut_text(line.english)
+    return dataclasses.replace(line, text=_cut_text(line.text), english=english)
 
 
 def _cut_text(text: str) -> str:
@@ -236,7 +248,7 @@ def _lone_stamp(stamp: Json, words: Wording) -> Section:
             Line(words.when, stamp["time"] or words.no_time),
             *_known(words.issuer, stamp.get("issuer")),
             *_covered(stamp, words),
-            *_findings(words.why, stamp.get("errors", ())),
+            *_findings(words.why, stamp.get("errors", ()), words),
         ),
         (course.Stage(words.stages["past"], past),) if past else (),
     )
@@ -258,7 +270,7 @@ def _record(record: Json, words: Wording) -> Section:
             Line(words.when, record["time"] or words.no_time),
             *_covered(record, words),
             *(Line(words.time_stamp, _stamp(one, words)) for one in stamps),
-            *_findings(words.why, record["errors"]),
+            *_findings(words.why, record["errors"], words),
         ),
         (course.Stage(words.stages["past"], past),) if past else (),
     )
@@ -289,8 +301,17 @@ def _certificate(found: Json | None, words: Wording) -> list[Line]:
     ]
 
 
-def _findings(label: str, found: Sequence[Json]) -> list[Line]:
-    return [Line(label, one["message"]) for one in found]
+def _findings(label: str, found: Sequence[Json], words: Wording) -> list[Line]:
+    return [_finding(label, one, words) for one in found]
+
+
+def _finding(label: str, found: Json, words: Wording) -> Line:
+    """What a code says in the reader's language, and then the message, which is in English."""
+    code, message = found["code"], found["message"]
+    told = words.reasons.get(code.upper().replace("-", "_"))
+    if told is None and words.language != "en":
+        told = finding_words.told(code, words.language)
+    return Line(label, message) if told is None else Line(label, told, message)
 
 
 def _known(label: str, value: str | None) -> list[Line]:

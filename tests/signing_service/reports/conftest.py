@@ -43,7 +43,7 @@ def shown(at: datetime.datetime) -> report.ValidationReport:
         False,
         at,
         None,
-        report.Finding("time-stamp-imprint", "the token is over something else"),
+        report.Finding("content-digest", "the token is over something else"),
         sha256="cd" * 32,
         sub_indication=report.SubIndication.HASH_FAILURE,
     )
@@ -89,7 +89,7 @@ def shown(at: datetime.datetime) -> report.ValidationReport:
         scope_names=("contract.pdf",),
         changes_after_signing=report.Changes.PERMITTED,
         errors=(),
-        warnings=(report.Finding("time-stamp-imprint", "a time stamp proves nothing"),),
+        warnings=(report.Finding("time-stamp-path", "a time stamp proves nothing"),),
         info=(report.Finding("no-trusted-list", "not judged"),),
         building_blocks=passed_blocks(at),
         processes=(

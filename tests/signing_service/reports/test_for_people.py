@@ -81,7 +81,8 @@ def test_evidence_records_are_told(shown, at, language):
     sealed = dataclasses.replace(shown, evidence_records=records)
     page = forms.render(sealed, forms.Form.HTML, words, forms.Kind.SIMPLE).decode()
     told = html.document_fromstring(page).text_content()
-    assert told.count(words.evidence_record) == 2
+    headings = [one.text for one in html.document_fromstring(page).iter("h2")]
+    assert headings.count(words.evidence_record) == 2
     for part in ("contract.pdf", words.stamp_states["false"], problem.message):
         assert part in told
 
@@ -96,6 +97,7 @@ def test_detailed_report_shows_the_building_blocks_in_every_form(shown, language
     told = page.text_content()
     answer = json.loads(forms.render(shown, forms.Form.JSON, words, forms.Kind.DETAILED))
     lines = text.set_sheet(sheet.make(answer, words, detailed=True))
+    lines = " ".join(lines.split())
     for part in (
         words.course,
         f"FC: {words.blocks['FC']}",
@@ -192,3 +194,18 @@ def test_simple_report_says_what_to_do_and_how_many_are_valid(shown, language):
     ).text_content()
     assert words.advice["original"] in told
     assert words.signatures_counted.format(passed=1, count=2) in told
+
+
+def test_terminal_has_lines_of_eighty_columns(shown):
+    for words in languages.WORDINGS.values():
+        lines = text.set_sheet(sheet.make(shown.to_json(detailed=True), words, detailed=True))
+        long = [one for one in lines.splitlines() if len(one) > text.WIDTH]
+        assert all(len(one.split()) <= 3 for one in long), long
+
+
+def test_message_in_english_says_that_it_is(shown):
+    page = html.document_fromstring(
+        forms.render(shown, forms.Form.HTML, languages.WORDINGS["ka"], forms.Kind.SIMPLE)
+    )
+    (warning,) = [one for one in page.iter("span") if "proves nothing" in one.text_content()]
+    assert warning.get("lang") == "en"
