@@ -382,12 +382,13 @@ def _with_inherited_attributes(element: etree._Element, method: str) -> Iterator
     for ancestor in element.iterancestors():
         for attribute, value in ancestor.attrib.items():
             key = str(attribute)
-            if not key.startswith(_XML) or key in element.attrib:
+            if not key.startswith(_XML):
                 continue
-            if key == _XML + "id" and method == C14N_11:
-                continue
-            if key == _XML + "base":
+            if key == _XML + "base" and method == C14N_11:
+                # C14N 1.1 2.4 joins all of them to one address; 1.0 takes the nearest as it is.
                 raise UnsupportedXMLSignatureError("xml:base above a signed element")
+            if key in element.attrib or (key == _XML + "id" and method == C14N_11):
+                continue
             element.set(key, str(value))
             added.append(key)
     try:

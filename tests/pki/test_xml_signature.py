@@ -354,3 +354,14 @@ def test_default_namespace_of_a_part_reaches_its_grandchildren(method, document,
     """libxml2 2.14 writes xmlns="" there, so that honest signatures fail."""
     part = xml_trees.parse(document).getroot()[0]
     assert xml_trees.canonicalise(part, method) == expected
+
+
+@pytest.mark.clause("Canonical XML 1.0", "2.4")
+def test_addresses_above_a_part_are_inherited_by_the_older_method_alone():
+    """1.1 joins them to one address, which is not done here."""
+    document = b'<r xml:base="http://a/"><m xml:base="b/"><d/></m></r>'
+    part = xml_trees.parse(document).getroot()[0][0]
+    assert xml_trees.canonicalise(part, xml_trees.C14N_10) == b'<d xml:base="b/"></d>'
+    part.set("{http://www.w3.org/XML/1998/namespace}base", "c/")
+    with pytest.raises(xml_trees.UnsupportedXMLSignatureError):
+        xml_trees.canonicalise(part, xml_trees.C14N_11)

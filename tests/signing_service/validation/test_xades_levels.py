@@ -88,6 +88,18 @@ class Made:
         ]
         self._add(f"{{{X141}}}ArchiveTimeStamp", b"".join(parts), at)
 
+    def add_references(self) -> None:
+        for local in ("CompleteCertificateRefs", "CompleteRevocationRefs"):
+            etree.SubElement(self.properties, f"{{{X132}}}{local}")
+
+    def add_references_time_stamp(self, local: str, at) -> None:
+        """TS 101 903 7.5.1, 7.5.2."""
+        covered = [self.element.find(DS("SignatureValue")), *self.properties]
+        if local.startswith("RefsOnly"):
+            covered = [one for one in covered if str(one.tag).endswith("Refs")]
+        octets = b"".join(xml_trees.canonicalise(one, xml_trees.C14N_11) for one in covered)
+        self._add(f"{{{X132}}}{local}", octets, at)
+
     def _add(self, tag: str, octets: bytes, at) -> None:
         token = signed_cms.stamp(self.hierarchy.time_stamping_unit(), octets, at)
         holder = etree.SubElement(self.properties, tag)
@@ -109,6 +121,20 @@ def test_levels_rise_with_what_is_really_there(made, judge, at):
         levels.append(judge(made.encode()).level)
     # Without a DataObjectFormat it is no baseline signature.
     assert levels == ["XAdES-BES", "XAdES-T", "XAdES-XL", "XAdES-A"]
+
+
+@pytest.mark.clause("TS 101 903", "4.4.3")
+@pytest.mark.parametrize("local", ["SigAndRefsTimeStamp", "RefsOnlyTimeStamp"])
+def test_references_and_time_stamps_over_them_make_the_extended_levels(made, judge, at, local):
+    made.add_time_stamp(at)
+    made.add_references()
+    assert judge(made.encode()).level == "XAdES-C"
+    made.add_references_time_stamp(local, at)
+    found = judge(made.encode())
+    assert found.level == "XAdES-X"
+    assert [one.intact for one in found.time_stamps] == [True, True]
+    made.add_evidence(at)
+    assert judge(made.encode()).level == "XAdES-XL"
 
 
 @pytest.mark.clause("EN 319 132-1", "5.5.2.2")
