@@ -101,6 +101,14 @@ def contract(*, prepared: bool = False) -> bytes:
                     }
                 ),
             ),
+            _widget(
+                writer,
+                "city",
+                "Ch",
+                (10, 540, 110, 560),
+                Opt=array(map(text, ("Baku", "Tbilisi"))),
+                DA=text("/Helv 12 Tf 0 g"),
+            ),
         ]
         remark = writer.add_object(
             dictionary(
@@ -401,6 +409,15 @@ def write_down_the_size(writer) -> None:
     set_page(writer, "/MediaBox", writer.root["/Pages"]["/MediaBox"])
 
 
+def write_the_size_with_other_digits(writer) -> None:
+    """What poppler does to a page that it writes anew."""
+    pages = writer.root["/Pages"]
+    pages[name("/MediaBox")] = array(
+        generic.FloatObject(str(float(one) * (1 + 1e-10))) for one in pages["/MediaBox"]
+    )
+    writer.update_container(pages)
+
+
 def write_down_another_size(writer) -> None:
     set_page(writer, "/MediaBox", numbers(0, 0, 595, 400))
 
@@ -463,8 +480,33 @@ def mark_with_paint(writer) -> None:
     annotate(writer, "Highlight", AP=looks(writer, b"1 1 1 rg 0 0 100 20 re f"))
 
 
+def strike_out_in_a_larger_box(writer) -> None:
+    """A line of two points in a box that is twenty times as high where it is shown."""
+    look = looks(writer, b"1 G 2 w 0 10 m 100 10 l S")
+    annotate(writer, "StrikeOut", (20, 300, 120, 700), AP=look)
+
+
+def strike_out_with_a_width_from_elsewhere(writer) -> None:
+    states = dictionary({name("/G"): dictionary({name("/LW"): generic.NumberObject(40)})})
+    line = drawing(
+        b"/G gs 1 G 0 10 m 100 10 l S", Resources=dictionary({name("/ExtGState"): states})
+    )
+    look = dictionary({name("/N"): writer.add_object(line)})
+    annotate(writer, "StrikeOut", (20, 380, 120, 400), AP=look)
+
+
+def underline_with_a_letter(writer) -> None:
+    look = looks(writer, b"1 w 0 0 m 5 20 l 10 0 l S")
+    annotate(writer, "Underline", (20, 380, 120, 400), AP=look)
+
+
+def black_out_with_a_marker(writer) -> None:
+    mark_a_text(writer, b"0 g")
+
+
 def strike_out_broadly(writer) -> None:
-    annotate(writer, "StrikeOut", AP=looks(writer, b"1 G 40 w 0 10 m 100 10 l S"))
+    look = looks(writer, b"1 G 40 w 0 10 m 100 10 l S")
+    annotate(writer, "StrikeOut", (20, 380, 120, 400), AP=look)
 
 
 def hang_a_large_note(writer) -> None:
@@ -648,6 +690,14 @@ def change_a_text(writer) -> None:
     change_field(writer, "amount", V=text("900"), AP=looks(writer, b"BT /Helv 12 Tf (900) Tj ET"))
 
 
+def choose_a_city(writer) -> None:
+    """With the place to which the list was scrolled (ISO 32000-1 table 231), as iText does."""
+    look = looks(writer, b"/Tx BMC BT /Helv 12 Tf 2 5 Td (Tbilisi) Tj ET EMC")
+    change_field(
+        writer, "city", V=text("Tbilisi"), I=numbers(1), TI=generic.NumberObject(1), AP=look
+    )
+
+
 def tick_a_box(writer) -> None:
     change_field(writer, "agreed", V=name("/Yes"), AS=name("/Yes"))
 
@@ -724,10 +774,10 @@ def hang_a_note_with_an_icon(writer) -> None:
     annotate(writer, "Text", (500, 700, 520, 720), AP=looks(writer, b"1 1 0 rg 0 0 20 20 re B"))
 
 
-def mark_a_text(writer) -> None:
+def mark_a_text(writer, colour: bytes = b"1 1 0 rg") -> None:
     states = dictionary({name("/G"): dictionary({name("/BM"): name("/Multiply")})})
     marker = drawing(
-        b"/G gs 1 1 0 rg 0 0 100 20 re f", Resources=dictionary({name("/ExtGState"): states})
+        b"/G gs %s 0 0 100 20 re f" % colour, Resources=dictionary({name("/ExtGState"): states})
     )
     annotate(
         writer,
@@ -738,7 +788,17 @@ def mark_a_text(writer) -> None:
 
 
 def underline_a_text(writer) -> None:
-    annotate(writer, "Underline", AP=looks(writer, b"1 0 0 RG 1 w 0 1 m 100 1 l S"))
+    look = looks(writer, b"1 0 0 RG 1 w 0 1 m 100 1 l S")
+    annotate(writer, "Underline", (20, 380, 120, 400), AP=look)
+
+
+def underline_as_mupdf_does(writer) -> None:
+    """With a matrix that changes nothing, in the coordinates of the page."""
+    line = drawing(b"1 0 0 RG 1.875 w 1 0 0 1 0 0 cm 20 382 m 120 382 l S")
+    line[name("/BBox")] = numbers(20, 380, 120, 400)
+    line[name("/Matrix")] = numbers(1, 0, 0, 1, 0, 0)
+    look = dictionary({name("/N"): writer.add_object(line)})
+    annotate(writer, "Underline", (20, 380, 120, 400), AP=look)
 
 
 def write_evidence_oddly(writer) -> None:

@@ -32,7 +32,7 @@ _PUSH_BUTTON = 1 << 16
 _ANY_FIELD = frozenset({"/Kids", "/F", "/Ff", "/M"})
 """Entries looked at by themselves, or of no weight: flags that do not hide, a time."""
 _MAY_BE_ADDED = frozenset({"/P", "/Type", "/StructParent"})
-_FILLED_IN = frozenset({"/V", "/AP", "/AS", "/DA", "/Q", "/I", "/RV"})
+_FILLED_IN = frozenset({"/V", "/AP", "/AS", "/DA", "/Q", "/I", "/RV", "/TI"})
 _SIGNED = frozenset({"/V", "/AP", "/AS", "/DA", "/Q", "/MK"})
 _NOT_DRAWN_WITH = frozenset({"/ProcSet", "/XObject"})
 """Default resources that no `DA` names; some signing programs keep their stamps' layers there."""

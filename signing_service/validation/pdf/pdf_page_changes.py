@@ -1,47 +1,32 @@
 """Pages of two revisions of a PDF, and the annotations on them.
 
 Pages have to stay what they were. Annotations may come: the widgets of new signatures, and comments
-that mark a text or hang a note on it, while nobody forbade them (ISO 32000-1 12.8.2.2, table 254).
-An annotation that brings a text or a picture of its own, or covers what is under it, is more than a
-comment: it changes what the page says ("evil annotations", Mainka and others, 2021).
+that mark a text or hang a note on it (`pdf_comments`), while nobody forbade them (ISO 32000-1
+12.8.2.2, table 254).
 """
 
 import dataclasses
-import re
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from pyhanko.pdf_utils import generic
 
-from signing_service.validation.pdf import pdf_comparison, pdf_form_changes
+from signing_service.validation.pdf import pdf_comments, pdf_comparison, pdf_form_changes
 from signing_service.validation.pdf.pdf_comparison import Change, Comparison, Kind, Path
 
 MAX_ANNOTATIONS = 20_000
 """Annotations of one page."""
-MAX_NOTE_SIDE = 40.0
-"""Points; the icon of a note is about 20."""
-MAX_MARK_WIDTH = 3.0
-"""Points; a line that underlines or strikes out is about one."""
-MAX_APPEARANCE_BYTES = 2**18
-"""Drawing instructions of one comment."""
 MAX_SIGNATURE_SHARE = 0.5
 """Of a page's area: a stamp that takes more stands in place of the page."""
 
-_MARKS = frozenset({"/Highlight", "/Underline", "/StrikeOut", "/Squiggly"})
-_NOTES = frozenset({"/Text", "/Caret"})
-_COMMENT_ENTRIES = frozenset(
-    {"/Type", "/Subtype", "/Rect", "/Contents", "/P", "/NM", "/M", "/F", "/AP", "/AS", "/Border"}
-    | {"/BS", "/C", "/CA", "/T", "/Popup", "/RC", "/CreationDate", "/IRT", "/Subj", "/RT", "/RD"}
-    | {"/Open", "/Name", "/State", "/StateModel", "/QuadPoints", "/Sy", "/Parent", "/StructParent"}
-)
 _INHERITED = ("/Resources", "/MediaBox", "/CropBox", "/Rotate")
 """Entries that a page has from the nodes above it where it has none (ISO 32000-1 table 30)."""
+_BOXES = ("/MediaBox", "/CropBox", "/BleedBox", "/TrimBox", "/ArtBox")
+_ROUNDED = 1e-6
+"""Of a coordinate; poppler keeps ten digits of it, others what a float of 32 bits holds."""
 _PAGE_APART = frozenset({"/Annots", "/LastModified", "/Tabs", "/PieceInfo", "/Metadata"})
 """Entries looked at by themselves, or that no reader draws."""
-_DRAWING = re.compile(rb"(?<![\w/.])(Tj|TJ|'|\"|BI|sh)(?![\w])")
-_FILLING = re.compile(rb"(?<![\w/.])(f|F|f\*|B|B\*|b|b\*)(?![\w*])")
-_WIDTH = re.compile(rb"(?<![\w/])([\d.]+)\s+w(?!\w)")
-_SCALE = re.compile(rb"(?<!\w)cm(?!\w)")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -112,7 +97,7 @@ class PageChanges:
         for node, (pairs, added, problems) in listed:
             path, old, new = node.path, node.old, node.new
             inherited = node.inherited()
-            apart = _PAGE_APART | {"/Kids"} | inherited.keys()
+            apart = _PAGE_APART | {"/Kids"} | inherited.keys() | self._rounded_boxes(node)
             yield from self._compared.entries(path, old, new, apart)
             for key, (before, now) in inherited.items():
                 yield from self._compared.differences(path / key, before, now)
@@ -165,6 +150,34 @@ class PageChanges:
                 (path / "/Kids" / place, before.raw_get(place), now.raw_get(place), node)
                 for place in range(min(len(before), len(now)))
             ]
+
+    def _rounded_boxes(self, node: _Node) -> set[str]:
+        """Boxes of a page that were written anew with fewer digits.
+
+        Elsewhere a number stays what it was: a crafted page may make much of the last digit.
+        """
+        return {
+            key
+            for key in _BOXES
+            if (before := self._coordinates(self._compared.before, node.old, key))
+            and (now := self._coordinates(self._compared.now, node.new, key))
+            and all(
+                math.isclose(one, other, rel_tol=_ROUNDED)
+                for one, other in zip(before, now, strict=True)
+            )
+        }
+
+    @staticmethod
+    def _coordinates(follow: Callable[[Any], Any], page: Any, key: str) -> list[float]:
+        """The four numbers of a box, or nothing."""
+        box = follow(pdf_comparison.entry(page, key))
+        if not isinstance(box, generic.ArrayObject) or len(box) != 4:
+            return []
+        numbers = [follow(box.raw_get(place)) for place in range(4)]
+        kinds = generic.NumberObject | generic.FloatObject
+        if not all(isinstance(one, kinds) for one in numbers):
+            return []
+        return [float(one) for one in numbers]
 
     def _data(self, path: Path, old: Any, new: Any) -> Iterator[Change]:
         """What programs and people keep on a page and no reader draws (ISO 32000-1 14.3, 14.5)."""
@@ -262,103 +275,16 @@ class PageChanges:
                 if _share(annotation, page) > MAX_SIGNATURE_SHARE:
                     yield Change(path, Kind.UNDEFINED, "covers most of the page")
                 return
-        problem = self._more_than_a_comment(reference, annotation)
+        problem = pdf_comments.problem(self._compared, reference, annotation)
         if problem is None:
             yield Change(path, Kind.COMMENT, "is a comment")
         else:
             yield Change(path, Kind.UNDEFINED, f"was added and {problem}")
 
-    def _more_than_a_comment(self, reference: Any, annotation: Any) -> str | None:
-        """Why an annotation is more than a comment, or None."""
-        if self._compared.was_there(reference):
-            return "was something else before"
-        kind = str(self._compared.now(pdf_comparison.entry(annotation, "/Subtype")))
-        if kind == "/Popup":
-            return None if "/AP" not in annotation else "brings its own look"
-        if kind not in _MARKS | _NOTES:
-            return f"is a {kind.lstrip('/')[:20]!r}, which can change what the page shows"
-        if strange := sorted(annotation.keys() - _COMMENT_ENTRIES):
-            return f"has {strange[0][:40]!r}"
-        if kind in _NOTES and max(_sides(annotation)) > MAX_NOTE_SIDE:
-            return "is larger than a note"
-        return self._appearance_problem(annotation, kind)
-
-    def _appearance_problem(self, annotation: Any, kind: str) -> str | None:
-        waiting = [pdf_comparison.entry(annotation, "/AP")]
-        for _ in range(20):
-            if not waiting:
-                return None
-            value = self._compared.now(waiting.pop())
-            if isinstance(value, generic.StreamObject):
-                if problem := self._drawing_problem(value, kind):
-                    return problem
-            elif isinstance(value, generic.DictionaryObject):
-                waiting += [value.raw_get(key) for key in value]
-        return "has many looks"
-
-    def _drawing_problem(
-        self, form: Any, kind: str, *, marked: bool = False, depth: int = 3
-    ) -> str | None:
-        """Whether an appearance does more than its kind of comment needs."""
-        data = bytes(form.data)
-        if len(data) > MAX_APPEARANCE_BYTES or not depth:
-            return "has a large look of its own"
-        if _DRAWING.search(data):
-            return "shows a text or picture of its own"
-        marked = marked or (kind == "/Highlight" and self._is_transparent(form))
-        if kind in _MARKS:
-            if _FILLING.search(data) and not marked:
-                return "covers what is under it"
-            if _SCALE.search(data) or "/Matrix" in form:
-                return "draws to another scale"
-            if not marked and any(float(one) > MAX_MARK_WIDTH for one in _widths(data)):
-                return "draws broad lines"
-        for part in self._parts(form, "/XObject"):
-            if (
-                not isinstance(part, generic.StreamObject)
-                or str(self._compared.now(pdf_comparison.entry(part, "/Subtype"))) != "/Form"
-            ):
-                return "shows a text or picture of its own"
-            if problem := self._drawing_problem(part, kind, marked=marked, depth=depth - 1):
-                return problem
-        return None
-
-    def _parts(self, form: Any, group: str) -> list[Any]:
-        """The resources of one group that an appearance draws with."""
-        resources = self._compared.now(pdf_comparison.entry(form, "/Resources"))
-        if not isinstance(resources, generic.DictionaryObject):
-            return []
-        named = self._compared.now(pdf_comparison.entry(resources, group))
-        if not isinstance(named, generic.DictionaryObject):
-            return []
-        return [self._compared.now(named.raw_get(key)) for key in named]
-
-    def _is_transparent(self, form: Any) -> bool:
-        """Whether what is drawn is multiplied with what is under it, as a marker does."""
-        states = self._parts(form, "/ExtGState")
-        return bool(states) and all(
-            isinstance(state, generic.DictionaryObject)
-            and str(self._compared.now(pdf_comparison.entry(state, "/BM"))) == "/Multiply"
-            for state in states
-        )
-
-
-def _widths(data: bytes) -> Iterator[bytes]:
-    for found in _WIDTH.finditer(data):
-        yield found[1] if found[1].count(b".") <= 1 and found[1] != b"." else b"inf"
-
-
-def _sides(annotation: Any) -> tuple[float, float]:
-    try:
-        left, bottom, right, top = (float(one) for one in annotation["/Rect"])
-    except (KeyError, TypeError, ValueError):
-        return (float("inf"), float("inf"))
-    return abs(right - left), abs(top - bottom)
-
 
 def _share(annotation: Any, page: Any) -> float:
     """How much of a page an annotation takes; of a page without a size of its own, none."""
-    width, height = _sides(annotation)
+    width, height = pdf_comments.sides(annotation)
     box: Any = page
     for _ in range(pdf_comparison.MAX_PATH_STEPS):
         if not isinstance(box, generic.DictionaryObject):
