@@ -323,8 +323,7 @@ class _Reader:
             if subject is None:
                 raise manifests.ManifestError("nothing says what this time stamp is over")
         except errors.InputError as error:
-            problem = report.Finding(error.code, error.message)
-            return findings.FoundTimeStamp(kind, token, _nothing, problem=problem, file=file)
+            return findings.FoundTimeStamp(kind, token, _missing(error.message), file=file)
         original = self._container.originals[subject]
         manifest = self._manifests.get(subject)
         covers = {subject}
@@ -393,8 +392,13 @@ def _base(name: str) -> str:
     return name.rpartition("/")[2]
 
 
-def _nothing(name: str) -> bytes:
-    return b""
+def _missing(reason: str) -> Callable[[str], bytes]:
+    """What a time stamp is over whose data nobody names."""
+
+    def digest_of(name: str) -> bytes:
+        raise originals.OriginalMissingError(reason)
+
+    return digest_of
 
 
 def _is_same(content: originals.Original, other: originals.Original | None) -> bool:

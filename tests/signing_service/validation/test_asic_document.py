@@ -97,6 +97,15 @@ def test_container_with_a_time_stamp_alone_has_no_signature_and_says_what_is_sta
     assert [one.intact for one in changed.time_stamps] == [False]
 
 
+def test_time_stamp_that_no_manifest_names_says_nothing(judge, hierarchy, at):
+    octets = FILES["contract.txt"]
+    token = signed_cms.stamp(hierarchy.time_stamping_unit(), octets, at)
+    judged = judge(pack({"contract.txt": octets, "META-INF/timestamp001.tst": token}))
+    (stamp,) = judged.time_stamps
+    assert stamp.intact is None
+    assert "nothing says what" in stamp.problem.message
+
+
 def test_archive_manifest_over_a_signature_proves_when_it_was_there(judge, hierarchy, signer, at):
     entries = with_cades(signer, at)
     archive = manifest("META-INF/timestamp001.tst", entries)
