@@ -118,7 +118,7 @@ def test_before_any_is_signed_the_database_has_the_bytes_of_all(world: ca_world.
 
 def test_one_that_breaks_its_profile_does_not_spoil_the_others(world: ca_world.World) -> None:
     def spoil(number: int, draft: drafts.CertificateDraft) -> drafts.CertificateDraft:
-        early = world.at.replace(year=world.at.year - 30)
+        early = world.at - datetime.timedelta(days=30 * 365)
         return dataclasses.replace(draft, not_before=early) if number == 2 else draft
 
     batch = _orders(world, 5, spoil)

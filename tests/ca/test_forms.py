@@ -77,7 +77,7 @@ def test_a_form_holds_the_kinds_of_what_differs(
     others = [
         dataclasses.replace(draft, public_key=make_key(algorithms.KeyKind.P384).public_key()),
         dataclasses.replace(draft, public_key=make_key(algorithms.KeyKind.RSA3072).public_key()),
-        dataclasses.replace(draft, not_after=draft.not_after.replace(year=2050)),
+        dataclasses.replace(draft, not_after=draft.not_after.replace(year=2050, day=1)),
         dataclasses.replace(draft, subject=x509.Name(printable)),
         dataclasses.replace(draft, subject=x509.Name(name[::-1])),
         dataclasses.replace(draft, subject=x509.Name(name[1:])),

@@ -3,6 +3,7 @@
 Each trouble has its own code and sentence, no traceback, and the session goes on afterwards.
 """
 
+import contextlib
 import os
 import pathlib
 import re
@@ -256,8 +257,12 @@ def test_smart_card_service_killed_is_told_and_a_restart_of_the_world_brings_it_
 
 def service_pid(world: worlds.World) -> int:
     """This world's own pcscd, and nobody else's."""
-    listed = subprocess.run(
-        ["pgrep", "-f", f"pcscd.*{world.folder}/pcscd/"], capture_output=True, text=True, check=True
-    )
-    (pid,) = [int(one) for one in listed.stdout.split()]
+    found = []
+    for process in pathlib.Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # It may have ended just now.
+            program, *arguments = (process / "cmdline").read_bytes().split(b"\0")
+            ours = any(f"{world.folder}/pcscd/".encode() in one for one in arguments)
+            if program.endswith(b"/pcscd") and ours:
+                found.append(int(process.name))
+    (pid,) = found
     return pid

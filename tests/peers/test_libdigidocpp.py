@@ -151,7 +151,7 @@ class Bench:
 
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    pydigidoc = pytest.importorskip("pydigidoc", reason="pip install pydigidoc")
+    pydigidoc = signing_desk.libdigidocpp()
     if not signing_desk.SCHEMAS.is_dir():
         pytest.skip("ETSI's schemas are not beside the repository (../shared/schemas)")
     folder = tmp_path_factory.mktemp("digidoc")

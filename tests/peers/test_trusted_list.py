@@ -12,7 +12,7 @@ import sqlalchemy
 
 from ca.trusted_list import enveloped, scheme
 from pki import certificates, clock, database, xades_elements
-from tests.support import trusted_lists
+from tests.support import signing_desk, trusted_lists
 
 pytestmark = pytest.mark.peer
 
@@ -154,7 +154,6 @@ def test_xmlsec1_accepts_the_list_and_refuses_a_changed_one(
 def test_pyhanko_reads_the_services_and_refuses_a_changed_list_and_another_signer(
     world: trusted_lists.ListWorld, lists: dict[str, pathlib.Path]
 ) -> None:
-    pytest.importorskip("xsdata", reason="pyHanko reads lists with the extra `etsi`")
     from pyhanko.sign.validation import errors
     from pyhanko.sign.validation.qualified import eutl_parse, tsp
 
@@ -183,7 +182,7 @@ class Libdigidocpp:
     """Reads lists in a process of its own: the library has one configuration for ever."""
 
     def __init__(self, folder: pathlib.Path) -> None:
-        pydigidoc = pytest.importorskip("pydigidoc", reason="pip install pydigidoc")
+        pydigidoc = signing_desk.libdigidocpp()
         if not SCHEMAS.is_dir():
             pytest.skip("ETSI's schemas are not beside the repository (../shared/schemas)")
         self.cache = folder / "cache"

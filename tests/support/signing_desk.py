@@ -3,8 +3,10 @@
 import contextlib
 import dataclasses
 import datetime
+import importlib
 import os
 import pathlib
+import platform
 import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
@@ -97,6 +99,13 @@ def open_desk(folder: pathlib.Path, at: datetime.datetime) -> Iterator[Desk]:
     with signing_world.make_world(at) as world:
         yield Desk(world, world.service(engine, folder / "store"), folder)
     engine.dispose()
+
+
+def libdigidocpp() -> Any:
+    """The library's Python module; where there is none a skip, and in CI only if none is made."""
+    if os.environ.get("CI") and platform.machine() == "x86_64":
+        return importlib.import_module("pydigidoc")
+    return pytest.importorskip("pydigidoc", reason="pip install pydigidoc")
 
 
 def program(name: str) -> str:
