@@ -91,5 +91,5 @@ def augment(
     else:
         click.echo(f"{file.name}: raised to {level}, written to {output}", err=True)
         if left:
-            click.echo(f"{len(left)} of its counter-signatures stay as they are: {codes}", err=True)
+            click.echo(f"Counter-signatures left as they are: {codes}", err=True)
     return 0
