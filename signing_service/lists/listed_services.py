@@ -104,11 +104,13 @@ class ListedService:
         kind: Its type's address.
         certificates_der: Of its key; empty for services that vouch for no signature.
         periods: The present one first.
+        territory: Of the scheme whose list it is in, or empty.
     """
 
     kind: str
     certificates_der: tuple[bytes, ...]
     periods: tuple[ServicePeriod, ...]
+    territory: str = ""
 
     @property
     def status(self) -> str:

@@ -227,13 +227,17 @@ def parse(list_xml: bytes) -> TrustedList:
     try:
         information = xml_trees.child(root, _name("SchemeInformation"))
         next_update = xml_trees.child(information, _name("NextUpdate")).find(_name("dateTime"))
-        listed = tuple(listed_services.read(one) for one in root.iter(_name("TSPService")))
+        territory = listed_services.text(information, "SchemeTerritory")
+        listed = tuple(
+            dataclasses.replace(listed_services.read(one), territory=territory)
+            for one in root.iter(_name("TSPService"))
+        )
         if len(listed) > MAX_SERVICES:
             raise listed_services.TrustedListError(
                 f"expected at most {MAX_SERVICES} services in a trusted list"
             )
         return TrustedList(
-            territory=listed_services.text(information, "SchemeTerritory"),
+            territory=territory,
             list_type=listed_services.text(information, "TSLType"),
             sequence_number=_number(listed_services.text(information, "TSLSequenceNumber")),
             issued_at=listed_services.moment(

@@ -31,6 +31,8 @@ _TYPES = {
     oids.QC_TYPE_ESIGN: "ForeSignatures",
     oids.QC_TYPE_ESEAL: "ForeSeals",
 }
+_IN_LISTS = {"GB": "UK", "GR": "EL"}
+"""Countries that lists call otherwise than ISO 3166 (TS 119 612 5.3.10)."""
 _BY_QUALIFIER = {"QCForESig": "ForeSignatures", "QCForESeal": "ForeSeals"}
 _WITH_DEVICE = frozenset({"QCWithQSCD", "QCWithSSCD", "QCQSCDManagedOnBehalf"})
 _WITHOUT_DEVICE = frozenset({"QCNoQSCD", "QCNoSSCD"})
@@ -163,6 +165,8 @@ def _state(
         facts.qualified.compliance or "QCStatement" in qualifiers
     ):
         return _note("not-qualified", "the certificate is not a qualified one")
+    if not _is_under_its_law(facts, service):
+        return _note("other-legislation", "the certificate is qualified by another country's law")
     purposes = _purposes(facts, qualifiers)
     if len(purposes) != 1:
         return _note(
@@ -173,6 +177,18 @@ def _state(
     if named and purpose not in named:
         return _note("purpose-not-listed", "the authority is not listed for such certificates")
     return _State(purpose, _in_device(facts, qualifiers))
+
+
+def _is_under_its_law(
+    facts: certificates.CertificateFacts, service: listed_services.ListedService
+) -> bool:
+    """Whether the law that a certificate names, if it does, is that of the list's country.
+
+    QcCClegislation names countries outside the Union (EN 319 412-5 4.2.4); one list says nothing
+    of what is qualified elsewhere.
+    """
+    named = {_IN_LISTS.get(one.upper(), one.upper()) for one in facts.qualified.legislation}
+    return not named or not service.territory or service.territory.upper() in named
 
 
 def _purposes(facts: certificates.CertificateFacts, qualifiers: set[str]) -> set[str]:

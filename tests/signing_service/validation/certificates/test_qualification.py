@@ -62,6 +62,26 @@ def judge(path, *periods: listed_services.ServicePeriod, at=AT + DAY) -> str:
     return found.value if found.note is None else f"{found.value}: {found.note.code}"
 
 
+@pytest.mark.clause("EN 319 412-5", "4.2.4")
+@pytest.mark.parametrize(
+    ("law", "territory", "good"),
+    [
+        (("AZ",), "AZ", True),
+        (("AZ", "GE"), "GE", True),
+        ((), "EE", True),
+        (("GB",), "UK", True),
+        (("AZ",), "EE", False),
+    ],
+)
+def test_law_that_a_certificate_names_has_to_be_that_of_the_list(path, law, territory, good):
+    """An authority of the Union that certifies for another country's law as well."""
+    facts = certificates.read(path[0])
+    stated = dataclasses.replace(facts.qualified, legislation=law)
+    listed = dataclasses.replace(service(path, period()), territory=territory)
+    found = qualification._state(dataclasses.replace(facts, qualified=stated), listed, AT + DAY)
+    assert (getattr(found, "code", None) != "other-legislation") is good
+
+
 def test_without_a_list_nothing_is_qualified(path):
     found = qualification.judge(path, (), AT)
     assert found.value == "AdESig"
