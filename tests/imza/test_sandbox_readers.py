@@ -17,6 +17,8 @@ from tests.support import hierarchy as hierarchy_support
 
 pytestmark = [pytest.mark.card, pytest.mark.xdist_group("pcscd")]
 
+EMPTY_LETTER = '{"pin": "", "puk": ""}'
+
 
 class Sandbox:
     """A folder of cards, and what fills the readers from it."""
@@ -62,7 +64,10 @@ def test_every_holder_has_a_card_that_the_next_start_puts_back(sandbox: Sandbox)
     assert sandbox.start() == first
 
 
-@pytest.mark.parametrize("content", [None, "", "{", '{"pin": "", "puk": ""}', "[]"])
+@pytest.mark.parametrize(
+    "content",
+    [None, "{", *(pytest.param(one, marks=pytest.mark.slow) for one in ("", EMPTY_LETTER, "[]"))],
+)
 def test_a_card_is_made_again_where_its_letter_was_not_written(
     sandbox: Sandbox, content: str | None
 ) -> None:

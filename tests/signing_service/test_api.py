@@ -524,6 +524,7 @@ def test_malformed_upload_is_the_clients_fault(
         assert answer.json()["code"]
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     value=st.recursive(

@@ -116,6 +116,7 @@ def test_a_page_is_answered_to_head_and_to_who_has_it(client: httpx.Client) -> N
     assert again.content == b""
 
 
+@pytest.mark.slow
 def test_an_older_version_keeps_its_bytes_and_its_address(
     sessions: orm.sessionmaker[orm.Session], at: datetime.datetime
 ) -> None:

@@ -91,7 +91,7 @@ def test_whoever_knows_a_number_keeps_nobody_from_revoking(world: ca_world.World
 def test_the_wait_about_a_person_doubles_and_ends(world: ca_world.World) -> None:
     made = _renew(world)
     at = world.at
-    for misses in range(1, 40):
+    for misses in range(1, 26):
         assert not _is_right(world, "wrong", at=at, missed_before=True)
         wait = sources.progressive_wait(misses, SETTINGS)
         assert wait <= SETTINGS.password_delay

@@ -109,6 +109,7 @@ def test_any_json_from_a_gateway_is_a_delivery_or_a_peer_error(value: Any) -> No
         return
 
 
+@pytest.mark.slow
 def test_the_published_test_persons_have_their_published_results(live: World) -> None:
     """SK's test numbers; TIMEOUT is in its own test, as it takes two minutes."""
     from imza import people

@@ -219,6 +219,7 @@ def test_picture_stands_above_the_text_in_a_high_box(
     assert sum(words.histogram()[:100]) > 50, "the text is under it"
 
 
+@pytest.mark.slow
 @pytest.mark.peer
 @pytest.mark.parametrize("size", [(3, 3), (9, 60), (60, 9), (30, 12)])
 def test_picture_is_not_mirrored_in_a_field_that_is_hardly_there(
