@@ -7,7 +7,13 @@ from typing import Any
 import click
 
 from pki import errors
-from signing_service.command_options import FILE, TrustSource, read_time
+from signing_service.command_options import (
+    FILE,
+    check_place,
+    judging,
+    read_time,
+    warn_of_no_trust,
+)
 
 EXIT_CODES = {"PASSED": 0, "FAILED": 1, "INDETERMINATE": 3}
 MAX_ANSWER_BYTES = 2**20
@@ -27,30 +33,7 @@ class CertificateRefusedError(errors.InputError):
 @click.option(
     "--intermediate", "intermediates", multiple=True, type=FILE, help="An issuer in the path."
 )
-@click.option(
-    "--trust",
-    "trusted",
-    multiple=True,
-    type=TrustSource(),
-    help="A PEM file with trust anchors, or a trusted list (TS 119 612) as a file or an http(s)"
-    " address.",
-)
-@click.option(
-    "--list-signer",
-    "list_signers",
-    multiple=True,
-    type=FILE,
-    help="PEM with the certificate that signs the trusted list.",
-)
-@click.option("--at", "at_text", metavar="TIME", help="Judge as of this time (RFC 3339).")
-@click.option(
-    "--policy",
-    metavar="FILE-OR-NAME",
-    help="Judge by this policy: a TOML file, or at a --server one of its names.",
-)
-@click.option("--offline", is_flag=True, help="Fetch nothing; without statuses none can pass.")
-@click.option("--server", metavar="URL", help="Let a signing service validate.")
-@click.option("--credentials", type=FILE, help="An api_client object or a sandbox.json.")
+@judging
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def verify_certificate(
     file: pathlib.Path,
@@ -69,15 +52,10 @@ def verify_certificate(
     FILE is PEM or DER. Leaves with 0 when it passed, 1 when it failed, 3 when a verdict is not
     possible with what is at hand, or the certificate is revoked or has ended.
     """
-    if (server is None) != (credentials is None):
-        raise click.UsageError("--server and --credentials go together")
-    if server is not None and (trusted or list_signers or offline):
-        raise click.UsageError("--trust and --offline are for validating here, not at a --server")
+    check_place(server, credentials, is_for_here=bool(trusted or list_signers or offline))
     chosen = {} if at_text is None else {"at": read_time(at_text)}
+    warn_of_no_trust(server, trusted, "certificate")
     if server is None or credentials is None:
-        if not trusted:
-            click.echo("Nothing is trusted, so no certificate can pass: name roots with --trust"
-                       " FILE.", err=True)  # fmt: skip
         answer = _judge(
             file, intermediates, trusted, list_signers, policy, offline=offline, **chosen
         )

@@ -11,7 +11,13 @@ import click
 
 from pki import durable_files, errors
 from pki.terminal_text import printable, printable_json
-from signing_service.command_options import FILE, TrustSource, read_time
+from signing_service.command_options import (
+    FILE,
+    check_place,
+    judging,
+    read_time,
+    warn_of_no_trust,
+)
 
 if TYPE_CHECKING:
     from signing_service import documents
@@ -49,26 +55,10 @@ class ServerRefusedError(errors.InputError):
     help="The hash of an original that stays where it is, such as contract.txt=SHA-256:9f86….",
 )
 @click.option(
-    "--trust",
-    "trusted",
-    multiple=True,
-    type=TrustSource(),
-    help="A PEM file with trust anchors, or a trusted list (TS 119 612) as a file or an http(s)"
-    " address.",
-)
-@click.option(
-    "--list-signer",
-    "list_signers",
-    multiple=True,
-    type=FILE,
-    help="PEM with the certificate that signs the trusted list.",
-)
-@click.option(
     "--list-memory",
     type=click.Path(dir_okay=False, path_type=pathlib.Path),
     help="A file that remembers the newest list of each scheme, so that no older one is believed.",
 )
-@click.option("--at", "at_text", metavar="TIME", help="Judge as of this time (RFC 3339).")
 @click.option(
     "--report",
     "kind",
@@ -90,14 +80,7 @@ class ServerRefusedError(errors.InputError):
     help="Write the report to this file: a page if it ends in .html, a PDF if in .pdf. Of several"
     " documents: into this folder.",
 )
-@click.option(
-    "--policy",
-    metavar="FILE-OR-NAME",
-    help="Judge by this policy: a TOML file, or at a --server one of its names.",
-)
-@click.option("--offline", is_flag=True, help="Fetch nothing; judge by what the document carries.")
-@click.option("--server", metavar="URL", help="Let a signing service validate.")
-@click.option("--credentials", type=FILE, help="An api_client object or a sandbox.json.")
+@judging
 @click.option("--json", "as_json", is_flag=True, help="One JSON report a line, and nothing else.")
 def verify(
     files: tuple[pathlib.Path, ...],
@@ -128,17 +111,13 @@ def verify(
     over the network, is good. Otherwise nothing is trusted, and the command leaves with 4. Of a
     list of lists the countries' lists are fetched, and one that is not authentic is left out.
     """
-    if (server is None) != (credentials is None):
-        raise click.UsageError("--server and --credentials go together")
-    if server is not None and (trusted or list_signers or list_memory or offline):
-        raise click.UsageError("--trust and --offline are for validating here, not at a --server")
+    check_place(
+        server, credentials, is_for_here=bool(trusted or list_signers or list_memory or offline)
+    )
     at = None if at_text is None else read_time(at_text)
     wish = _wish(kind, language, output, values=values, as_json=as_json)
     shelf = _Shelf(output, files, wish)
-    if server is None and not trusted:
-        click.echo(
-            "Nothing is trusted, so no signature can pass: name roots with --trust FILE.", err=True
-        )
+    warn_of_no_trust(server, trusted, "signature")
     codes = []
     sources = _Trusted(trusted, list_signers, list_memory)
     beside = _beside(detached, digest_texts)

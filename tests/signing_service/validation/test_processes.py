@@ -4,11 +4,13 @@ import datetime
 
 import pytest
 
+from pki import der
 from signing_service import documents, trust
 from signing_service.validation import process, report
 from signing_service.validation.building_blocks import BlockIndication
+from signing_service.validation.cades import attributes
 from signing_service.validation.processes import ProofSource
-from tests.support import evidence_records, signed_cms, signed_pdfs
+from tests.support import evidence_records, signed_cms, signed_pdfs, statuses
 from tests.support.evidence_records import sha
 
 MINUTE = datetime.timedelta(minutes=1)
@@ -143,3 +145,42 @@ def test_proof_decides_nothing_about_a_document_that_was_changed(maker, judge):
     (signature,) = judge(changed).signatures
     assert {name for _, name in concluded(signature)} == {"HASH_FAILURE"}
     assert signature.past_validation is None
+
+
+@pytest.mark.clause("EN 319 102-1", "5.5.4")
+def test_content_that_is_younger_than_the_signature_is_an_order_failure(judge, hierarchy, at):
+    unit = hierarchy.time_stamping_unit()
+    signer = signed_cms.Signer(hierarchy.signer(), b"TEST contract", at)
+    late = signed_cms.stamp(unit, b"TEST contract", at + MINUTE)
+    signer.signed = sorted(
+        [*signer.signed, signed_cms.attribute(attributes.CONTENT_TIME_STAMP, late)]
+    )
+    hashed = signed_cms.signature.represent(
+        der.encode(der.SET, *signer.signed), signed_cms.algorithms.HashAlgorithm.SHA256
+    )
+    signer.value = signer.holder.handle.sign(hashed).encoded_for_cms()
+    token = signed_cms.stamp(unit, signer.value, at)
+    signer.unsigned.append(signed_cms.attribute(attributes.SIGNATURE_TIME_STAMP, token))
+    now = at + 2 * MINUTE
+    good = statuses.ocsp_response(
+        signer.holder.certificate, hierarchy.issuing.certificate, hierarchy.ocsp_responder(), now
+    )
+
+    def fetch(missing):
+        del missing
+        return process.FetchedEvidence(
+            ocsp_responses=(good,),
+            crls=(
+                hierarchy.crl(hierarchy.infrastructure, at=now),
+                hierarchy.crl(hierarchy.root, at=now),
+            ),
+        )
+
+    made = signed_cms.Cms(b"TEST contract", [signer]).encode()
+    (signature,) = judge(made, when=now, fetch=fetch, name="signed.p7m").signatures
+    assert concluded(signature) == [
+        ("basic", None),
+        ("with-time", "TIMESTAMP_ORDER_FAILURE"),
+        ("long-term", "TIMESTAMP_ORDER_FAILURE"),
+    ]
+    assert [one.code for one in signature.errors] == ["time-stamp-order"]
