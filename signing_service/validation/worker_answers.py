@@ -18,6 +18,7 @@ from signing_service import parameters
 from signing_service.validation import building_blocks, evidence, process, processes, report
 from signing_service.validation.certificates import (
     certificate_report,
+    certificate_status,
     certificate_uses,
     certificate_validation,
     qualification,
@@ -29,6 +30,7 @@ _TIME, _BYTES, _SET = "time", "bytes", "set"
 _MODULES: tuple[ModuleType, ...] = (
     building_blocks,
     certificate_report,
+    certificate_status,
     certificate_uses,
     certificate_validation,
     diagnostic_data,
