@@ -239,6 +239,8 @@ def complete(
         TamperedError: The source is not the container that was created.
     """
     if source.stat().st_nlink != 1 or not _linked(source, target):
+        # The target may be the second name of the source itself, from the time before.
+        target.unlink(missing_ok=True)
         shutil.copyfile(source, target)
     with target.open("r+b") as file:
         entries = plain_zip.entries(file, length)
