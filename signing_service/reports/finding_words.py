@@ -75,6 +75,7 @@ FINDINGS: Mapping[str, tuple[str, str, str]] = {
     "signing-certificate-attribute": ("The signature does not say by which certificate it was made", "İmza hansı sertifikatla yaradıldığını bildirmir", "ხელმოწერა არ ამბობს, რომელი სერტიფიკატით შეიქმნა"),
     "signing-certificate-mismatch": ("The signature names another certificate", "İmza başqa sertifikatı göstərir", "ხელმოწერა სხვა სერტიფიკატს ასახელებს"),
     "signing-certificate-missing": ("The signer's certificate is not in the document", "İmzalayanın sertifikatı sənəddə yoxdur", "ხელმომწერის სერტიფიკატი დოკუმენტში არ არის"),
+    "signing-certificate-number": ("The signature names the number or issuer of another certificate", "İmza başqa sertifikatın nömrəsini və ya vericisini göstərir", "ხელმოწერა მიუთითებს სხვა სერტიფიკატის ნომერს ან გამცემს"),
     "status-not-asked": ("Whether the certificate was revoked lately was not asked", "Sertifikatın son vaxtlar ləğv edilib-edilmədiyi soruşulmayıb", "არ შემოწმდა, ბოლო დროს სერტიფიკატი გაუქმდა თუ არა"),
     "subfilter": ("This kind of PDF signature is not in the standards", "Bu növ PDF imzası standartlarda yoxdur", "PDF ხელმოწერის ეს სახე სტანდარტებში არ არის"),
     "time-chosen": ("Judged as of a time that was asked for", "Soruşulan vaxt üçün yoxlanılıb", "შემოწმდა მოთხოვნილი დროისთვის"),
