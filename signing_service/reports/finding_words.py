@@ -55,6 +55,7 @@ FINDINGS: Mapping[str, tuple[str, str, str]] = {
     "not-qualified": ("The certificate is not qualified", "Sertifikat kvalifikasiyalı deyil", "სერტიფიკატი კვალიფიციური არ არის"),
     "not-qualified-enough": ("The policy demands a better qualified signature", "Siyasət daha yüksək kvalifikasiya tələb edir", "პოლიტიკა უფრო კვალიფიციურ ხელმოწერას მოითხოვს"),
     "nothing-covered": ("The signature covers nothing that is shown", "İmza göstərilən heç nəyi əhatə etmir", "ხელმოწერა ნაჩვენებიდან არაფერს მოიცავს"),
+    "other-legislation": ("The certificate is qualified by another country's law", "Sertifikat başqa ölkənin qanununa görə kvalifikasiyalıdır", "სერტიფიკატი სხვა ქვეყნის კანონით არის კვალიფიციური"),
     "page-appearance-changed": ("Pages look different from what was signed", "Səhifələr imzalanandan fərqli görünür", "გვერდები სხვაგვარად გამოიყურება, ვიდრე ხელმოწერისას"),
     "page-appearance-same": ("Pages look as they did when signed", "Səhifələr imzalananda olduğu kimi görünür", "გვერდები ისე გამოიყურება, როგორც ხელმოწერისას"),
     "page-appearance-unknown": ("How the pages look could not be compared", "Səhifələrin görünüşü müqayisə edilə bilmədi", "გვერდების შედარება ვერ მოხერხდა"),
