@@ -26,13 +26,13 @@ COMMANDS: Mapping[str, tuple[str, str, str]] = {
     "doctor": ("imza.doctor", "command", "Say what is missing on this machine and what to do."),
     "sign": ("imza.sign", "command", "Sign documents with a card, a phone or a seal."),
     "augment": (
-        "signing_service.augment_command",
+        "signing_service.command_line.augment_command",
         "augment",
         "Raise the level of signed documents.",
     ),
-    "verify": ("signing_service.commands", "verify", "Validate signed documents."),
+    "verify": ("signing_service.command_line.commands", "verify", "Validate signed documents."),
     "verify-certificate": (
-        "signing_service.certificate_command",
+        "signing_service.command_line.certificate_command",
         "verify_certificate",
         "Say what a certificate is worth.",
     ),

@@ -32,7 +32,7 @@ TABLE_MODULES = (
     "ca.trusted_list.tables",
     "mobile_id.subscribers",
     "mobile_id.transactions",
-    "signing_service.sessions",
+    "signing_service.signing.sessions",
 )
 """Every module that declares tables."""
 

@@ -90,7 +90,7 @@ def request(
 def list_seals(config_path: pathlib.Path, as_json: bool) -> None:
     """Show every seal, whose it is, who may use it, and whether it works."""
     from pki import certificates, clock, errors
-    from signing_service import sealing
+    from signing_service.signing import sealing
 
     shown = []
     with _opened(config_path) as (settings, keys):

@@ -9,10 +9,11 @@ import pathlib
 import tempfile
 
 from pki import audit, certificates, signature
-from signing_service import documents, parameters, sealing
+from signing_service import documents, parameters
 from signing_service.creation import xades
 from signing_service.reports import etsi
 from signing_service.service import SigningService
+from signing_service.signing import sealing
 from signing_service.validation import report
 
 CHOSEN = parameters.SignatureParameters(

@@ -7,13 +7,8 @@ from collections.abc import Callable
 from sqlalchemy import orm
 
 from pki import clock, outbound, signature
-from signing_service import (
-    certification_paths,
-    document_store,
-    documents,
-    parameters,
-    settings,
-)
+from signing_service import certification_paths, documents, parameters, settings
+from signing_service.signing import document_store
 from tsa import client as tsa_client
 from tsa import messages, signed_token
 

@@ -4,29 +4,21 @@ import concurrent.futures
 import datetime
 from collections.abc import Sequence
 
-import signing_service.api
+import signing_service.web.api
 from imza import config as configs
 from imza import health
 from imza.wiring.resources import Resources
 from imza.wiring.zone import DAILY, FREQUENT, REGULAR, Job, Zone
 from mobile_id import client as mobile_client
 from pki import access, certificates, usage_api, web
-from signing_service import (
-    certification_paths,
-    document_store,
-    documents,
-    levels,
-    phone_signing,
-    sealing,
-    trust,
-    upkeep,
-    validation_api,
-)
+from signing_service import certification_paths, documents, trust
 from signing_service import service as signing
 from signing_service.lists import followed_trust, trust_sources
+from signing_service.signing import document_store, levels, phone_signing, sealing, upkeep
 from signing_service.validation import fetching, isolation, policy, report
 from signing_service.validation.certificates import certificate_report
 from signing_service.validation.diagnostics import diagnostic_data
+from signing_service.web import validation_api
 
 
 def build(resources: Resources, config: configs.Config, tokens: access.AccessTokens | None) -> Zone:
@@ -78,7 +70,7 @@ def build(resources: Resources, config: configs.Config, tokens: access.AccessTok
     return Zone(
         "signing",
         (
-            signing_service.api.routes(
+            signing_service.web.api.routes(
                 service, phones, _judges(workers, followed, service), own, seals
             ),
             usage_api.routes("signing", sessions, own, resources.present),

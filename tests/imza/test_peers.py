@@ -9,8 +9,9 @@ import pytest
 
 from imza import peers
 from pki import clock, database, signature
-from signing_service import documents, flow, parameters
+from signing_service import documents, parameters
 from signing_service.creation import xades
+from signing_service.signing import flow
 from tests.support import hierarchy as hierarchies
 from tests.support import signed_pdfs, signing_world
 

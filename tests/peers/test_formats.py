@@ -9,8 +9,9 @@ import pytest
 from lxml import etree
 
 from pki import algorithms, xades_elements, xml_signature
-from signing_service import documents, parameters, sealing
+from signing_service import documents, parameters
 from signing_service.creation import xades_signature, xades_unsigned
+from signing_service.signing import sealing
 from tests.support import seals, signing_desk, signing_world, softhsm
 
 pytestmark = pytest.mark.peer

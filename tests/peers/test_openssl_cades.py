@@ -12,9 +12,10 @@ import sqlalchemy
 from asn1crypto import cms as asn1_cms
 
 from pki import algorithms, database, der
-from signing_service import documents, flow, parameters, sessions, trust
+from signing_service import documents, parameters, trust
 from signing_service import service as service_module
 from signing_service.creation import cms, cms_archive, cms_files
+from signing_service.signing import flow, sessions
 from signing_service.validation import policy, process
 from tests.support import hierarchy as hierarchy_support
 from tests.support import signing_world

@@ -9,7 +9,8 @@ import pytest
 import sqlalchemy
 
 from pki import algorithms, clock, database
-from signing_service import documents, flow, parameters
+from signing_service import documents, parameters
+from signing_service.signing import flow
 from tests.support import hierarchy, signing_world
 
 pytestmark = [

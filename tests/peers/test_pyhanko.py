@@ -15,7 +15,8 @@ from pyhanko_certvalidator import context, registry
 from pyhanko_certvalidator import policy_decl as certificate_policy
 
 from pki import certificates, clock, database
-from signing_service import documents, flow, parameters
+from signing_service import documents, parameters
+from signing_service.signing import flow
 from tests.support import signing_world
 
 pytestmark = pytest.mark.peer

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from pki import algorithms, signature
-from signing_service import sealing
+from signing_service.signing import sealing
 from tests.support import hierarchy, softhsm
 from tests.support import seals as seal_support
 

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pki import errors
-from signing_service import documents, parameters, schemas, validation_schemas
+from signing_service import documents, parameters
+from signing_service.web import schemas, validation_schemas
 
 PADES = documents.SignatureFormat.PADES
 XADES = documents.SignatureFormat.XADES

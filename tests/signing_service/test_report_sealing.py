@@ -11,10 +11,11 @@ import pytest
 from lxml import etree
 
 from pki import audit, settings
-from signing_service import documents, report_sealing, sealing, trust
+from signing_service import documents, report_sealing, trust
 from signing_service import settings as signing_settings
 from signing_service.creation import xades
 from signing_service.reports import etsi
+from signing_service.signing import sealing
 from signing_service.validation import fetching, process, report
 from signing_service.validation.diagnostics import diagnostic_data
 from tests.support import hierarchy as hierarchy_support

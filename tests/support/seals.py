@@ -10,7 +10,8 @@ from cryptography.x509.oid import NameOID
 
 from pki import access, algorithms, certificate_requests
 from pki.keystore import passphrase, pkcs11_store
-from signing_service import sealing, settings
+from signing_service import settings
+from signing_service.signing import sealing
 from tests.support import hierarchy, softhsm
 
 TOKEN = "TEST seals"

@@ -16,8 +16,9 @@ import pytest
 import sqlalchemy
 
 from pki import database
-from signing_service import documents, flow, parameters, sealing, sessions, trust
+from signing_service import documents, parameters, trust
 from signing_service import service as service_module
+from signing_service.signing import flow, sealing, sessions
 from signing_service.validation import policy, process
 from tests.support import hierarchy as hierarchy_support
 from tests.support import signing_world

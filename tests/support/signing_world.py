@@ -18,10 +18,11 @@ from starlette import types
 from ocsp import api as ocsp_api
 from ocsp import responder, responder_key
 from pki import algorithms, clock, database, outbound, status, web
-from signing_service import certification_paths, document_store, documents, parameters, settings
+from signing_service import certification_paths, documents, parameters, settings
 from signing_service.creation import formats
 from signing_service.creation.pdf import pictures
 from signing_service.service import SigningService
+from signing_service.signing import document_store
 from tests.support import hierarchy, servers
 from tsa import api as tsa_api
 from tsa import authority

@@ -12,7 +12,8 @@ from ca.crls import api as crls_api
 from ca.trusted_list import api as list_api
 from ca.trusted_list import publication
 from pki import certificates, clock, database, outbound, status, web
-from signing_service import commands, trust
+from signing_service import trust
+from signing_service.command_line import commands
 from signing_service.lists import trust_sources, trusted_lists
 from tests.support import ca_world, crls, open_gate, servers
 from tests.support import trusted_lists as support

@@ -17,9 +17,9 @@ from cryptography import x509
 
 from pki import access, algorithms, errors, settings, signature
 from pki.keystore import store
-from signing_service import flow, sessions
 from signing_service import settings as signing_settings
 from signing_service.service import SigningService
+from signing_service.signing import flow, sessions
 
 log = logging.getLogger(__name__)
 

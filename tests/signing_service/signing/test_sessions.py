@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, stateful
 from hypothesis import strategies as st
 
-from signing_service import sessions
+from signing_service.signing import sessions
 
 State = sessions.SessionState
 NOW = datetime.datetime(2026, 11, 1, tzinfo=datetime.UTC)

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from pki import errors
-from signing_service.command_options import (
+from signing_service.command_line.command_options import (
     FILE,
     check_place,
     judging,

@@ -23,11 +23,13 @@ from PIL import Image
 
 from mobile_id import client as mobile_client
 from pki import access, access_settings, algorithms, clock, database, signature, web
-from signing_service import api, phone_signing, sealing, sessions, trust, validation_api
 from signing_service import settings as signing_settings
+from signing_service import trust
 from signing_service.reports import printed
 from signing_service.service import SigningService
+from signing_service.signing import phone_signing, sealing, sessions
 from signing_service.validation import fetching, isolation, policy, process
+from signing_service.web import api, validation_api
 from tests.support import hierarchy as hierarchy_support
 from tests.support import mobile_gateway, servers, signed_cms, signed_pdfs, signing_world
 

@@ -5,7 +5,7 @@ import pytest
 from click.testing import CliRunner
 
 from pki import errors
-from signing_service import commands
+from signing_service.command_line import commands
 from tests.support import signed_cms, signed_pdfs
 
 

@@ -2,8 +2,8 @@
 
 import datetime
 
-from signing_service import sessions
 from signing_service.service import SigningService
+from signing_service.signing import sessions
 
 ORPHAN_AGE = datetime.timedelta(days=1)
 """A folder is written moments before its session is recorded."""

@@ -4,8 +4,9 @@ from typing import Any
 
 import pydantic
 
-from signing_service import parameters, uploads
+from signing_service import parameters
 from signing_service.creation.pdf import pictures
+from signing_service.web import uploads
 
 _FILE = {"type": "string", "format": "binary"}
 

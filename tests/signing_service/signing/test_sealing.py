@@ -8,8 +8,8 @@ import pytest
 
 from pki import access, algorithms, errors, settings, signature
 from pki.keystore import file_store, passphrase, store
-from signing_service import sealing
 from signing_service import settings as signing_settings
+from signing_service.signing import sealing
 from tests.support import hierarchy as hierarchy_support
 
 PORTAL = access.Caller("portal", frozenset({"seal"}))

@@ -5,7 +5,7 @@ import stat
 import pytest
 
 from pki import errors
-from signing_service import document_store
+from signing_service.signing import document_store
 
 ID = "0" * 32
 

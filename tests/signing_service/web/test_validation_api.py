@@ -15,8 +15,10 @@ import pytest
 from click.testing import CliRunner
 
 from pki import access, access_settings, clock, database, web
-from signing_service import certificate_command, trust, validation_api
+from signing_service import trust
+from signing_service.command_line import certificate_command
 from signing_service.validation import fetching, isolation, policy
+from signing_service.web import validation_api
 from tests.support import hierarchy as hierarchy_support
 from tests.support import servers, signed_pdfs, signing_world
 

@@ -14,8 +14,9 @@ from cryptography import x509
 from sqlalchemy import orm
 
 from pki import audit, errors, signature
-from signing_service import documents, flow, levels, sessions, signers
+from signing_service import documents
 from signing_service.service import SigningService
+from signing_service.signing import flow, levels, sessions, signers
 
 MAX_DOCUMENTS = 20
 """As many as come in one upload."""

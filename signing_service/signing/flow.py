@@ -14,9 +14,10 @@ from cryptography import x509
 from sqlalchemy import orm
 
 from pki import audit, certificates, errors, signature
-from signing_service import documents, levels, parameters, sessions, signers
+from signing_service import documents, parameters
 from signing_service.creation import formats
 from signing_service.service import SigningService
+from signing_service.signing import levels, sessions, signers
 
 
 class DocumentTooLargeError(errors.LimitError):

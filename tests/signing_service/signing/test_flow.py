@@ -10,21 +10,11 @@ import pytest
 import sqlalchemy
 
 from pki import algorithms, audit, database, errors, failpoints, months, signature, usage
-from signing_service import (
-    augment,
-    certification_paths,
-    documents,
-    flow,
-    levels,
-    parameters,
-    revocation_data,
-    sessions,
-    signers,
-    upkeep,
-)
+from signing_service import augment, certification_paths, documents, parameters, revocation_data
 from signing_service import service as service_module
 from signing_service.creation import pades
 from signing_service.creation.pdf import pdf_structure
+from signing_service.signing import flow, levels, sessions, signers, upkeep
 from tests.support import hierarchy as hierarchy_support
 from tests.support import signing_world
 

@@ -1,7 +1,7 @@
 import anyio
 import pytest
 
-from signing_service import turns
+from signing_service.web import turns
 
 
 def test_client_with_many_documents_leaves_others_their_turn():

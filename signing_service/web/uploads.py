@@ -13,8 +13,10 @@ import fastapi
 from starlette import datastructures, formparsers
 
 from pki import errors, web
-from signing_service import documents, flow, schemas
+from signing_service import documents
 from signing_service.creation.pdf import pictures
+from signing_service.signing import flow
+from signing_service.web import schemas
 
 MAX_FILES = 20
 MAX_FIELDS = 10

@@ -6,8 +6,9 @@ from typing import Annotated, Literal
 
 import pydantic
 
-from signing_service import documents, json_shapes
+from signing_service import documents
 from signing_service.reports import forms
+from signing_service.web import json_shapes
 
 MAX_CERTIFICATE = 90_000
 """The longest certificate in base64: 64 KiB of DER."""

@@ -18,26 +18,19 @@ import fastapi
 from fastapi import responses
 
 from pki import access, certificates, clock, errors, web
-from signing_service import (
-    augmentation,
+from signing_service import augmentation, documents, parameters, report_sealing
+from signing_service.service import SigningService
+from signing_service.signing import (
     batches,
     document_store,
-    documents,
     flow,
-    parameters,
     phone_signing,
-    report_sealing,
-    request_bodies,
-    schemas,
     sealing,
     sessions,
     signers,
-    turns,
-    uploads,
-    validation_api,
 )
-from signing_service.service import SigningService
 from signing_service.validation.diagnostics import diagnostic_data
+from signing_service.web import request_bodies, schemas, turns, uploads, validation_api
 
 MAX_WAIT_S = 60.0
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 0.5

@@ -11,7 +11,7 @@ import click
 
 from pki import durable_files, errors
 from pki.terminal_text import printable, printable_json
-from signing_service.command_options import (
+from signing_service.command_line.command_options import (
     FILE,
     check_place,
     judging,
@@ -326,7 +326,7 @@ class _Judge:
 
     def _remote(self, server: str, client_file: pathlib.Path) -> _Judging:
         from pki import credentials, multipart, outbound
-        from signing_service import detached_documents
+        from signing_service.web import detached_documents
 
         known = credentials.read_credentials(client_file, "api_client", server=server)
         client = outbound.Client(
@@ -387,7 +387,7 @@ def _document(path: pathlib.Path) -> "documents.Document":
 def _beside(
     files: Sequence[pathlib.Path], digests: Sequence[str]
 ) -> "Sequence[documents.Detached]":
-    from signing_service import detached_documents
+    from signing_service.web import detached_documents
 
     return (
         *(_document(one) for one in files),

@@ -6,7 +6,9 @@ from typing import Annotated, Any, Literal
 import pydantic
 
 from pki import algorithms, certificates, clock, signature
-from signing_service import batches, documents, json_shapes, parameters, sessions, signers
+from signing_service import documents, parameters
+from signing_service.signing import batches, sessions, signers
+from signing_service.web import json_shapes
 
 MAX_PARAMETERS_BYTES = 64 * 2**10
 """The largest part `parameters`: a certificate in base64 takes two to four kilobytes."""

@@ -13,9 +13,10 @@ from collections.abc import Sequence
 from sqlalchemy import orm
 
 from pki import audit, certificates, errors, failpoints, usage
-from signing_service import augment, document_store, documents, sessions
+from signing_service import augment, documents
 from signing_service.creation import formats
 from signing_service.service import SigningService
+from signing_service.signing import document_store, sessions
 
 log = logging.getLogger(__name__)
 

@@ -9,19 +9,13 @@ import anyio.to_thread
 import fastapi
 
 from pki import access, errors, web
-from signing_service import (
-    documents,
-    report_sealing,
-    request_bodies,
-    turns,
-    uploads,
-    validation_schemas,
-)
+from signing_service import documents, report_sealing
 from signing_service.reports import etsi, forms, languages, page, sheet
 from signing_service.service import SigningService
 from signing_service.validation import report as validation_report
 from signing_service.validation.certificates import certificate_report
 from signing_service.validation.diagnostics import diagnostic_data
+from signing_service.web import request_bodies, turns, uploads, validation_schemas
 
 MAX_CERTIFICATES_BYTES = 512 * 2**10
 """A certificate and its issuers; each has one to three kilobytes."""

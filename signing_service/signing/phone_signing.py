@@ -14,8 +14,9 @@ from collections.abc import Sequence
 from mobile_id import addressee, answers, list_client, results, signature_list
 from mobile_id import client as mobile_client
 from pki import errors
-from signing_service import batches, flow, levels, parameters, sessions, signers
+from signing_service import parameters
 from signing_service.service import SigningService
+from signing_service.signing import batches, flow, levels, sessions, signers
 
 log = logging.getLogger(__name__)
 

@@ -1,0 +1,1 @@
+"""What validation and augmentation are at a terminal."""
