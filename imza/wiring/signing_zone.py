@@ -109,7 +109,7 @@ def _judges(
     def judge_document(
         document: documents.Document,
         detached: Sequence[documents.Detached],
-        at: datetime.datetime,
+        at: datetime.datetime | None,
         policy_name: str | None,
         diagnose: diagnostic_data.Extent,
     ) -> report.ValidationReport:
@@ -117,7 +117,7 @@ def _judges(
         return workers.validate(
             document,
             trust=followed.anchors(present),
-            at=at,
+            at=present if at is None else at,
             present=present,
             fetch=fetch,
             detached=detached,

@@ -303,10 +303,9 @@ def _augment(
     upload: uploads.Upload,
     level: documents.SignatureLevel,
 ) -> fastapi.Response:
-    at = service.clock.now()
     # In a process with limits, before anything here reads a stranger's document.
     report = judges.document(
-        upload.document, upload.detached, at, None, diagnostic_data.Extent.NONE
+        upload.document, upload.detached, None, None, diagnostic_data.Extent.NONE
     )
     if not report.signatures or any(one.intact is False for one in report.signatures):
         raise augmentation.NotIntactError(
@@ -314,7 +313,7 @@ def _augment(
         )
     target = upload.document.path.with_name("augmented")
     done = augmentation.augment_document(
-        service, upload.document, target, level, at, detached=upload.detached
+        service, upload.document, target, level, service.clock.now(), detached=upload.detached
     )
     # The open file outlives its folder, which goes with the upload.
     stream = _stream(target.open("rb"), upload.document.name, done.format, level)

@@ -34,8 +34,9 @@ class Judges:
     """Who judges what strangers send.
 
     Attributes:
-        document: Judges a document, beside its detached originals, for a time, by the policy of a
-            name, with as much diagnostic data as is asked for.
+        document: Judges a document, beside its detached originals, for a time or, with None, for
+            the moment at which it is judged, by the policy of a name, with as much diagnostic data
+            as is asked for.
         certificate: Judges a certificate in DER or PEM, beside others, for a time, by the policy
             of a name.
         print_sheet: Sets a report as PDF.
@@ -45,7 +46,7 @@ class Judges:
         [
             documents.Document,
             Sequence[documents.Detached],
-            datetime.datetime,
+            datetime.datetime | None,
             str | None,
             diagnostic_data.Extent,
         ],
@@ -89,7 +90,7 @@ def add_routes(
                 request, max_bytes=service.settings.max_validation_bytes, takes_detached=True
             ) as upload,
         ):
-            chosen = validation_schemas.read_validation(upload.parameters, service.clock.now())
+            chosen = validation_schemas.read_validation(upload.parameters)
             form = chosen.kind.form(wanted)
             if form is None:
                 raise NotAcceptableError(f"expected Accept: one of {_FORMS}")

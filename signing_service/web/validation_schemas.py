@@ -49,28 +49,28 @@ class ValidationChoice:
     """How to validate.
 
     Attributes:
-        at: The time judged.
+        at: The time judged; None is the moment at which the document's turn has come.
         kind: What the report tells.
         values: Certificates and revocation data are told with their DER, where they are told.
         policy: Its name; None is the built-in one.
         digests: Hashes of originals that stay with the caller.
     """
 
-    at: datetime.datetime
+    at: datetime.datetime | None
     kind: forms.Kind
     values: bool
     policy: str | None
     digests: tuple[documents.DocumentDigest, ...] = ()
 
 
-def read_validation(text: bytes, now: datetime.datetime) -> ValidationChoice:
+def read_validation(text: bytes) -> ValidationChoice:
     """Read how to validate; an empty part means: now, and a simple report.
 
     Raises:
         ParametersError: A field is unknown or wrong.
     """
     shape = json_shapes.read(ValidationShape, text or b"{}")
-    at = now if shape.at is None else json_shapes.time(shape.at, "at")
+    at = None if shape.at is None else json_shapes.time(shape.at, "at")
     return ValidationChoice(
         at,
         forms.Kind(shape.report),

@@ -140,7 +140,7 @@ def portal(at: datetime.datetime, tmp_path_factory: pytest.TempPathFactory) -> I
         def validate(
             document: Any,
             detached: Any,
-            when: datetime.datetime,
+            when: datetime.datetime | None,
             policy_name: str | None,
             diagnose: Any,
         ) -> Any:
@@ -148,7 +148,7 @@ def portal(at: datetime.datetime, tmp_path_factory: pytest.TempPathFactory) -> I
             return process.validate(
                 document,
                 trust=anchors,
-                at=when,
+                at=when or world.clock.now(),
                 fetch=None,
                 detached=detached,
                 rules=rules,

@@ -73,8 +73,8 @@ def desk(at: datetime.datetime, tmp_path_factory: pytest.TempPathFactory) -> Ite
             document: Any, detached: Any, when: Any, name: str | None, diagnose: Any
         ) -> Any:
             return workers.validate(
-                document, trust=anchors, at=when, fetch=fetch, detached=detached,
-                rules=policy.named(policies, name), diagnose=diagnose,
+                document, trust=anchors, at=when or world.clock.now(), fetch=fetch,
+                detached=detached, rules=policy.named(policies, name), diagnose=diagnose,
             )  # fmt: skip
 
         def judge_certificate(sent: bytes, others: Any, when: Any, name: str | None) -> Any:
