@@ -28,10 +28,15 @@ Item = TypeVar("Item")
 
 @dataclasses.dataclass(frozen=True)
 class MissingStatus:
-    """A certificate whose status would be needed; both in DER, so that it can cross processes."""
+    """A certificate whose status would be needed; both in DER, so that it can cross processes.
+
+    Attributes:
+        is_doubted: A statement is at hand, and its authority may know a newer one.
+    """
 
     certificate_der: bytes
     issuer_der: bytes
+    is_doubted: bool = False
 
 
 class Evidence:

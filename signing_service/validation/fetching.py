@@ -33,9 +33,9 @@ def fetcher(client: outbound.Client, present: clock.Clock) -> process.Fetch:
         asked_at = present.now()
         responses: list[bytes] = []
         crls: dict[str, bytes] = {}
-        for one in missing[:MAX_FETCHES]:
-            certificate = foreign_certificates.read_certificate(one.certificate_der)
-            issuer = foreign_certificates.read_certificate(one.issuer_der)
+        for certificate_der, issuer_der in _in_order(missing)[:MAX_FETCHES]:
+            certificate = foreign_certificates.read_certificate(certificate_der)
+            issuer = foreign_certificates.read_certificate(issuer_der)
             response = _quietly(lambda c=certificate, i=issuer: _ask(client, c, i, present))  # type: ignore[misc]
             if response is not None:
                 responses.append(response)
@@ -52,6 +52,15 @@ def fetcher(client: outbound.Client, present: clock.Clock) -> process.Fetch:
         )
 
     return fetch
+
+
+def _in_order(missing: Sequence[evidence.MissingStatus]) -> list[tuple[bytes, bytes]]:
+    """Certificates and their issuers, once each: first those of which nothing is known at all.
+
+    Without these there is no verdict; of the others there is a statement that may be outdated.
+    """
+    doubted_last = sorted(missing, key=lambda one: one.is_doubted)
+    return list(dict.fromkeys((one.certificate_der, one.issuer_der) for one in doubted_last))
 
 
 def _ask(

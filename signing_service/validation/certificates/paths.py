@@ -204,7 +204,7 @@ def _judge_path(
         if not any(moment.is_sufficient(one, certificate, depth, moment.until) for one in statuses):
             missing.append(need)
         elif moment.leaves_a_question(statuses):
-            asked_again.append(need)
+            asked_again.append(dataclasses.replace(need, is_doubted=True))
     if outside is not None:
         return _outside(path, outside, moment, tuple(missing))
     if unknown:

@@ -154,6 +154,25 @@ def test_honest_list_is_asked_for_and_taken(trap, at):
     assert trap.asked == ["crl"]
 
 
+@pytest.mark.clause("EN 319 102-1", "5.2.5")
+def test_what_nobody_has_a_word_of_is_asked_before_what_may_be_outdated(trap, at):
+    """However many signers brought statuses that are still in force."""
+    root = broken_chains.make_authority("root", None, at)
+
+    def need(name: str, *, is_doubted: bool) -> evidence.MissingStatus:
+        url = f"{trap.base_url}/{name}"
+        made = broken_chains.make_certificate(name, root, at, crl_url=url)
+        return evidence.MissingStatus(made.der, root.der, is_doubted)
+
+    doubted = [need(f"brought-{i}", is_doubted=True) for i in range(fetching.MAX_FETCHES)]
+    unknown = need("unknown", is_doubted=False)
+    again = evidence.MissingStatus(unknown.certificate_der, unknown.issuer_der, is_doubted=True)
+    with contextlib.closing(outbound.Client(max_bytes=10**5)) as client:
+        fetching.fetcher(client, clock.FixedClock(at))([again, *doubted, unknown])
+    assert trap.asked[0] == "unknown"
+    assert len(set(trap.asked)) == len(trap.asked) == fetching.MAX_FETCHES
+
+
 def test_redirect_is_not_followed(trap, at):
     root = broken_chains.make_authority("root", None, at)
     leaf = broken_chains.make_certificate("person", root, at, crl_url=f"{trap.base_url}/crl")
