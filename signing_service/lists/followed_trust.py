@@ -45,8 +45,7 @@ class FollowedTrust:
         complete = True
         for address in self._addresses:
             try:
-                found = tuple(self._sources.read_list(address, self._own))
-                self._check_numbers(found)
+                found = self._newest(self._sources.read_list(address, self._own))
             except errors.ImzaError as error:
                 complete = False
                 log.warning("trusted_list_not_read address=%s code=%s", address, error.code)
@@ -55,23 +54,41 @@ class FollowedTrust:
                 self._lists[address] = found
         self._due = at + (REFRESH if complete else RETRY)
 
-    def _check_numbers(self, found: Sequence[trusted_lists.TrustedList]) -> None:
-        """Refuse a list older than one that is in use; a `list_memory` knows former runs too.
+    def _newest(
+        self, found: Sequence[trusted_lists.TrustedList]
+    ) -> tuple[trusted_lists.TrustedList, ...]:
+        """The lists that were read; for one older than what is in use of it, the one in use.
 
         An old list may be within its next update, and name an authority that was withdrawn since
-        (TS 119 612 5.3.2).
+        (TS 119 612 5.3.2). It keeps no other country's list from being renewed. A `list_memory`
+        knows the numbers of former runs too.
+
+        Raises:
+            RolledBackListError: The first of them is older, by whose word the others stand.
         """
+        used: dict[tuple[str, str], trusted_lists.TrustedList] = {}
         with self._lock:
-            used = [one for group in self._lists.values() for one in group]
+            for one in (one for group in self._lists.values() for one in group):
+                known = used.setdefault((one.territory, one.list_type), one)
+                if one.sequence_number > known.sequence_number:
+                    used[one.territory, one.list_type] = one
+        kept = []
         for one in found:
-            if any(
-                (other.territory, other.list_type) == (one.territory, one.list_type)
-                and other.sequence_number > one.sequence_number
-                for other in used
-            ):
+            newer = used.get((one.territory, one.list_type))
+            if newer is None or newer.sequence_number <= one.sequence_number:
+                kept.append(one)
+                continue
+            if not kept:
                 raise trusted_lists.RolledBackListError(
-                    f"the trusted list has number {one.sequence_number}, and a newer one is in use"
+                    f"the trusted list has number {one.sequence_number}, and"
+                    f" {newer.sequence_number} is in use"
                 )
+            log.warning(
+                "trusted_list_rolled_back territory=%s number=%d used=%d",
+                one.territory, one.sequence_number, newer.sequence_number,
+            )  # fmt: skip
+            kept.append(newer)
+        return tuple(kept)
 
     def anchors(self, at: datetime.datetime) -> trust.TrustAnchors:
         """Return what is trusted now.

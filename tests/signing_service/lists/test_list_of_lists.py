@@ -1,8 +1,10 @@
 """Lists of lists as an attacker and an operator would make them, served under addresses."""
 
 import base64
+import contextlib
 import datetime
 
+import fastapi
 import pytest
 import sqlalchemy
 from cryptography import x509
@@ -10,8 +12,15 @@ from lxml import etree
 
 from ca.trusted_list import enveloped
 from pki import certificates, clock, database, outbound
-from signing_service.lists import list_of_lists, listed_services, trust_sources, trusted_lists
-from tests.support import hierarchy
+from signing_service import trust
+from signing_service.lists import (
+    followed_trust,
+    list_of_lists,
+    listed_services,
+    trust_sources,
+    trusted_lists,
+)
+from tests.support import hierarchy, servers
 from tests.support import trusted_lists as support
 
 AT = datetime.datetime(2026, 1, 31, 12, tzinfo=datetime.UTC)
@@ -133,6 +142,41 @@ def test_a_list_by_another_signer_than_the_named_one_is_left_out(lists, signers)
     found = lists.follow(lists.make("first", names=("first",), countries=countries), "first")
     assert len(found.lists) == 1
     assert [address for address, _ in found.problems] == [COUNTRY, "http://x.example/"]
+
+
+@pytest.mark.clause("TS 119 612", "5.3.2")
+def test_one_countrys_older_list_keeps_no_other_list_from_being_renewed(lists, world, tmp_path):
+    """The list of lists is renewed, the country's newer list stays."""
+    server = fastapi.FastAPI()
+
+    @server.get("/{path:path}")
+    def give(path: str) -> fastapi.Response:
+        return fastapi.Response(lists.contents[path], media_type="application/xml")
+
+    with servers.serve(server) as base_url:
+        countries = ((f"{base_url}/az.xml", world.signer),)
+
+        def publish(number: int, country: int, next_update: datetime.datetime) -> None:
+            lists.contents["lotl.xml"] = lists.make(
+                "first", names=("first",), number=number, countries=countries,
+                next_update=next_update,
+            )  # fmt: skip
+            lists.contents["az.xml"] = world.sign(
+                sequence_number=country, next_update=AT + 40 * DAY
+            )
+
+        signer = tmp_path / "signer.pem"
+        signer.write_text(certificates.to_pem(lists.signers["first"].certificate))
+        with contextlib.closing(outbound.Client(max_bytes=10**6)) as client:
+            sources = trust_sources.TrustSources(clock.FixedClock(AT), client, (signer,))
+            followed = followed_trust.FollowedTrust(
+                trust.TrustAnchors(()), sources, [f"{base_url}/lotl.xml"]
+            )
+            publish(1, 9, AT + 2 * DAY)
+            followed.refresh(AT)
+            publish(2, 8, AT + 4 * DAY)
+            followed.refresh(AT + DAY)
+    assert [one.sequence_number for one in followed._in_force(AT + 3 * DAY)] == [2, 9]
 
 
 def _any(signers: dict[str, hierarchy.Holder]) -> x509.Certificate:
