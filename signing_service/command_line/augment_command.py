@@ -6,6 +6,7 @@ import pathlib
 import click
 
 from pki import durable_files, errors
+from pki.terminal_text import printable
 
 MAX_DOCUMENT_BYTES = 512 * 2**20
 
@@ -89,7 +90,7 @@ def augment(
         told = {"file": str(file), "level": level, "output": str(output)}
         click.echo(json.dumps({**told, "counter_signatures_left": left}))
     else:
-        click.echo(f"{file.name}: raised to {level}, written to {output}", err=True)
+        click.echo(printable(f"{file.name}: raised to {level}, written to {output}"), err=True)
         if left:
-            click.echo(f"Counter-signatures left as they are: {codes}", err=True)
+            click.echo(printable(f"Counter-signatures left as they are: {codes}"), err=True)
     return 0

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from pki import errors
+from pki.terminal_text import printable, printable_json
 from signing_service.command_line.command_options import (
     FILE,
     check_place,
@@ -61,7 +62,8 @@ def verify_certificate(
         )
     else:
         answer = _ask(file, intermediates, server, credentials, policy, **chosen)
-    click.echo(json.dumps(answer, ensure_ascii=False) if as_json else _text(answer))
+    told = printable_json(json.dumps(answer, ensure_ascii=False)) if as_json else _text(answer)
+    click.echo(told)
     return EXIT_CODES[answer["indication"]]
 
 
@@ -166,7 +168,7 @@ def _text(answer: dict[str, Any]) -> str:
             for one in answer["path"][1:]
         ),
     ]
-    return "\n".join("".join(c if c.isprintable() else "\ufffd" for c in one) for one in lines)
+    return "\n".join(printable(one) for one in lines)
 
 
 def _status(status: dict[str, Any] | None) -> str:

@@ -3,10 +3,11 @@ import json
 
 import pytest
 from click.testing import CliRunner
+from cryptography.hazmat.primitives import serialization
 
 from pki import errors
-from signing_service.command_line import commands
-from tests.support import signed_cms, signed_pdfs
+from signing_service.command_line import certificate_command, commands
+from tests.support import broken_chains, signed_cms, signed_pdfs
 
 
 @pytest.fixture
@@ -67,6 +68,19 @@ def test_name_of_a_file_does_nothing_to_the_terminal(files, form):
     lines = [*answer.stdout.splitlines(), *answer.stderr.splitlines()]
     assert all(one.isprintable() for one in lines), lines
     assert answer.return_value == 4
+
+
+@pytest.mark.parametrize("form", [(), ("--json",)])
+def test_name_in_a_certificate_does_nothing_to_the_terminal(files, at, form):
+    made = broken_chains.make_certificate("\x9b2J\u202etop", None, at)
+    (files / "hostile.pem").write_bytes(made.certificate.public_bytes(serialization.Encoding.PEM))
+    answer = CliRunner().invoke(
+        certificate_command.verify_certificate,
+        ["--offline", *form, str(files / "hostile.pem")],
+        standalone_mode=False,
+    )
+    assert "top" in answer.stdout
+    assert all(one.isprintable() for one in answer.stdout.splitlines())
 
 
 def test_reports_of_several_documents_go_into_a_folder(files):
