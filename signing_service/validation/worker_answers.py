@@ -10,6 +10,7 @@ import dataclasses
 import datetime
 import enum
 import json
+import re
 from types import ModuleType
 from typing import Any, TypeAlias
 
@@ -26,6 +27,7 @@ from signing_service.validation.certificates import (
 from signing_service.validation.diagnostics import diagnostic_data
 
 _TIME, _BYTES, _SET = "time", "bytes", "set"
+_CODE = re.compile("[a-z0-9-]{1,60}")
 
 _MODULES: tuple[ModuleType, ...] = (
     building_blocks,
@@ -75,6 +77,16 @@ class Refusal:
     message: str
     where: str | None = None
 
+    def __post_init__(self) -> None:
+        """Refuse what would be more than a word in an answer, or in a line of the log."""
+        given: tuple[object, ...] = (self.code, self.message, self.where or "")
+        if not (
+            all(isinstance(one, str) for one in given)
+            and _CODE.fullmatch(self.code)
+            and (self.where is None or self.where.isprintable())
+        ):
+            raise AnswerError("expected a refusal with a code and words")
+
 
 Answer: TypeAlias = (
     process.Outcome
@@ -111,7 +123,10 @@ def encode(answer: Answer) -> bytes:
 
 
 def decode(octets: bytes) -> Answer:
-    """Read an answer; every value in it is made anew, by its class, which checks it.
+    """Read an answer; every value in it is made anew, of the classes named here alone.
+
+    What the fields of a report hold is not checked: a worker that was taken over can make a request
+    fail, or lie about its document, and reach no further.
 
     Raises:
         AnswerError: It is no answer of ours.
