@@ -132,21 +132,25 @@ class Message:
 
     def certificate_among(self, candidates: Iterable[x509.Certificate]) -> x509.Certificate | None:
         """The signing certificate, found by the signer's identifier among others' certificates."""
-        try:
-            identifier = self._signer["sid"]
-            named = identifier.chosen
-            for one in candidates:
-                if identifier.name != "issuer_and_serial_number":
-                    extension = one.extensions.get_extension_for_class(x509.SubjectKeyIdentifier)
-                    if extension.value.digest == named.native:
-                        return one
-                elif one.serial_number == named[
-                    "serial_number"
-                ].native and one.issuer.public_bytes() == _encoded(named["issuer"].chosen):
+        for one in candidates:
+            try:
+                if self._is_identified(one):
                     return one
-        except (*ASN1_FAULTS, *foreign_certificates.FAULTS):
-            return None
+            except (*ASN1_FAULTS, *foreign_certificates.FAULTS):
+                # A certificate without a key identifier, or an unreadable one, hides no other.
+                continue
         return None
+
+    def _is_identified(self, candidate: x509.Certificate) -> bool:
+        """Whether the signer's identifier names this certificate."""
+        identifier = self._signer["sid"]
+        named = identifier.chosen
+        if identifier.name != "issuer_and_serial_number":
+            extension = candidate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier)
+            return bool(extension.value.digest == named.native)
+        return candidate.serial_number == named[
+            "serial_number"
+        ].native and candidate.issuer.public_bytes() == _encoded(named["issuer"].chosen)
 
     @property
     def attribute_names(self) -> frozenset[str]:

@@ -3,13 +3,14 @@ import time
 
 import pytest
 from asn1crypto import cms
+from cryptography import x509
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pki import algorithms, der, errors, signature
 from signing_service.creation import cms_files
 from signing_service.validation.cms import cms_signature, time_stamp_tokens
-from tests.support import forged_pdfs, signed_pdfs, time_stamps
+from tests.support import broken_chains, forged_pdfs, signed_pdfs, time_stamps
 
 IMPRINT = signature.DataToBeSignedRepresentation(algorithms.HashAlgorithm.SHA256, b"1" * 32)
 
@@ -52,6 +53,23 @@ def test_what_is_verified_is_what_was_sent(maker, place):
         assert all(one in sent for one in message.certificates_der)
     else:
         assert cms_signature._encoded(message._signer["signed_attrs"]) in sent
+
+
+@pytest.mark.clause("RFC 5652", "5.3")
+def test_certificate_without_a_key_identifier_hides_no_other(maker, at):
+    sent = forged_pdfs.read_cms(maker.sign(signed_pdfs.make_pdf()))
+    named = broken_chains.make_certificate("signer", None, at)
+    identifier = x509.SubjectKeyIdentifier.from_public_key(named.certificate.public_key()).digest
+    carrying = broken_chains.make_certificate(
+        "signer", None, at, extensions=((x509.SubjectKeyIdentifier(identifier), False),)
+    )
+    signer = sent["content"]["signer_infos"][0]
+    signer["sid"] = cms.SignerIdentifier("subject_key_identifier", identifier)
+    message = cms_signature.Message(sent.dump(force=True))
+    found = message.certificate_among([maker.signer.certificate, named.certificate])
+    assert found is None
+    others = [named.certificate, carrying.certificate]
+    assert message.certificate_among(others) is carrying.certificate
 
 
 @pytest.mark.clause("RFC 5652", "10.2.1")
