@@ -24,7 +24,7 @@ MAX_FILTERS = 20
 """Filters of one XPath Filter 2.0 transform."""
 MAX_NODES = 500_000
 """In a document that an expression is evaluated over; each element that is found takes memory."""
-MAX_STEPS = 100_000_000
+MAX_STEPS = 20_000_000
 """What an expression may visit, by an estimate from its words; some seconds of libxml2's time."""
 MAX_TURNS = 10_000
 """Elements at which a selection turns."""
@@ -55,8 +55,9 @@ _WORD = re.compile(
     r"|(?P<mark>::|//|\.\.|!=|<=|>=|[()\[\].@,/|+\-=<>*]))"
 )
 _BEFORE_A_ROOT = frozenset(
-    ("", "(", "[", ",", "|", "=", "!=", "<", ">", "<=", ">=", "+", "-", "and", "or")
+    ("", "(", "[", ",", "|", "=", "!=", "<", ">", "<=", ">=", "+", "-", "and", "or", "div", "mod")
 )
+_STAYS = re.compile(r"ancestor|self\b|attribute\b|@|\.")
 _ID_CALL = re.compile(r"\(\s*(\"[^\"]*\"|'[^']*')\s*\)")
 
 
@@ -214,12 +215,22 @@ class Expressions:
         return elements(_elements(ask(test)))
 
     def _size(self) -> int:
-        return int(float(str(self._tree.xpath("count(//node())"))))
+        return int(float(str(self._tree.xpath("count(//node()) + count(//@*)"))))
+
+    def _depth(self) -> int:
+        depth = deepest = 0
+        for event, _ in etree.iterwalk(self._tree, events=("start", "end")):
+            depth += 1 if event == "start" else -1
+            deepest = max(deepest, depth)
+        return deepest
 
     def _prepare(self, holder: etree._Element, words: "_Words", *, times: int) -> str:
         """Check what an expression costs, and that it is one: it is put into others as text."""
         size = self._size()
-        if size > MAX_NODES or times * max(size, 1) ** words.wide > MAX_STEPS:
+        steps = times * max(size, 1) ** words.wide
+        if words.climbing and size <= MAX_NODES:
+            steps *= self._depth() ** words.climbing
+        if size > MAX_NODES or steps > MAX_STEPS:
             raise xml_trees.UnsupportedXMLSignatureError(
                 f"expected an XPath that visits at most {MAX_STEPS} nodes, got one that may visit"
                 f" more in a document of {size}"
@@ -265,12 +276,14 @@ class _Words:
         identifiers: What was asked of id(), by the variable in its place.
         uses_here: Whether it has the variable `here`.
         wide: How many of its steps may each visit the whole document.
+        climbing: How many may each visit all that is above a node.
     """
 
     text: str
     identifiers: Mapping[str, str]
     uses_here: bool
     wide: int
+    climbing: int
 
 
 def _read(holder: etree._Element) -> _Words:
@@ -282,7 +295,7 @@ def _read(holder: etree._Element) -> _Words:
     read: list[str] = []
     identifiers: dict[str, str] = {}
     uses_here = False
-    wide = depth = at = 0
+    wide = climbing = descending = depth = at = 0
     before = ""
     while at < len(expression):
         word = _WORD.match(expression, at)
@@ -311,10 +324,17 @@ def _read(holder: etree._Element) -> _Words:
         depth += {"[": 1, "]": -1}.get(text, 0)
         is_wide = text == "//" or (text in _WIDE_AXES and following.startswith("::"))
         # A path from the root, or to what is beside a node, is walked again for each node.
+        climbing += text in ("ancestor", "ancestor-or-self") and following.startswith("::")
+        if text == "*" and before not in _BEFORE_A_ROOT | {"/", "//", "::", "@"}:
+            raise _refused("multiply")
         wide += is_wide or text == ".." or (text == "/" and before in _BEFORE_A_ROOT)
+        descending += text == "/" and not _STAYS.match(following)
         read.append(text)
         before = text
-    return _Words(" ".join(read), identifiers, uses_here, wide)
+    if climbing or uses_here or identifiers:
+        # What is above a node, or somewhere else, may have the whole document below it.
+        wide += descending
+    return _Words(" ".join(read), identifiers, uses_here, wide, climbing)
 
 
 def _is_operator(text: str, before: str) -> bool:

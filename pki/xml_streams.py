@@ -18,6 +18,9 @@ PIECE = 2**17
 
 _XML_ID = "{http://www.w3.org/XML/1998/namespace}id"
 
+MAX_AROUND = 2**18
+"""Of canonical form that stays around the pieces, and is made anew for each of them."""
+
 _FIRST = 2**12
 """Pieces in which the name of the root is looked for."""
 
@@ -42,7 +45,8 @@ def read(
 
     Returns:
         The document's root with its attributes and namespaces and nothing in it, or None where the
-        document has a refused element, or another last one: what was written then means nothing.
+        document has a refused element, another last one, or much around its parts: what was written
+        then means nothing.
 
     Raises:
         XMLUnreadableError: Not well-formed, nested too deeply, or with a document type declaration.
@@ -65,6 +69,8 @@ def read(
                     window = _Window(element, write, identified)
             if window is not None:
                 window.move()
+                if window.written > MAX_AROUND:
+                    return None
         parser.close()
     except (etree.XMLSyntaxError, ValueError) as error:
         raise xml_trees.XMLUnreadableError(f"expected well-formed XML: {error}") from error
@@ -88,7 +94,7 @@ class _Window:
         self._identified = identified
         self._mark = secrets.token_hex(16)
         self._names: set[str] = set()
-        self._written = 0
+        self.written = 0
         """How much of the tree's canonical form was given already: the start tags around."""
 
     def move(self) -> None:
@@ -100,12 +106,12 @@ class _Window:
         if not any(len(one) > 1 or one.text for one in around):
             return
         octets, place = self._marked(last)
-        self._write(octets[self._written : place])
+        self._write(octets[self.written : place])
         self._note_identified({*around, last})
         for one in around:
             one.text = None
             del one[:-1]
-        _, self._written = self._marked(last)
+        _, self.written = self._marked(last)
         around[-1].text = None
 
     def finish(self, last: str | None) -> bool:
@@ -115,7 +121,7 @@ class _Window:
             if end is None or not str(end.tag).endswith(last) or len(end) or end.attrib or end.text:
                 return False
             self._root.remove(end)
-        self._write(xml_trees.canonicalise(self.tree)[self._written :])
+        self._write(xml_trees.canonicalise(self.tree)[self.written :])
         self._note_identified(())
         self._root.text = None
         del self._root[:]

@@ -219,7 +219,9 @@ class Chain:
             )
         root = self._document().getroot()
         chosen = xml_selections.everything()
+        without_all = False
         for holder in holders:
+            left_out = False
             try:
                 mode = xml_selections.FilterMode(holder.get("Filter"))
             except ValueError as error:
@@ -228,7 +230,7 @@ class Chain:
                 ) from error
             text = _known_text(holder)
             if text in ("/descendant::ds:Signature", "//ds:Signature"):
-                self.without_all_signatures |= mode is xml_selections.FilterMode.SUBTRACT
+                left_out = mode is xml_selections.FilterMode.SUBTRACT
                 named = xml_selections.elements(_signatures_below(root))
             elif text == "/*/ds:Signature":
                 named = xml_selections.elements(root.findall(_SIGNATURE))
@@ -239,6 +241,9 @@ class Chain:
                 xml_selections.FilterMode.SUBTRACT: chosen.subtract,
                 xml_selections.FilterMode.UNION: chosen.union,
             }[mode](named)
+            # What is left out stays so until something is put in.
+            without_all = left_out or (without_all and mode is not xml_selections.FilterMode.UNION)
+        self.without_all_signatures |= without_all
         # XPath Filter 2.0: a filter adds nothing to what came in.
         self._selection = self._selection.intersect(chosen)
 

@@ -8,7 +8,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Sequence
 
-from pki import errors, originals
+from pki import errors, originals, xml_trees
 from signing_service import documents
 from signing_service.validation import findings
 from signing_service.validation.asic import document as asic_document
@@ -42,7 +42,15 @@ def read(
 
 def loses_signature(before: findings.FoundDocument, after: findings.FoundDocument) -> bool:
     """Tell whether a signature that verified does so no more."""
-    return _intact(after) < _intact(before)
+    return _intact(after) < _intact(before) or _hides_one(before)
+
+
+def _hides_one(found: findings.FoundDocument) -> bool:
+    """Whether one of several signatures takes XPath, which is not evaluated here, to be judged."""
+    unsupported = xml_trees.UnsupportedXMLSignatureError.code
+    return len(found.signatures) > 1 and any(
+        one.failure is not None and one.failure[1].code == unsupported for one in found.signatures
+    )
 
 
 def loses_time_stamp(before: findings.FoundDocument, after: findings.FoundDocument) -> bool:

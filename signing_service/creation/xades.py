@@ -114,7 +114,7 @@ def prepare(
         data_objects = [xades_countersignatures.data_object(parent, hash_algorithm)]
         element = xades_countersignatures.add_place(parent)
     elif parameters.packaging is Packaging.ENVELOPED:
-        room = xml_room.find(signed.only_file.path, hash_algorithm, _Identifiers().check)
+        room = xml_room.find(signed.only_file.path, hash_algorithm, lambda: _Identifiers().check)
         _check_root(room.tree.getroot())
         data_objects = [xades_data_objects.enveloped(room, hash_algorithm)]
         element = etree.SubElement(room.tree.getroot(), tag, nsmap=xades_signature.NSMAP)

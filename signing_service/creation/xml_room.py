@@ -33,7 +33,7 @@ STREAMED_BYTES = 2**22
 
 CheckIdentified = Callable[[Sequence[etree._Element]], None]
 
-_ASCII_LIKE = (None, "UTF-8", "ASCII", "US-ASCII")
+_ASCII_LIKE = ("UTF-8", "ASCII", "US-ASCII")
 
 
 class NotXMLError(documents.DocumentRefusedError):
@@ -80,14 +80,17 @@ class Room:
 
 
 def find(
-    source: pathlib.Path, hash_algorithm: algorithms.HashAlgorithm, check: CheckIdentified
+    source: pathlib.Path,
+    hash_algorithm: algorithms.HashAlgorithm,
+    new_check: Callable[[], CheckIdentified],
 ) -> Room:
     """Parse a document and find the place for its signature.
 
     Args:
         source: The document.
         hash_algorithm: Of the digest, if the document is large.
-        check: Takes the elements with identifiers, all in one or more calls.
+        new_check: Makes what takes the elements with identifiers, all in one or more calls; a
+            document that cannot be signed while it is streamed is read, and checked, once more.
 
     Raises:
         NotXMLError: It cannot be read as XML, declares a document type, or would change when it
@@ -98,11 +101,13 @@ def find(
     check_size(size)
     name = f"room-{uuid.uuid4().hex}"
     try:
-        room = _streamed(source, name, hash_algorithm, check) if size > STREAMED_BYTES else None
+        room = None
+        if size > STREAMED_BYTES:
+            room = _streamed(source, name, hash_algorithm, new_check())
         if room is None:
             data = source.read_bytes()
             room = _before_end_tag(data, name) or _written_anew(data, name)
-            check(xml_trees.identified(room.tree.getroot()))
+            new_check()(xml_trees.identified(room.tree.getroot()))
     except xml_trees.XMLUnreadableError as error:
         raise NotXMLError(error.message) from error
     return room
@@ -155,7 +160,7 @@ def _streamed(
         refused=(_SIGNATURE,),
         last=name,
     )
-    if tree is None or tree.docinfo.encoding not in _ASCII_LIKE:
+    if tree is None or not _is_ascii_like(tree):
         return None
     hashes = {hash_algorithm.short_name: hasher.digest()}
     return Room(tree, head, tail, originals.HashedOriginal(hashes))
@@ -171,7 +176,7 @@ def _before_end_tag(data: bytes, name: str) -> Room | None:
         tree = xml_trees.parse(b"".join((head, f"<{name}/>".encode(), tail)))
     except xml_trees.XMLUnreadableError:
         return None
-    if tree.docinfo.encoding not in _ASCII_LIKE:
+    if not _is_ascii_like(tree):
         return None
     root = tree.getroot()
     last = next(root.iterchildren(reversed=True), None)
@@ -179,6 +184,11 @@ def _before_end_tag(data: bytes, name: str) -> Room | None:
         return None
     root.remove(last)
     return Room(tree, head, tail)
+
+
+def _is_ascii_like(tree: etree._ElementTree) -> bool:
+    # XML 1.0 4.3.3: names of encodings are the same in large and small letters.
+    return (tree.docinfo.encoding or "UTF-8").upper() in _ASCII_LIKE
 
 
 def _written_anew(data: bytes, name: str) -> Room:

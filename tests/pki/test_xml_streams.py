@@ -176,6 +176,13 @@ def test_last_element_is_left_out_and_must_be_the_last(size: int) -> None:
         assert _read(content, size, last="here")[0] is None
 
 
+def test_document_with_much_around_its_parts_is_not_taken() -> None:
+    """All that is around is made canonical again for each piece."""
+    much = b"<?x %s?>" % (b"x" * 100_000)
+    assert _read(much + b"<a>" + b"<b/>" * 1000 + b"</a>", 1000)[0] is not None
+    assert _read(much * 3 + b"<a>" + b"<b/>" * 1000 + b"</a>", 1000)[0] is None
+
+
 def test_large_document_is_never_whole_in_the_tree() -> None:
     for row in (b"<r><a>1</a><b>2</b></r>", b"<r/>", b"<r>" + b"<a>x</a>" * 100 + b"</r>"):
         content = b"<root><body>" + row * (200_000 // len(row)) + b"</body></root>"

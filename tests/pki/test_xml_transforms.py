@@ -1,5 +1,7 @@
 """What the transforms of a reference leave: each canonical form here is also xmlsec1's."""
 
+import time
+
 import pytest
 from lxml import etree
 
@@ -178,6 +180,32 @@ def test_expression_that_may_visit_too_many_nodes_is_refused():
     expressions = xml_selections.Expressions(tree, lambda one: tree.getroot())
     with pytest.raises(xml_trees.UnsupportedXMLSignatureError, match="visits at most"):
         expressions.true_nodes(tree.getroot()[-1], with_comments=False)
+
+
+@pytest.mark.parametrize(
+    ("content", "expression"),
+    [
+        ("<a>" * 100 + "</a>" * 100, "not(ancestor::*[ancestor::*[ancestor::*[ancestor::zz]]])"),
+        ("".join(f'<a b{i}="x"/>' for i in range(2000)), "count(//@*[count(//@*) > 5]) > 0"),
+        ("<b/>" * 1000, 'id("x")/b[count(id("x")/b[count(id("x")/b) = 0]) = 1]'),
+        ("<b/>" * 1000, "count(//b * //b) > 1"),
+    ],
+)
+def test_what_climbs_looks_elsewhere_or_multiplies_is_counted_too(content, expression):
+    text = expression.replace("<", "&lt;")
+    tree = xml_trees.parse(f'<r Id="x">{content}<x>{text}</x></r>'.encode())
+    expressions = xml_selections.Expressions(tree, lambda one: tree.getroot())
+    began = time.process_time()
+    with pytest.raises(xml_trees.UnsupportedXMLSignatureError):
+        expressions.true_nodes(tree.getroot()[-1], with_comments=False)
+    assert time.process_time() - began < 1
+
+
+def test_signatures_that_a_filter_puts_back_are_not_left_out():
+    out, back = ("subtract", "//g:Signature"), ("union", "//g:Signature")
+    assert chain(filters(out))[1].without_all_signatures
+    assert not chain(filters(out, back))[1].without_all_signatures
+    assert chain(filters(out, back, out))[1].without_all_signatures
 
 
 def test_text_behind_a_comment_is_decoded_too():

@@ -311,6 +311,29 @@ def test_place_in_a_large_form_is_behind_its_last_element(tmp_path, hierarchy, a
     assert document.octets == xml_trees.canonicalise(xml_trees.parse(form.read_bytes()))
 
 
+def test_large_form_that_is_parsed_after_all_keeps_its_identifiers(tmp_path, hierarchy, at):
+    """What another encoding, or a signature in it, keeps from being signed piece by piece."""
+    form, target, again = (tmp_path / one for one in ("form.xml", "signed.xml", "again.xml"))
+    content = _large(FORM.replace("<ad>", '<ad Id="one">')).decode()
+    declared = '<?xml version="1.0" encoding="utf-16"?>' + content.partition("?>")[2]
+    form.write_bytes(declared.encode("utf-16"))
+    signer = hierarchy.signer()
+    sign(form, target, signer, at)
+    sign(target, again, signer, at)
+    assert len(xml_signature.signatures_in(xml_trees.parse(again.read_bytes()).getroot())) == 2
+
+
+@pytest.mark.clause("XML 1.0", "4.3.3")
+def test_encoding_in_small_letters_keeps_every_byte(form, tmp_path, hierarchy, at):
+    target = tmp_path / "signed.xml"
+    content = form.read_bytes().replace(b'encoding="UTF-8"', b'encoding="utf-8"')
+    assert b'"utf-8"' in content
+    form.write_bytes(content)
+    sign(form, target, hierarchy.signer(), at)
+    head, _, tail = target.read_bytes().partition(b"<ds:Signature ")
+    assert head + tail.partition(b"</ds:Signature>")[2] == content
+
+
 @pytest.mark.parametrize(
     ("content", "code"),
     [
