@@ -287,7 +287,7 @@ def _check_counter_signature(
             "the counter-signature lies elsewhere than among the properties of a signature"
         )
     value = countersigned.find(_DS("SignatureValue"))
-    if not any(one.element is value and value is not None for one in references):
+    if not any(one.element is value and value is not None and one.has_all for one in references):
         raise xml_trees.XMLSignatureError(
             "the counter-signature does not sign the value of the signature it lies in"
         )
@@ -296,7 +296,8 @@ def _check_counter_signature(
 def _elsewhere(signed: _Signed, names: Mapping[etree._Element, str]) -> str | None:
     """The signature that one which lies in none says to countersign (EN 319 132-1 5.2.7.1)."""
     for one in signed.references:
-        if one.type_uri == xml_signature.COUNTERSIGNED_TYPE and one.element is not None:
+        is_typed = one.type_uri == xml_signature.COUNTERSIGNED_TYPE
+        if is_typed and one.element is not None and one.has_all:
             return names.get(one.element.getparent())  # type: ignore[arg-type]
     return None
 

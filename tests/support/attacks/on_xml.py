@@ -332,6 +332,41 @@ def counter_signature_of_another(who: Attacker) -> bytes:
     return _changed(who.xml(), _QP_END, fake + _QP_END)
 
 
+def counter_signature_of_nothing(who: Attacker) -> bytes:
+    """A filter leaves nothing of the value that the counter-signature names."""
+    made = forged_xml.sign("<g/>", who.mallory, Wanted("", octets=b""))
+    inside = re.search(rb"<ds:Signature .*</ds:Signature>", made, re.DOTALL)[0]
+    renamed = re.sub(rb'"(#?)([SVPK])"', rb'"\g<1>\g<2>9"', inside)
+    fake = (
+        b"<x:UnsignedProperties><x:UnsignedSignatureProperties><x:CounterSignature>"
+        + renamed
+        + b"</x:CounterSignature></x:UnsignedSignatureProperties></x:UnsignedProperties>"
+    )
+    tree = xml_trees.parse(_changed(who.xml(), _QP_END, fake + _QP_END))
+    (element,) = tree.getroot().iterfind(".//x:CounterSignature/ds:Signature", _NS)
+    over, properties = element.iterfind("ds:SignedInfo/ds:Reference", _NS)
+    over.set("URI", "#V")
+    transforms = over.find("ds:Transforms", _NS)
+    transforms.clear()
+    transforms.append(
+        etree.fromstring(
+            f'<t:Transform xmlns:t="{_DS}" Algorithm="{xml_transforms.XPATH_FILTER_2}">'
+            f'<XPath xmlns="{xml_transforms.XPATH_FILTER_2}" xmlns:ds="{_DS}"'
+            ' Filter="subtract">//ds:Signature</XPath></t:Transform>'
+        )
+    )
+    signed = xml_trees.canonicalise(element.find(".//x:SignedProperties", _NS))
+    for one, octets in ((over, b""), (properties, signed)):
+        digest = base64.b64encode(hashlib.sha256(octets).digest()).decode()
+        one.find("ds:DigestValue", _NS).text = digest
+    kind = algorithms.key_kind(who.mallory.key.public_key())
+    value = who.mallory.handle.sign(
+        signature.represent(xml_signature.signed_info_octets(element), kind.hash_algorithm)
+    )
+    element.find("ds:SignatureValue", _NS).text = base64.b64encode(value.value).decode()
+    return etree.tostring(tree, encoding="UTF-8")
+
+
 def time_stamp_of_another(who: Attacker) -> bytes:
     token = base64.b64encode(signed_cms.stamp(who.unit, b"TEST another value", who.at))
     fake = (
@@ -482,6 +517,7 @@ GALLERY = (
     Attack(external_entity, "an entity that reads a file", REFUSED),
     Attack(default_attribute, "a document type that makes identifiers", REFUSED),
     Attack(counter_signature_of_another, "a counter-signature of another value", "TOTAL-FAILED"),
+    Attack(counter_signature_of_nothing, "a counter-signature of nothing", "FORMAT_FAILURE"),
     Attack(time_stamp_of_another, "the time stamp of another signature", "content-digest"),
     Attack(value_twice, "two values", "FORMAT_FAILURE"),
     Attack(info_twice, "two SignedInfo", "FORMAT_FAILURE"),
