@@ -504,6 +504,23 @@ def black_out_with_a_marker(writer) -> None:
     mark_a_text(writer, b"0 g")
 
 
+def black_out_before_the_colour_is_set(writer) -> None:
+    mark_a_text(writer, b"0 0 100 20 re f 1 1 0 rg")
+
+
+def black_out_behind_a_colour_taken_back(writer) -> None:
+    mark_a_text(writer, b"q 1 1 0 rg Q")
+
+
+def black_out_under_a_colour_in_a_remark(writer) -> None:
+    mark_a_text(writer, b"% 1 1 0 rg\n")
+
+
+def strike_out_broadly_behind_a_zero(writer) -> None:
+    look = looks(writer, b"1 1 1 RG 50\x00w 0 10 m 100 10 l S")
+    annotate(writer, "StrikeOut", (20, 380, 120, 400), AP=look)
+
+
 def strike_out_broadly(writer) -> None:
     look = looks(writer, b"1 G 40 w 0 10 m 100 10 l S")
     annotate(writer, "StrikeOut", (20, 380, 120, 400), AP=look)

@@ -38,8 +38,10 @@ _NUMBER = rb"[-+]?(?:\d+\.?\d*|\.\d+)"
 _DRAWING = re.compile(rb"(?<![\w/.])(Tj|TJ|'|\"|BI|sh)(?![\w])")
 _FILLING = re.compile(rb"(?<![\w/.])(f|F|f\*|B|B\*|b|b\*)(?![\w*])")
 _STROKING = re.compile(rb"(?<![\w/.])(S|s|B|B\*|b|b\*)(?![\w*])")
+_STATE = re.compile(rb"(?<![\w/.])(q|Q)(?![\w*])")
 _COLOUR = re.compile(rb"((?:%s\s+){1,4})(g|rg|k|sc|scn|G|RG|K|SC|SCN)(?!\w)" % _NUMBER)
 _PATTERN = re.compile(rb"/[^\s/]+\s+(?:scn|SCN)(?!\w)")
+_HIDING = re.compile(rb"[%(\0]")
 _WIDTH = re.compile(rb"(?<![\w/])([\d.]+)\s+w(?!\w)")
 _SCALE = re.compile(rb"(?<!\w)cm(?!\w)")
 _MOVED = re.compile(rb"(?<![\w.])1\s+0\s+0\s+1\s+" + _NUMBER + rb"\s+" + _NUMBER + rb"\s+cm(?!\w)")
@@ -131,13 +133,16 @@ def _mark_problem(compared: Comparison, form: Any, data: bytes, *, marked: bool)
         return "covers what is under it"
     if len(_SCALE.findall(data)) > len(_MOVED.findall(data)) or not _only_moves(compared, form):
         return "draws to another scale"
+    if _HIDING.search(data):
+        # What stands in a comment or a string, or behind a zero octet, is not told apart here.
+        return "has instructions that are not told apart"
     if marked:
         return "is too dark to read through" if _is_dark(data) else None
     states = [
         one for one in _parts(compared, form, "/ExtGState") if not pdf_comparison.is_null(one)
     ]
-    if b"%" in data or any("/LW" in one for one in states):
-        # What stands in a comment, or is set elsewhere, is not found by looking for operators.
+    if any("/LW" in one for one in states):
+        # What is set elsewhere is not found by looking for operators.
         return "draws lines of a width that is not told"
     if any(float(one) > MAX_MARK_WIDTH for one in _widths(data)):
         return "draws broad lines"
@@ -146,16 +151,26 @@ def _mark_problem(compared: Comparison, form: Any, data: bytes, *, marked: bool)
 
 def _is_dark(data: bytes) -> bool:
     """Whether a marker paints in a colour through which nothing is read; without one, in black."""
-    fills, strokes = bool(_FILLING.search(data)), bool(_STROKING.search(data))
-    for found in _COLOUR.finditer(data):
-        values = [float(one) for one in found[1].split()]
-        if len(values) == 4:
-            values = [(1 - one) * (1 - values[3]) for one in values[:3]]
-        if max(values) < MIN_BRIGHTNESS:
+    is_dark = {"fill": True, "stroke": True}
+    kept: list[dict[str, bool]] = []
+    for found in sorted(
+        (*_COLOUR.finditer(data), *_FILLING.finditer(data), *_STROKING.finditer(data),
+         *_STATE.finditer(data)),
+        key=lambda one: one.start(),
+    ):  # fmt: skip
+        if found.re is _COLOUR:
+            values = [float(one) for one in found[1].split()]
+            if len(values) == 4:
+                values = [(1 - one) * (1 - values[3]) for one in values[:3]]
+            is_dark["stroke" if found[2].isupper() else "fill"] = max(values) < MIN_BRIGHTNESS
+        elif found.re is _STATE:
+            if found[1] == b"q":
+                kept.append(dict(is_dark))
+            elif kept:
+                is_dark = kept.pop()
+        elif is_dark["fill" if found.re is _FILLING else "stroke"]:
             return True
-        is_of_lines = found[2].isupper()
-        fills, strokes = fills and is_of_lines, strokes and not is_of_lines
-    return fills or strokes or bool(_PATTERN.search(data))
+    return bool(_PATTERN.search(data))
 
 
 def _only_moves(compared: Comparison, form: Any) -> bool:
