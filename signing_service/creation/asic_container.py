@@ -21,6 +21,7 @@ from lxml import etree
 from pki import algorithms, errors
 from signing_service import documents
 from signing_service.creation import plain_zip
+from signing_service.validation.asic import layout
 
 MIMETYPE = "mimetype"
 MANIFEST = "META-INF/manifest.xml"
@@ -241,6 +242,7 @@ def complete(
     if source.stat().st_nlink != 1 or not _linked(source, target):
         # The target may be the second name of the source itself, from the time before.
         target.unlink(missing_ok=True)
+        target.touch(0o600)  # As `durable_files` made it.
         shutil.copyfile(source, target)
     with target.open("r+b") as file:
         entries = plain_zip.entries(file, length)
@@ -299,10 +301,18 @@ def _check_entries(entries: Iterable[zipfile.ZipInfo]) -> None:
 def _opened(path: pathlib.Path, mode: Literal["r", "a"] = "r") -> Iterator[zipfile.ZipFile]:
     try:
         with zipfile.ZipFile(path, mode) as archive:
+            _read_names(archive)
             yield archive
     except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError, UnicodeDecodeError,
             RuntimeError) as error:  # fmt: skip
         raise ContainerError(f"expected a readable ZIP file ({type(error).__name__})") from error
+
+
+def _read_names(archive: zipfile.ZipFile) -> None:
+    """Give entries the names that validation reads."""
+    for one in archive.infolist():
+        one.filename = layout.read_name(one).partition("\0")[0]
+    archive.NameToInfo = {one.filename: one for one in archive.infolist()}
 
 
 def _hashed(path: pathlib.Path, hasher: "hashlib._Hash") -> Iterator[bytes]:

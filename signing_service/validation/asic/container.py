@@ -74,7 +74,8 @@ class Container(Mapping[str, bytes]):
         if len(entries) > MAX_ENTRIES:
             raise errors.LimitError(f"expected at most {MAX_ENTRIES} entries in a container")
         for entry in entries:
-            _read_name(entry)
+            if not entry.flag_bits & layout.IS_UTF8:
+                entry.filename = entry.orig_filename = layout.read_name(entry)
         self.left = left
         self.comment = self._archive.comment
         self.first_name = (
@@ -170,13 +171,6 @@ class Container(Mapping[str, bytes]):
         return entry is None or (
             self.first_name == MIMETYPE and entry.compress_type == zipfile.ZIP_STORED
         )
-
-
-def _read_name(entry: zipfile.ZipInfo) -> None:
-    """Give an entry the name that it has here where the library reads it as another one."""
-    if not entry.flag_bits & layout.IS_UTF8:
-        raw = entry.orig_filename.encode("cp437")
-        entry.filename = entry.orig_filename = layout.name_of(raw, entry.flag_bits)
 
 
 def _check_names(entries: list[zipfile.ZipInfo]) -> None:

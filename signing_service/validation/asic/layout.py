@@ -125,6 +125,13 @@ def name_of(raw: bytes, flags: int) -> str:
         return "" if flags & IS_UTF8 else raw.decode("cp437")
 
 
+def read_name(entry: zipfile.ZipInfo) -> str:
+    """Return the name of an entry as it is read here, where the library reads another one."""
+    if entry.flag_bits & IS_UTF8:
+        return entry.filename
+    return name_of(entry.orig_filename.encode("cp437"), entry.flag_bits)
+
+
 def _check_local(file: IO[bytes], entry: zipfile.ZipInfo) -> tuple[int, zipfile.ZipInfo | None]:
     """Check that an entry says of itself what the directory says.
 

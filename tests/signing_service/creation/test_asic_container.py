@@ -1,6 +1,7 @@
 import hashlib
 import pathlib
 import random
+import stat
 import zipfile
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from pki import algorithms, errors
 from signing_service import documents, parameters
 from signing_service.creation import asic, asic_container
+from signing_service.validation.asic import container as containers
 
 ASIC_E = documents.SignatureFormat.ASIC_E
 MEDIA_TYPE = asic_container.MEDIA_TYPES[ASIC_E]
@@ -118,6 +120,20 @@ def test_container_with_a_second_name_is_copied_so_that_the_other_stays(
     found = asic_container.read(tmp_path / "two")
     assert found.read("META-INF/signatures0.xml") == b"<another/>"
     assert not (tmp_path / "two").samefile(waiting)
+    assert stat.S_IMODE((tmp_path / "two").stat().st_mode) == 0o600
+
+
+def test_names_without_a_flag_stay_what_validation_reads(tmp_path: pathlib.Path) -> None:
+    """Info-ZIP writes UTF-8 without saying so (APPNOTE 4.4.4, bit 11)."""
+    name = "müqavilə.txt"
+    plain = "n" * len(name.encode())
+    source = _zip(tmp_path / "a.asice", (plain, b"TEST"))
+    source.write_bytes(source.read_bytes().replace(plain.encode(), name.encode()))
+    assert asic_container.read(source).read(name) == b"TEST"
+    asic_container.rewrite(source, tmp_path / "b.asice", {})
+    assert asic_container.read(tmp_path / "b.asice").read(name) == b"TEST"
+    with (tmp_path / "b.asice").open("rb") as file:
+        assert containers.Container(file)[name] == b"TEST"
 
 
 def test_container_that_lost_its_end_is_not_completed(tmp_path: pathlib.Path) -> None:
