@@ -5,16 +5,16 @@ import dataclasses
 import datetime
 import json
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+import sqlalchemy
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import orm
 
 from ca.ceremony import detached_signature, examination, performance, script, transcript
-from pki import certificates, errors, profiles
+from pki import certificates, clock, database, errors, profiles
 from pki.certificates import CertificateSignatureError
 from tests.support import ceremonies
 from tests.support.hierarchy import make_hierarchy
@@ -41,11 +41,17 @@ class Played:
         return self.examine(content, forged)
 
 
-@pytest.fixture
-def played(sessions: orm.sessionmaker[orm.Session], at: datetime.datetime) -> Played:
-    room = ceremonies.make_room(sessions, at)
+@pytest.fixture(scope="module")
+def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Played]:
+    """One ceremony; whoever examines its transcript has no database."""
+    folder = tmp_path_factory.mktemp("ceremony")
+    engine: sqlalchemy.Engine = database.connect(f"sqlite:///{folder}/ca.sqlite")
+    database.Base.metadata.create_all(engine)
+    at = clock.whole_seconds(clock.SystemClock().now())
+    room = ceremonies.make_room(database.session_factory(engine), at)
     signed = performance.play(room.stage, script.read(FOUNDING))
-    return Played(room, signed.content, signed.signature_der)
+    yield Played(room, signed.content, signed.signature_der)
+    engine.dispose()
 
 
 def _step(record: Record, action: str, number: int = 0) -> Record:

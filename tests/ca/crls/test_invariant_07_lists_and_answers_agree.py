@@ -7,6 +7,7 @@ import pathlib
 import tempfile
 
 import hypothesis
+import pytest
 import sqlalchemy
 from hypothesis import stateful
 from hypothesis import strategies as st
@@ -197,6 +198,8 @@ class Histories(stateful.RuleBasedStateMachine):
             assert list(entries.differences(session, NAME)) == []
             audit.verify(session)
 
+
+pytestmark = pytest.mark.slow
 
 TestInvariant7 = Histories.TestCase
 TestInvariant7.settings = hypothesis.settings(

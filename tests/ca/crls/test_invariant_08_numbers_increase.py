@@ -100,6 +100,7 @@ def test_invariant_8_two_processes_that_publish_at_once_never_share_a_number(
         audit.verify(session)
 
 
+@pytest.mark.slow
 @hypothesis.settings(
     max_examples=8,
     deadline=None,

@@ -236,6 +236,7 @@ def test_a_log_that_was_changed_is_found_out(
         outcomes(path)
 
 
+@pytest.mark.slow
 def test_a_file_that_is_no_log_is_not_gone_on_with(path: pathlib.Path) -> None:
     path.parent.mkdir()
     path.write_bytes(b"another program's line\n" * 1_000_000)
