@@ -342,7 +342,7 @@ def start_sandbox(
     folder.parent.mkdir(parents=True, exist_ok=True)
     log = folder.with_suffix(".out")
     path = folder / "sandbox.json"
-    before = path.stat().st_mtime_ns if path.exists() else None
+    before = _written_at(path)
     with log.open("wb") as output:
         process = subprocess.Popen(
             [*command, "sandbox", "--dir", str(folder), "--port", "0", "--tls-port", "0", *options],
@@ -351,13 +351,21 @@ def start_sandbox(
             env=dict(os.environ if environment is None else environment),
         )
     deadline = time.monotonic() + READY_LIMIT_S
-    while not path.exists() or path.stat().st_mtime_ns == before:
+    while _written_at(path) in (None, before):
         if process.poll() is not None or time.monotonic() > deadline:
             process.kill()
             process.wait()
             raise AssertionError(log.read_text(errors="replace"))
         time.sleep(0.05)
     return World(folder, json.loads(path.read_text(encoding="utf-8")), process)
+
+
+def _written_at(path: pathlib.Path) -> int | None:
+    """When a file was written; a sandbox that starts again removes the old one meanwhile."""
+    try:
+        return path.stat().st_mtime_ns
+    except FileNotFoundError:
+        return None
 
 
 @dataclasses.dataclass
