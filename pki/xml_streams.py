@@ -172,15 +172,4 @@ def _started(parser: etree.XMLPullParser) -> Iterator[etree._Element]:
 
 
 def _parser(names: Sequence[str] | None) -> etree.XMLPullParser:
-    # As in `xml_trees.parse`, whose reasons and limits hold here too.
-    return etree.XMLPullParser(
-        events=("start",),
-        tag=names,
-        resolve_entities=False,
-        no_network=True,
-        load_dtd=False,
-        dtd_validation=False,
-        attribute_defaults=False,
-        huge_tree=False,
-        strip_cdata=False,
-    )
+    return etree.XMLPullParser(events=("start",), tag=names, **xml_trees.HARDENED)
